@@ -1,0 +1,111 @@
+# The study from end to end. `make` alone lists what there is.
+
+PROFILE ?= laptop
+DATA ?=
+ENV ?= .venv
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+ifeq ($(ENV),active)
+PYTHON := python3
+READY :=
+else
+PYTHON := $(ENV)/bin/python
+READY := $(ENV)/.ready
+endif
+
+# A run of one's own file has a folder of its own, so that runs never overwrite each other.
+RUN := runs/$(PROFILE)$(if $(DATA),-$(basename $(patsubst %.gz,%,$(notdir $(DATA)))))
+PARAMS := params/$(PROFILE).yaml
+EVENTS := $(RUN)/data/events.parquet
+NOTEBOOKS := $(notdir $(wildcard notebooks/[0-9]*.ipynb))
+DONE := $(NOTEBOOKS:%=$(RUN)/notebooks/%)
+REPORT := $(RUN)/report/index.html
+LIBRARY := $(wildcard higgs_lib/*.py)
+GENERATION := $(addprefix higgs_lib/,data.py simulation.py detector.py kinematics.py features.py)
+
+.PHONY: help env data reproduce report lab test lint format clean lock check
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  PROFILE=$(PROFILE)   one of: $(sort $(basename $(notdir $(wildcard params/*.yaml))))"
+	@echo "  DATA=            a .csv or .csv.gz in UCI HIGGS' format, instead of the profile's events"
+	@echo "  ENV=$(ENV)        where Python's packages are kept; ENV=active uses the environment you are in"
+
+env: $(READY) ## Make the environment (.venv; with uv where it is installed)
+
+# ------------------------------------------------------------------------------------------------- environment
+$(ENV)/.ready: pyproject.toml requirements.lock
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
+	@echo "Making the environment in $(ENV); this takes a few minutes the first time."
+	if command -v uv > /dev/null; then \
+	  [ -x $(PYTHON) ] || uv venv --quiet $(ENV); \
+	  uv pip install --quiet --python $(PYTHON) --constraint requirements.lock --editable '.[dev]'; \
+	else \
+	  [ -x $(PYTHON) ] || python3 -m venv $(ENV); \
+	  $(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev]'; \
+	fi
+	$(PYTHON) -m higgs_lib java
+	touch $@
+
+lock: $(READY) ## Pin the versions of all dependencies in requirements.lock
+	$(PYTHON) -m uv pip compile pyproject.toml --extra dev --universal --upgrade --quiet --no-header --no-annotate \
+	  --no-emit-index-url --no-emit-find-links --output-file requirements.lock
+
+# -------------------------------------------------------------------------------------------------------- study
+data: $(READY) ## Download UCI HIGGS (2.6 GiB; goes on after an interrupt) and ingest it, for PROFILE=full
+	$(MAKE) runs/full/data/events.parquet PROFILE=full DATA=
+
+reproduce: check $(DONE) $(REPORT) ## Run what is stale of PROFILE's notebooks, then the report
+	@echo "Report: $(REPORT)"
+
+report: check $(REPORT) ## The same; the name says what comes out
+	@echo "Report: $(REPORT)"
+
+check: $(READY)
+	@$(PYTHON) -m higgs_lib check --profile $(PARAMS)
+
+ifneq ($(DATA),)
+$(DATA): ;  # a file of one's own: never made here; if it is missing, the rule for the events says so
+endif
+
+$(EVENTS): $(PARAMS) $(DATA) $(GENERATION) | $(READY)
+	$(PYTHON) -m higgs_lib events --profile $(PARAMS) --run $(RUN) $(if $(DATA),--data '$(DATA)')
+
+$(PARAMS):
+	@$(PYTHON) -m higgs_lib check --profile $@
+
+$(DONE): $(RUN)/notebooks/%: notebooks/% $(PARAMS) $(EVENTS) $(LIBRARY) | $(READY)
+	$(PYTHON) -m higgs_lib notebook $< --profile $(PARAMS) --run $(RUN)
+
+# which notebook reads the results of which
+$(RUN)/notebooks/03_performance.ipynb: $(RUN)/notebooks/02_training.ipynb
+$(RUN)/notebooks/04_significance.ipynb: $(RUN)/notebooks/03_performance.ipynb
+$(RUN)/notebooks/09_conclusions.ipynb: $(filter-out %/09_conclusions.ipynb,$(DONE))
+
+$(REPORT): $(DONE)
+	$(PYTHON) -m higgs_lib report --profile $(PARAMS) --run $(RUN)
+
+lab: $(READY) ## Open the notebooks in JupyterLab
+	$(PYTHON) -m jupyterlab --notebook-dir=.
+
+clean: ## Delete the results of PROFILE (and DATA); the environment and the download stay
+	rm -rf '$(RUN)'
+
+# -------------------------------------------------------------------------------------------------- development
+test: $(READY) ## Run every test
+	$(PYTHON) -m pytest
+
+lint: $(READY) ## Check the style of code and notebooks
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m nbstripout --verify notebooks/*.ipynb
+
+format: $(READY) ## Bring code and notebooks into that style
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+	$(PYTHON) -m nbstripout notebooks/*.ipynb

@@ -1,0 +1,94 @@
+"""The command line that the Makefile uses: `python -m higgs_lib --help`."""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from higgs_lib import data, notebook
+from higgs_lib.data import DataError
+from higgs_lib.notebook import NotebookError, ProfileError
+from higgs_lib.spark import JavaError, ensure_java
+
+
+def _events(arguments: argparse.Namespace) -> None:
+    profile = notebook.read_profile(arguments.profile)
+    wanted = profile.events | ({"source": arguments.data} if arguments.data else {})
+    made = data.prepare(Path(arguments.run, "data", "events.parquet"), **wanted)
+    print(made.description)
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    notebook.read_profile(arguments.profile)
+
+
+def _notebook(arguments: argparse.Namespace) -> None:
+    print(notebook.run(arguments.notebook, notebook.read_profile(arguments.profile), arguments.run))
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    from higgs_lib import report  # Sphinx is slow to import
+
+    run = Path(arguments.run)
+    print(report.build(run, Path(arguments.profile).stem, run / "data" / "events.parquet"))
+
+
+def _ingest(arguments: argparse.Namespace) -> None:
+    print(data.ingest(arguments.source, arguments.destination).description)
+
+
+def _java(_: argparse.Namespace) -> None:
+    try:
+        print(f"Java for Spark: {ensure_java()}")
+    except JavaError as error:  # only Spark needs it: the rest of the environment is of use
+        print(f"note: {error}", file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="higgs_lib", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    def command(function, name: str, text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text)
+        added.set_defaults(function=function)
+        return added
+
+    for function, name, text in (
+        (_check, "check", "hold a profile's names against the notebooks"),
+        (_events, "events", "make the events of a run, unless they are there"),
+        (_notebook, "notebook", "run one notebook"),
+        (_report, "report", "render the notebooks of a run"),
+    ):
+        added = command(function, name, text)
+        added.add_argument("--profile", required=True, help="a YAML file of params/")
+        if function is not _check:
+            added.add_argument("--run", required=True, help="the folder of results, e.g. runs/laptop")
+        if function is _events:
+            added.add_argument("--data", default="", help="a file in UCI's format, instead of the profile's events")
+        if function is _notebook:
+            added.add_argument("notebook", help="e.g. notebooks/02_training.ipynb")
+    added = command(_ingest, "ingest", "turn a .csv or .csv.gz in UCI's format into Parquet")
+    added.add_argument("source")
+    added.add_argument("destination")
+    command(_java, "java", "find a Java for Spark, or bring one into this environment")
+    return parser
+
+
+def main() -> int:
+    """Runs one command; an expected error is one message and exit status 1."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("papermill").setLevel(logging.WARNING)
+    arguments = _parser().parse_args()
+    try:
+        arguments.function(arguments)
+    except (DataError, ProfileError, NotebookError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted: the next call goes on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

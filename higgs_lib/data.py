@@ -1,0 +1,296 @@
+"""Files of events: UCI's file downloaded and ingested, or built-in events simulated, as Parquet with their origin."""
+
+import contextlib
+import csv
+import gzip
+import hashlib
+import json
+import logging
+import math
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pooch
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import requests
+from tqdm.auto import tqdm
+
+from higgs_lib import simulation
+from higgs_lib.features import COLUMNS, LABEL, SCHEMA
+
+log = logging.getLogger(__name__)
+
+UCI_URL = "https://archive.ics.uci.edu/ml/machine-learning-databases/00280/HIGGS.csv.gz"
+UCI_SHA256 = "ea302c18164d4e3d916a1e2e83a9a8d07069fa6ebc7771e4c0540d54e593b698"  # as public data registries give it
+UCI_DOI = "10.24432/C5V312"
+UCI_FILE = Path("data", "HIGGS.csv.gz")  # below the folder that make is called in
+
+ROW_GROUP = 65_536  # events; 7.6 MB of float32, small enough to deal out to many readers
+CSV_BLOCK = 16 << 20  # bytes of text parsed at a time, about 22,000 events
+DOWNLOAD_BLOCK = 1 << 20  # bytes
+
+
+class DataError(ValueError):
+    """A file of events is not what it should be; the message says which file, where and what to do."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the events of a Parquet file come from; stored in the file itself."""
+
+    kind: str
+    """"simulated" by this package, "uci" for UCI's own file by its sha256, or "file" for any other."""
+    n_events: int
+    recipe: dict
+    """What made the file: enough to tell whether making it again would give the same."""
+    sha256: str
+    """Of all values, row by row, as little-endian float32."""
+
+    @property
+    def description(self) -> str:
+        """One line for readers: how many events, and whose they are."""
+        if self.kind == "simulated":
+            return (
+                f"{self.n_events:,} events of the built-in simulation (seed {self.recipe['seed']}), "
+                "not UCI's and not an experiment's"
+            )
+        if self.kind == "uci":
+            return f"{self.n_events:,} events of UCI HIGGS (doi:{UCI_DOI}), simulated by its authors"
+        return f"{self.n_events:,} events of {Path(self.recipe['source']).name}, a file in the format of UCI HIGGS"
+
+
+def origin(path: str | Path) -> Origin:
+    """The origin of an events file; DataError where the file is missing or was not made by this package."""
+    if not Path(path).is_file():
+        raise DataError(f"{path}: no such file of events; `make reproduce` makes it")
+    metadata = pq.read_metadata(path).metadata or {}
+    if b"higgs_lib" not in metadata:
+        raise DataError(f"{path}: not a file of events made by higgs_lib; ingest the original with higgs_lib.data")
+    return Origin(**json.loads(metadata[b"higgs_lib"]))
+
+
+class _EventWriter:
+    """Collects tables of events into row groups of one size and hashes their values on the way."""
+
+    def __init__(self, path: Path):
+        self.file = pq.ParquetWriter(path, SCHEMA, compression="zstd")
+        self.waiting, self.hash, self.n_events = [], hashlib.sha256(), 0
+
+    def write(self, values: np.ndarray) -> None:
+        """`values` (n, 29), float32, the columns in the file's order."""
+        self.hash.update(np.ascontiguousarray(values, "<f4"))
+        self.n_events += len(values)
+        self.waiting.append(values)
+        if sum(map(len, self.waiting)) >= ROW_GROUP:
+            rows = np.concatenate(self.waiting)
+            whole = len(rows) // ROW_GROUP * ROW_GROUP
+            self._flush(rows[:whole])
+            self.waiting = [rows[whole:]]
+
+    def _flush(self, rows: np.ndarray) -> None:
+        table = pa.table([np.ascontiguousarray(column) for column in rows.T], SCHEMA)
+        self.file.write_table(table, row_group_size=ROW_GROUP)
+
+    def close(self, kind: str, recipe: dict) -> Origin:
+        self._flush(np.concatenate(self.waiting))
+        made = Origin(kind, self.n_events, recipe, self.hash.hexdigest())
+        self.file.add_key_value_metadata({"higgs_lib": json.dumps(asdict(made))})
+        self.file.close()
+        return made
+
+
+@contextlib.contextmanager
+def written_whole(destination: Path) -> Iterator[Path]:
+    """A path beside `destination` to write to; it takes the destination's name if all went well, else it is removed."""
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    beside = destination.with_name(f".partial-{os.getpid()}-{destination.name}")
+    try:
+        yield beside
+        beside.replace(destination)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def simulate(destination: str | Path, n_events: int, seed: int, workers: int | None = None) -> Origin:
+    """Writes `n_events` built-in events to Parquet; the same for any number of `workers` (default: the cores)."""
+    starts = range(0, n_events, ROW_GROUP)
+    make = partial(_simulated_rows, n_events=n_events, seed=seed)
+    workers = min(workers or os.cpu_count() or 1, len(starts))
+    with contextlib.ExitStack() as stack:
+        path = stack.enter_context(written_whole(Path(destination)))
+        progress = stack.enter_context(tqdm(total=n_events, unit=" events", unit_scale=True, desc="simulating"))
+        pool = stack.enter_context(ProcessPoolExecutor(workers, get_context("spawn"))) if workers > 1 else None
+        writer = _EventWriter(path)
+        for rows in pool.map(make, starts) if pool else map(make, starts):
+            writer.write(rows)
+            progress.update(len(rows))
+        return writer.close("simulated", simulation_recipe(n_events, seed))
+
+
+def _simulated_rows(start: int, n_events: int, seed: int) -> np.ndarray:
+    table = simulation.generate(min(ROW_GROUP, n_events - start), seed, first_event=start)
+    return np.stack([column.to_numpy() for column in table.columns], 1)
+
+
+def simulation_recipe(n_events: int, seed: int) -> dict:
+    """What determines simulated events, the simulation's own code included."""
+    return {"source": "built-in", "n_events": n_events, "seed": seed, "code": simulation.code_version()}
+
+
+class _CountedFile:
+    """A file that shows how far it is read and hashes what it gave."""
+
+    def __init__(self, path: Path):
+        self.file, self.hash = path.open("rb"), hashlib.sha256()
+        self.progress = tqdm(total=path.stat().st_size, unit="B", unit_scale=True, desc=f"reading {path.name}")
+        self.closed = False
+
+    def read(self, size: int = -1) -> bytes:
+        block = self.file.read(size)
+        self.hash.update(block)
+        self.progress.update(len(block))
+        return block
+
+    def close(self) -> None:
+        self.closed = True
+        self.file.close()
+        self.progress.close()
+
+
+def ingest(source: str | Path, destination: str | Path) -> Origin:
+    """Turns a file in UCI's format (`.csv` or `.csv.gz`, no header, 29 columns) into Parquet, in bounded memory.
+
+    Every row must hold 29 finite numbers, the first of them 0 or 1; otherwise DataError tells the row (from 1) and
+    the value, and no file is left.
+    """
+    source = Path(source)
+    if not source.is_file():
+        raise _no_such_file(source)
+    if source.stat().st_size == 0:
+        raise DataError(f"{source}: the file is empty; 29 columns a row are expected")
+    with written_whole(Path(destination)) as path, contextlib.closing(_CountedFile(source)) as counted:
+        writer = _EventWriter(path)
+        try:
+            for values in _csv_blocks(source, counted):
+                _check(values, writer.n_events, source)
+                writer.write(values)
+        except (pa.ArrowInvalid, EOFError, OSError) as error:
+            _explain(source, error)
+        kind = "uci" if counted.hash.hexdigest() == UCI_SHA256 else "file"
+        return writer.close(kind, file_recipe(source))
+
+
+def _no_such_file(source: Path) -> DataError:
+    return DataError(f"{source}: no such file; give a .csv or .csv.gz in UCI HIGGS' format, e.g. DATA=HIGGS.csv.gz")
+
+
+def file_recipe(source: Path) -> dict:
+    """What tells one user's file from another without reading it."""
+    status = source.stat()
+    return {"source": str(source.resolve()), "bytes": status.st_size, "modified_ns": status.st_mtime_ns}
+
+
+def _csv_blocks(source: Path, counted: _CountedFile) -> Iterator[np.ndarray]:
+    text = gzip.GzipFile(fileobj=counted) if source.suffix == ".gz" else counted
+    reader = pa.csv.open_csv(
+        pa.PythonFile(text, "r"),
+        pa.csv.ReadOptions(column_names=COLUMNS, block_size=CSV_BLOCK),
+        convert_options=pa.csv.ConvertOptions(column_types=SCHEMA, null_values=[]),
+    )
+    for batch in reader:
+        yield np.stack([column.to_numpy() for column in batch.columns], 1)
+
+
+def _check(values: np.ndarray, rows_before: int, source: Path) -> None:
+    bad = ~np.isfinite(values)
+    bad[:, 0] |= ~np.isin(values[:, 0], (0, 1))
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise _bad_value(source, rows_before + row + 1, column, f"{values[row, column]:g}")
+
+
+def _bad_value(source: Path, row: int, column: int, value: str) -> DataError:
+    wanted = "a label of 0 or 1" if COLUMNS[column] == LABEL else "a finite number"
+    return DataError(f"{source}, row {row}, column {column + 1} ({COLUMNS[column]}): {value!r} is not {wanted}")
+
+
+def _explain(source: Path, error: Exception) -> None:
+    """Reads a file that could not be parsed once more, slowly, to raise a DataError with the row that is wrong."""
+    row = 0
+    try:
+        with (gzip.open if source.suffix == ".gz" else open)(source, "rt", newline="") as text:
+            for row, fields in enumerate(filter(None, csv.reader(text)), 1):
+                if len(fields) != len(COLUMNS):
+                    raise DataError(f"{source}, row {row}: {len(fields)} columns, where {len(COLUMNS)} are expected")
+                for column, field in enumerate(fields):
+                    if not _is_number(field):
+                        raise _bad_value(source, row, column, field)
+    except (EOFError, OSError, UnicodeDecodeError) as broken:
+        raise DataError(f"{source}: damaged or cut short after row {row} ({broken}); fetch it again") from error
+    raise DataError(f"{source}: {error}") from error
+
+
+def _is_number(field: str) -> bool:
+    try:
+        return math.isfinite(float(field))
+    except ValueError:
+        return False
+
+
+def download(destination: str | Path, url: str = UCI_URL, sha256: str = UCI_SHA256) -> Path:
+    """Fetches UCI's file (2.6 GiB) unless it is there already and whole; goes on where an interrupt left it.
+
+    DataError where the server cannot be reached or what it gave has another sha256.
+    """
+    destination = Path(destination)
+    try:
+        pooch.retrieve(
+            url, f"sha256:{sha256}", destination.name, destination.parent, downloader=partial(_resume, destination)
+        )
+    except requests.RequestException as error:
+        raise DataError(f"{url} could not be fetched ({error}); run `make data` again to go on from here") from error
+    except ValueError as error:
+        raise DataError(f"{url}: {error}") from error
+    return destination
+
+
+def _resume(destination: Path, url: str, output_file: str, _pooch) -> None:
+    """Pooch's downloader, with the part already fetched kept beside the destination."""
+    part = destination.with_name(destination.name + ".part")
+    begun = part.stat().st_size if part.exists() else 0
+    with requests.get(url, headers={"Range": f"bytes={begun}-"} if begun else {}, stream=True, timeout=60) as answer:
+        if answer.status_code != requests.codes.requested_range_not_satisfiable:  # 416: the part is the whole
+            answer.raise_for_status()
+            begun = begun if answer.status_code == requests.codes.partial_content else 0
+            total = begun + int(answer.headers.get("Content-Length", 0))
+            bar = tqdm(total=total, initial=begun, unit="B", unit_scale=True, desc=destination.name)
+            with part.open("ab" if begun else "wb") as file, bar:
+                for block in answer.iter_content(DOWNLOAD_BLOCK):
+                    file.write(block)
+                    bar.update(len(block))
+    part.replace(output_file)
+
+
+def prepare(destination: str | Path, *, source: str = "built-in", n_events: int = 1_400_000, seed: int = 1) -> Origin:
+    """Makes the events of a run, unless they are there already and would come out the same.
+
+    `source` is "built-in" (simulated: `n_events` by `seed`), "uci" (downloaded and whole) or a file in UCI's format.
+    """
+    destination = Path(destination)
+    if source == "uci":
+        source = str(download(UCI_FILE))
+    if source != "built-in" and not Path(source).is_file():
+        raise _no_such_file(Path(source))
+    wanted = simulation_recipe(n_events, seed) if source == "built-in" else file_recipe(Path(source))
+    if destination.exists() and origin(destination).recipe == wanted:
+        destination.touch()  # so that make finds it newer than what it was made from
+        return origin(destination)
+    return simulate(destination, n_events, seed) if source == "built-in" else ingest(source, destination)

@@ -1,0 +1,156 @@
+"""Draws results; computes nothing. Every function takes `ax` (default: the current axes) and returns it."""
+
+import matplotlib.pyplot as plt
+import mplhep
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+from higgs_lib.metrics import Histogram, Interval, Roc
+
+SIGNAL, BACKGROUND = "#3f90da", "#bd1f01"  # M. Petroff's colour-blind safe cycle (arXiv:2107.02270), as CMS uses it
+FEATURE_COLOURS = {"low": "#ffa90e", "high": "#832db6", "complete": "#3f90da"}
+LINES = {"shallow": "--", "deep": "-", "trees": ":"}
+CYCLE = ["#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300"]
+
+
+def use_style() -> None:
+    """Sets the look of all figures: vector graphics, ticks inside, a colour-blind safe cycle."""
+    sns.set_theme(style="ticks", context="notebook", font_scale=0.9)
+    plt.rcParams.update(
+        {
+            "figure.figsize": (6, 4),
+            "figure.constrained_layout.use": True,
+            "axes.prop_cycle": plt.cycler(color=CYCLE),
+            "xtick.direction": "in",
+            "ytick.direction": "in",
+            "xtick.top": True,
+            "ytick.right": True,
+            "legend.frameon": False,
+            "svg.fonttype": "path",
+            "svg.hashsalt": "higgs_lib",  # the same figure gives the same file
+        }
+    )
+    set_matplotlib_formats("svg", metadata={"Date": None})
+
+
+def _axes(ax: Axes | None) -> Axes:
+    return ax if ax is not None else plt.gca()
+
+
+def classes(histogram: Histogram, *, label: str, peaks: dict[str, float] | None = None, legend: bool = True, ax=None):
+    """Signal and background of one feature, each with area one; `peaks` marks a mass for a class, in the same unit."""
+    ax = _axes(ax)
+    for name, counts, colour in (
+        ("signal", histogram.signal, SIGNAL),
+        ("background", histogram.background, BACKGROUND),
+    ):
+        mplhep.histplot(counts, histogram.edges, ax=ax, density=True, yerr=False, label=name, color=colour)
+        if peaks and name in peaks:
+            ax.axvline(peaks[name], color=colour, linestyle=":", linewidth=1)
+    ax.set(xlabel=label, ylabel="density", xlim=(histogram.edges[0], histogram.edges[-1]))
+    ax.set_ylim(bottom=0)
+    if legend:
+        ax.legend(fontsize="small")
+    return ax
+
+
+def correlations(matrix: np.ndarray, names: list[str], *, title: str, ax=None):
+    """Linear correlations between features: `matrix` (n, n) in [-1, 1]."""
+    ax = _axes(ax)
+    sns.heatmap(
+        matrix, vmin=-1, vmax=1, cmap="RdBu_r", square=True, xticklabels=names, yticklabels=names, ax=ax,
+        cbar_kws={"label": "linear correlation", "shrink": 0.7}, rasterized=True,
+    )  # fmt: skip
+    ax.tick_params(labelsize="x-small", length=0)
+    ax.set_title(title)
+    return ax
+
+
+def by_epoch(training: np.ndarray, validation: np.ndarray, *, measure: str, name: str, colour: str, ax=None):
+    """A measure against the epoch: validation solid, training dashed; one row a seed, (seeds, epochs), nan-padded."""
+    ax = _axes(ax)
+    epochs = np.arange(1, validation.shape[1] + 1)
+    for row, (seen, unseen) in enumerate(zip(training, validation, strict=True)):
+        ax.plot(epochs, unseen, color=colour, label=f"{name}, validation" if row == 0 else None)
+        ax.plot(epochs, seen, color=colour, linestyle="--", alpha=0.7, label=f"{name}, training" if row == 0 else None)
+    ax.set(xlabel="epoch", ylabel=measure)
+    ax.legend(fontsize="small")
+    return ax
+
+
+def roc(curve: Roc, *, label: str, colour: str | None = None, line: str = "-", ax=None):
+    """Background rejection against signal efficiency."""
+    ax = _axes(ax)
+    ax.plot(curve.signal_efficiency, curve.background_rejection, color=colour, linestyle=line, label=label)
+    ax.set(xlabel="signal efficiency", ylabel="background rejection", xlim=(0, 1), ylim=(0, 1.005))
+    ax.legend(fontsize="small", loc="lower left")
+    return ax
+
+
+def scores(histogram: Histogram, *, title: str, normalised: bool = True, ax=None):
+    """The output of a net for both classes, with statistical uncertainties; each with area one, or in events."""
+    ax = _axes(ax)
+    for name, counts, colour in (
+        ("signal", histogram.signal, SIGNAL),
+        ("background", histogram.background, BACKGROUND),
+    ):
+        mplhep.histplot(counts, histogram.edges, ax=ax, density=normalised, yerr=True, label=name, color=colour)
+    ax.set(xlabel="output of the net", ylabel="density" if normalised else "events", title=title, xlim=(0, 1))
+    ax.set_ylim(bottom=0)
+    ax.legend(fontsize="small")
+    return ax
+
+
+def expected(histogram: Histogram, *, signal: float, background: float, title: str, ax=None):
+    """The output of a net, scaled to the expected events of each class: signal on top of the background."""
+    ax = _axes(ax)
+    counts = [
+        histogram.background * background / histogram.background.sum(),
+        histogram.signal * signal / histogram.signal.sum(),
+    ]
+    mplhep.histplot(
+        counts, histogram.edges, ax=ax, stack=True, histtype="fill", color=[BACKGROUND, SIGNAL],
+        label=[f"background, {background:.0f}", f"signal, {signal:.0f}"], yerr=False,
+    )  # fmt: skip
+    ax.set(xlabel="output of the net", ylabel="expected events", title=title, xlim=(0, 1), yscale="log")
+    ax.legend(fontsize="small")
+    return ax
+
+
+def against_cut(cuts: np.ndarray, values: np.ndarray, *, label: str, ylabel: str, best: float, colour: str, ax=None):
+    """A measure against the cut on the net's output; the dotted line marks the cut chosen, `best`."""
+    ax = _axes(ax)
+    ax.plot(cuts, values, label=label, color=colour)
+    ax.axvline(best, color=colour, linestyle=":", linewidth=1)
+    ax.set(xlabel="cut on the output", ylabel=ylabel, xlim=(0, 1))
+    ax.legend(fontsize="small")
+    return ax
+
+
+def intervals(rows: dict[str, Interval], *, xlabel: str, references: dict[str, list[float]] | None = None, ax=None):
+    """One value with its interval a row, top down; `references` puts marks of other sources at the same rows."""
+    ax = _axes(ax)
+    places = np.arange(len(rows))[::-1]
+    values = np.array([row.value for row in rows.values()])
+    errors = np.array([[row.value - row.low, row.high - row.value] for row in rows.values()]).T
+    ax.errorbar(values, places, xerr=errors, fmt="o", capsize=3, color="black", label="ours (95 %)")
+    for number, (source, others) in enumerate((references or {}).items()):
+        ax.plot(others, places, marker="sD^v"[number % 4], linestyle="", color=CYCLE[number], label=source)
+    ax.set_yticks(places, list(rows))
+    ax.set_xlabel(xlabel)
+    ax.grid(axis="x", alpha=0.3)
+    ax.legend(fontsize="small")
+    return ax
+
+
+def learning_curve(n_training: list[int], aucs: list[Interval], *, label: str, colour: str, line: str = "-", ax=None):
+    """Test AUC with its interval against the number of training events."""
+    ax = _axes(ax)
+    values = np.array([auc.value for auc in aucs])
+    errors = np.array([[auc.value - auc.low, auc.high - auc.value] for auc in aucs]).T
+    ax.errorbar(n_training, values, yerr=errors, marker="o", capsize=3, color=colour, linestyle=line, label=label)
+    ax.set(xscale="log", xlabel="training events", ylabel="test AUC")
+    ax.legend(fontsize="small")
+    return ax

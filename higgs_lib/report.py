@@ -1,0 +1,124 @@
+"""Renders the notebooks of a run into pages that are read from the file system, without a network."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import latex2mathml.converter
+import nbformat
+from docutils import nodes
+from sphinx.application import Sphinx
+
+from higgs_lib import __version__, device
+from higgs_lib.data import origin
+
+TITLE = "Deep learning on HIGGS"
+
+
+def build(folder: str | Path, profile: str, events: str | Path) -> Path:
+    """Builds `folder`/report from `folder`/notebooks and returns its index.html; the old one stays until then."""
+    folder = Path(folder)
+    notebooks = sorted((folder / "notebooks").glob("[0-9]*.ipynb"))
+    if not notebooks:
+        raise FileNotFoundError(f"{folder}/notebooks: no executed notebooks; run `make reproduce`")
+    shown = origin(events).description
+    with tempfile.TemporaryDirectory() as temporary:
+        source, html = Path(temporary, "source"), Path(temporary, "html")
+        source.mkdir()
+        pages = [_page(notebook, source) for notebook in notebooks]
+        (source / "index.md").write_text(_contents(pages, shown, profile))
+        _sphinx(source, html, Path(temporary, "doctrees"), shown)
+        _replace(folder / "report", html)
+    return folder / "report" / "index.html"
+
+
+def _replace(destination: Path, html: Path) -> None:
+    beside = destination.with_name(".report-partial")
+    shutil.rmtree(beside, ignore_errors=True)
+    shutil.copytree(html, beside)
+    shutil.rmtree(destination, ignore_errors=True)
+    beside.rename(destination)
+
+
+def _page(notebook: Path, source: Path) -> tuple[str, str, str, float]:
+    """Copies a notebook with its code folded away; returns its name, title, question and minutes."""
+    page = nbformat.read(notebook, 4)
+    for cell in page.cells:
+        if cell.cell_type == "code":
+            cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-input"]
+    nbformat.write(page, source / notebook.name)
+    title, *rest = [line for line in page.cells[0].source.splitlines() if line.strip()]
+    question = next((line.removeprefix("**Question.** ") for line in rest if line.startswith("**Question.**")), "")
+    minutes = (page.metadata.get("papermill", {}).get("duration") or 0) / 60
+    return notebook.stem, title.lstrip("# "), question, minutes
+
+
+def _contents(pages: list[tuple[str, str, str, float]], shown: str, profile: str) -> str:
+    rows = "\n".join(f"| [{title}]({name}.ipynb) | {text} | {minutes:.1f} |" for name, title, text, minutes in pages)
+    names = "\n".join(name for name, *_ in pages)
+    return f"""# {TITLE}
+
+Can a deep network, fed only what the detector measures, do without the masses that physicists build by hand? And how
+is its training made fast? This report is the notebooks of `higgs_lib` as they ran, code folded away: open "Show code
+cell source" to see it.
+
+**The events shown:** {shown}.
+
+| page | question | minutes |
+|---|---|---|
+{rows}
+
+Profile `{profile}`, higgs_lib {__version__} ({device.commit() or "no git"}), on {device.describe()}.
+
+```{{toctree}}
+:hidden:
+
+{names}
+```
+"""
+
+
+def _sphinx(source: Path, html: Path, doctrees: Path, shown: str) -> None:
+    settings = {
+        "project": TITLE,
+        "author": "",
+        "extensions": ["myst_nb", "higgs_lib.report"],
+        "html_theme": "sphinx_book_theme",
+        "html_title": TITLE,
+        "html_math_renderer": "mathml",
+        "html_show_sourcelink": False,
+        "html_copy_source": False,
+        "html_show_copyright": False,
+        "html_theme_options": {
+            "announcement": f"Events shown: {shown}",
+            "use_download_button": False,
+            "use_fullscreen_button": False,
+            "show_toc_level": 2,
+        },
+        "myst_enable_extensions": ["dollarmath"],
+        "nb_execution_mode": "off",
+        "nb_output_stderr": "remove",
+        "nb_merge_streams": True,
+    }
+    app = Sphinx(
+        source, None, html, doctrees, "html", confoverrides=settings, status=None, parallel=1, warningiserror=True
+    )
+    app.build()
+
+
+def setup(app: Sphinx) -> dict:
+    """The Sphinx extension that writes formulas as MathML, which browsers draw without any script."""
+    app.add_html_math_renderer(
+        "mathml", inline_renderers=(_visit_inline_math, None), block_renderers=(_visit_block_math, None)
+    )
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _visit_inline_math(translator, node: nodes.math) -> None:
+    translator.body.append(latex2mathml.converter.convert(node.astext(), display="inline"))
+    raise nodes.SkipNode
+
+
+def _visit_block_math(translator, node: nodes.math_block) -> None:
+    translator.body.append(f'<div class="math">{latex2mathml.converter.convert(node.astext(), display="block")}</div>')
+    raise nodes.SkipNode

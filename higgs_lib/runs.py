@@ -1,0 +1,106 @@
+"""The files of one run: its folders, the metrics and scores of its models."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from higgs_lib import device
+from higgs_lib.data import written_whole
+
+
+class Scores(NamedTuple):
+    """The scores of one model on one part of the events."""
+
+    labels: np.ndarray
+    """(n,): 1 signal, 0 background"""
+    scores: np.ndarray
+    """(n,), growing towards signal"""
+
+
+class Run:
+    """One folder of results: data, models, scores, metrics, notebooks and report."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+
+    @property
+    def events(self) -> Path:
+        """The events of this run, unless it was given others."""
+        return self.path / "data" / "events.parquet"
+
+    def model(self, name: str) -> Path:
+        """The file of a Keras model."""
+        return self.path / "models" / f"{name}.keras"
+
+    def _metrics(self, name: str) -> Path:
+        return self.path / "metrics" / f"{name}.json"
+
+    def save(self, name: str, result: dict) -> None:
+        """Stores a result with what it was made with: device, versions, commit and time."""
+        made = {
+            "device": device.stamp(),
+            "commit": device.commit(),
+            "time": datetime.now(UTC).isoformat("T", "seconds"),
+        }
+        with written_whole(self._metrics(name)) as path:
+            path.write_text(json.dumps({"name": name, **result, "made_with": made}, indent=1))
+
+    def result(self, name: str) -> dict | None:
+        """A stored result; None where there is none."""
+        path = self._metrics(name)
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def publish(self, notebook: str, results: list[dict]) -> None:
+        """Makes these the results of a notebook that others read; older ones of other settings stay, but unread."""
+        names = [result["name"] for result in results]
+        with written_whole(self.path / "published" / f"{notebook}.json") as path:
+            path.write_text(json.dumps(names, indent=1))
+
+    def results(self, kind: str, features: str) -> list[dict]:
+        """The published results of one kind of classifier on one feature set, a result a seed.
+
+        FileNotFoundError where there are none.
+        """
+        lists = [json.loads(path.read_text()) for path in sorted((self.path / "published").glob("*.json"))]
+        stored = [self.result(name) for names in lists for name in names]
+        chosen = [r for r in stored if (r["recipe"]["kind"], r["recipe"]["features"]) == (kind, features)]
+        if not chosen:
+            raise FileNotFoundError(
+                f"{self.path}: no results of {kind} on {features} features; run 02_training and 03_performance first"
+            )
+        return chosen
+
+    def save_scores(self, name: str, parts: dict[str, Scores]) -> None:
+        """Stores a model's scores; `parts` names the part of the events, e.g. "validation" and "test"."""
+        table = pa.table(
+            {
+                "part": pa.array(np.repeat(list(parts), [len(s.labels) for s in parts.values()])).dictionary_encode(),
+                "label": np.concatenate([s.labels for s in parts.values()]).astype(np.int8),
+                "score": np.concatenate([s.scores for s in parts.values()]).astype(np.float32),
+            }
+        )
+        destination = self.path / "scores" / f"{name}.parquet"
+        with written_whole(destination) as path:
+            pq.write_table(table, path, compression="zstd")
+
+    def scores(self, name: str, part: str) -> Scores:
+        """The stored scores of a model on one part of the events."""
+        path = self.path / "scores" / f"{name}.parquet"
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: no such scores; run 02_training first")
+        table = pq.read_table(path, filters=[("part", "=", part)])
+        return Scores(table["label"].to_numpy(), table["score"].to_numpy())
+
+
+def by_epoch(results: list[dict], part: str, measure: str) -> np.ndarray:
+    """A measure ("loss", "accuracy", "auc") on "training" or "validation" events: (results, epochs), nan at the end of
+    trainings that stopped early.
+    """
+    rows = [[measures[measure] for measures in result["history"][part]] for result in results]
+    longest = max(map(len, rows))
+    return np.array([row + [np.nan] * (longest - len(row)) for row in rows])

@@ -1,0 +1,102 @@
+"""Expected discovery significance of a counting experiment, in standard deviations.
+
+`signal` and `background` are expected events, numbers or arrays.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from higgs_lib import metrics
+from higgs_lib.metrics import Efficiencies, Interval
+
+ArrayLike = np.ndarray | float
+
+
+def signal_over_root_background(signal: ArrayLike, background: ArrayLike) -> ArrayLike:
+    """S / sqrt(B), the limit of the Asimov significance for S << B."""
+    return signal / np.sqrt(background)
+
+
+def signal_over_root_total(signal: ArrayLike, background: ArrayLike) -> ArrayLike:
+    """S / sqrt(S + B): the signal over the spread of what is counted if it is there."""
+    return signal / np.sqrt(signal + background)
+
+
+def asimov(signal: ArrayLike, background: ArrayLike) -> ArrayLike:
+    """Median significance of a discovery, background known exactly.
+
+    G. Cowan, K. Cranmer, E. Gross, O. Vitells, Eur. Phys. J. C 71 (2011) 1554, equation 97.
+    """
+    return np.sqrt(2 * ((signal + background) * np.log1p(signal / background) - signal))
+
+
+def asimov_with_uncertainty(signal: ArrayLike, background: ArrayLike, relative_uncertainty: float) -> ArrayLike:
+    """The same with the background known to sigma_B = `relative_uncertainty` x B from a control measurement.
+
+    G. Cowan, "Discovery sensitivity for a counting experiment with background uncertainty" (2012), equation 20.
+    """
+    if relative_uncertainty == 0:
+        return asimov(signal, background)
+    variance = (relative_uncertainty * background) ** 2
+    total = signal + background
+    count = total * np.log(total * (background + variance) / (background**2 + total * variance))
+    control = background**2 / variance * np.log1p(variance * signal / (background * (background + variance)))
+    return np.sqrt(2 * np.maximum(count - control, 0))
+
+
+class Experiment(NamedTuple):
+    """Events expected before any cut."""
+
+    signal: float = 100.0
+    background: float = 1000.0
+    background_uncertainty: float = 0.05
+    """Relative: 1000 +- 50 in Baldi et al. 2014."""
+
+    def definitions(self) -> dict[str, Callable]:
+        """Every definition of significance by its name: functions of the expected S and B."""
+        return {
+            "S/√B": signal_over_root_background,
+            "S/√(S+B)": signal_over_root_total,
+            "Asimov": asimov,
+            "Asimov, σ_B": lambda s, b: asimov_with_uncertainty(s, b, self.background_uncertainty),
+        }
+
+    def significance(self, definition: str, signal_efficiency: ArrayLike, background_efficiency: ArrayLike):
+        """Significance by the named definition after a cut with these efficiencies; 0 where nothing passes."""
+        signal, background = self.signal * signal_efficiency, self.background * background_efficiency
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value = self.definitions()[definition](signal, background)
+        return np.where(np.asarray(background) > 0, value, 0.0)
+
+
+def best_cut(validation: Efficiencies, experiment: Experiment, definition: str) -> float:
+    """The cut of the highest significance on validation events, by the rule of `metrics.best`."""
+    value = experiment.significance(definition, validation.signal, validation.background)
+    return float(validation.cut[metrics.best(validation, value)])
+
+
+def interval(
+    test: Efficiencies,
+    experiment: Experiment,
+    definition: str,
+    *,
+    seed: int,
+    level: float = 0.95,
+    n_draws: int = 10_000,
+) -> Interval:
+    """Significance at the one cut of `test`, with its interval from the finite number of test events.
+
+    Both efficiencies are drawn from their Beta distributions under Jeffreys' prior.
+    """
+    rng = np.random.default_rng(seed)
+
+    def draw(passed, total):
+        return rng.beta(passed + 0.5, total - passed + 0.5, n_draws)
+
+    signal = draw(test.n_signal_passed[0], test.n_signal)
+    background = draw(test.n_background_passed[0], test.n_background)
+    drawn = experiment.significance(definition, signal, background)
+    value = float(experiment.significance(definition, test.signal, test.background)[0])
+    return Interval(value, *(float(q) for q in np.quantile(drawn, [0.5 - level / 2, 0.5 + level / 2])))

@@ -1,0 +1,178 @@
+"""The classifiers of the study: trained on a run's events once, stored, and read back ever after.
+
+A result is made again only when what it depends on has changed: the events, their split, the specification, the
+seed, the length of training or the code of `models` and `training`.
+"""
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from higgs_lib import metrics, samples
+from higgs_lib.data import origin, written_whole
+from higgs_lib.features import feature_set
+from higgs_lib.runs import Run, Scores
+from higgs_lib.samples import Sample, Splits
+
+log = logging.getLogger(__name__)
+
+REJECTION_AT = (0.3, 0.5, 0.7)  # signal efficiencies
+
+
+class Fit(NamedTuple):
+    """The length and pace of a training."""
+
+    epochs: int
+    batch_size: int
+    patience: int = 0
+    """Epochs without a lower validation loss after which training ends; 0: never."""
+
+
+@lru_cache(maxsize=1)
+def _samples(events: Path, features: str, splits: Splits) -> dict[str, Sample]:
+    return {part: samples.load(events, feature_set(features), rows) for part, rows in splits._asdict().items()}
+
+
+def _code_version(*modules: str) -> str:
+    folder = Path(__file__).parent
+    return hashlib.sha256(b"".join((folder / f"{module}.py").read_bytes() for module in modules)).hexdigest()[:16]
+
+
+def quality(labels: np.ndarray, scores: np.ndarray) -> dict:
+    """AUC with its 95 % interval, accuracy and background rejections of one set of scores, ready to be stored."""
+    auc = metrics.auc_interval(labels, scores)
+    return {
+        "auc": auc._asdict(),
+        "accuracy": metrics.accuracy(labels, scores),
+        "background_rejection": {
+            str(e): metrics.background_rejection(labels, scores, e) for e in REJECTION_AT
+        },
+    }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Study:
+    """One run's events and their split, on which classifiers are trained."""
+
+    run: Run
+    events: Path
+    splits: Splits
+
+    @classmethod
+    def of(cls, run: str, events: str, *, n_test: int, n_validation: int, n_training: int = 0) -> "Study":
+        """The study of an events file, split by `samples.split`."""
+        n_events = origin(events).n_events
+        splits = samples.split(n_events, n_test=n_test, n_validation=n_validation, n_training=n_training)
+        return cls(Run(run), Path(events), splits)
+
+    def with_training_events(self, n_training: int) -> "Study":
+        """The same with only the first `n_training` of the training events."""
+        return Study(self.run, self.events, self.splits._replace(training=self.splits.training[:n_training]))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Names the events and their split."""
+        return samples.fingerprint(self.events, self.splits)
+
+    def samples(self, features: str) -> dict[str, Sample]:
+        """The events of every part, with the features of one set; the last set asked for stays in memory."""
+        return _samples(self.events, features, self.splits)
+
+    def train(self, kind: str, spec, features: str, seed: int, fit: Fit) -> dict:
+        """Trains the net of a `ModelSpec`, or reads it back if it was trained this way before: its stored result.
+
+        `kind` names the net in files and tables. The model, its scores on validation and test events and the
+        measures of every epoch are stored.
+        """
+        recipe = self._recipe(kind, features, seed, "models", "training") | {"spec": asdict(spec), **fit._asdict()}
+        return self._once(recipe, lambda name: self._train_net(name, spec, features, seed, fit))
+
+    def _train_net(self, name: str, spec, features: str, seed: int, fit: Fit) -> tuple[dict, dict]:
+        import keras  # here, so that what is stored can be read without TensorFlow
+
+        from higgs_lib import models, training
+
+        parts = self.samples(features)
+        model = models.build(spec, models.standardisation(parts["training"].features), seed)
+        n_steps = fit.epochs * -(-len(parts["training"].labels) // fit.batch_size)
+        history = training.fit(
+            model,
+            models.optimizer(spec, n_steps),
+            parts["training"],
+            parts["validation"],
+            epochs=fit.epochs,
+            batch_size=fit.batch_size,
+            patience=fit.patience,
+            seed=seed,
+            name=name,
+        )
+        with written_whole(self.run.model(name)) as path:
+            model.save(path)
+        result = {
+            "n_parameters": spec.n_parameters(len(feature_set(features))),
+            "history": {
+                "training": [m._asdict() for m in history.training],
+                "validation": [m._asdict() for m in history.validation],
+                "seconds": history.seconds,
+            },
+            "best_epoch": history.best_epoch,
+            "events_per_second": history.events_per_second,
+        }
+        scores = {part: training.predict(model, parts[part].features) for part in ("validation", "test")}
+        keras.backend.clear_session()
+        return result, scores
+
+    def train_trees(self, kind: str, features: str, seed: int, *, n_training: int, iterations: int) -> dict:
+        """Boosted trees by scikit-learn, learning rate 0.1, on the first `n_training` training events; as `train`."""
+        small = self.with_training_events(n_training)
+        recipe = small._recipe(kind, features, seed, "study") | {"iterations": iterations}
+        return small._once(recipe, lambda _: small._train_trees(features, seed, iterations))
+
+    def _train_trees(self, features: str, seed: int, iterations: int) -> tuple[dict, dict]:
+        from sklearn.ensemble import HistGradientBoostingClassifier
+
+        parts = self.samples(features)
+        trees = HistGradientBoostingClassifier(max_iter=iterations, early_stopping=False, random_state=seed)
+        trees.fit(*parts["training"])
+        return {}, {part: trees.predict_proba(parts[part].features)[:, 1] for part in ("validation", "test")}
+
+    def _recipe(self, kind: str, features: str, seed: int, *code: str) -> dict:
+        return {
+            "kind": kind,
+            "features": features,
+            "seed": seed,
+            "n_training": len(self.splits.training),
+            "n_validation": len(self.splits.validation),
+            "n_test": len(self.splits.test),
+            "events": self.fingerprint,
+            "code": _code_version(*code),
+        }
+
+    def _once(self, recipe: dict, train: Callable[[str], tuple[dict, dict]]) -> dict:
+        name = f"{recipe['kind']}-{recipe['features']}-seed{recipe['seed']}"
+        stored = self.run.result(name)
+        if stored and stored["recipe"] == _as_stored(recipe):
+            log.info("%s: read back", name)
+            return stored
+        start = time.perf_counter()
+        result, scores = train(name)
+        labels = {part: self.samples(recipe["features"])[part].labels for part in scores}
+        self.run.save_scores(name, {part: Scores(labels[part], scores[part]) for part in scores})
+        measured = {part: quality(labels[part], scores[part]) for part in scores}
+        result = {"recipe": recipe, "seconds": time.perf_counter() - start, **result, **measured}
+        self.run.save(name, result)  # last: a result that is there is whole
+        log.info("%s: test AUC %.4f in %.0f s", name, result["test"]["auc"]["value"], result["seconds"])
+        return self.run.result(name)
+
+
+def _as_stored(recipe: dict) -> dict:
+    """As JSON gives it back: tuples as lists."""
+    return json.loads(json.dumps(recipe))
