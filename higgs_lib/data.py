@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import requests
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from higgs_lib import simulation
 from higgs_lib.features import COLUMNS, LABEL, SCHEMA

@@ -87,6 +87,19 @@ def _check_values(where: str, given, types: dict[str, type]) -> None:
             raise ProfileError(f"{where}: {name} is {value!r}, but must be of type {wanted.__name__}")
 
 
+class _Progress:
+    """Passes on what a notebook writes to its standard error, less TensorFlow's notes at start-up."""
+
+    NOTES = re.compile(r"WARNING: All log messages|[IWE]\d{4} \d\d|\s*$")
+
+    def write(self, text: str) -> None:
+        if not all(self.NOTES.match(line) for line in text.split("\n")):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
 def run(notebook: str | Path, profile: Profile, folder: str | Path) -> Path:
     """Executes a notebook and stores it, with its outputs, in `folder`/notebooks; NotebookError if it stops.
 
@@ -103,7 +116,7 @@ def run(notebook: str | Path, profile: Profile, folder: str | Path) -> Path:
     parameters = {key: value for key, value in given.items() if key in declared} | profile.notebooks[notebook.stem]
     try:
         papermill.execute_notebook(
-            notebook, running, parameters, kernel_name="python3", cwd=notebook.parent, stderr_file=sys.stderr
+            notebook, running, parameters, kernel_name="python3", cwd=notebook.parent, stderr_file=_Progress()
         )
     except papermill.PapermillExecutionError as error:
         message = re.sub(r"\x1b\[[0-9;]*m", "", error.evalue)  # IPython colours some messages

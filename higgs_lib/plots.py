@@ -5,19 +5,19 @@ import mplhep
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 from higgs_lib.metrics import Histogram, Interval, Roc
 
 SIGNAL, BACKGROUND = "#3f90da", "#bd1f01"  # M. Petroff's colour-blind safe cycle (arXiv:2107.02270), as CMS uses it
 FEATURE_COLOURS = {"low": "#ffa90e", "high": "#832db6", "complete": "#3f90da"}
-LINES = {"shallow": "--", "deep": "-", "trees": ":"}
 CYCLE = ["#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300"]
 
 
 def use_style() -> None:
     """Sets the look of all figures: vector graphics, ticks inside, a colour-blind safe cycle."""
-    sns.set_theme(style="ticks", context="notebook", font_scale=0.9)
+    sns.set_theme(style="ticks", context="notebook")
     plt.rcParams.update(
         {
             "figure.figsize": (6, 4),
@@ -72,10 +72,10 @@ def by_epoch(training: np.ndarray, validation: np.ndarray, *, measure: str, name
     """A measure against the epoch: validation solid, training dashed; one row a seed, (seeds, epochs), nan-padded."""
     ax = _axes(ax)
     epochs = np.arange(1, validation.shape[1] + 1)
-    for row, (seen, unseen) in enumerate(zip(training, validation, strict=True)):
-        ax.plot(epochs, unseen, color=colour, label=f"{name}, validation" if row == 0 else None)
-        ax.plot(epochs, seen, color=colour, linestyle="--", alpha=0.7, label=f"{name}, training" if row == 0 else None)
-    ax.set(xlabel="epoch", ylabel=measure)
+    ax.plot(epochs, validation.T, color=colour, label=[name] + [None] * (len(validation) - 1))
+    ax.plot(epochs, training.T, color=colour, linestyle="--", alpha=0.6)
+    ax.set(xlabel="epoch", ylabel={"loss": "mean loss", "auc": "AUC", "accuracy": "accuracy"}[measure])
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(fontsize="small")
     return ax
 

@@ -1,5 +1,6 @@
 """Renders the notebooks of a run into pages that are read from the file system, without a network."""
 
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -14,6 +15,15 @@ from higgs_lib.data import origin
 
 TITLE = "Deep learning on HIGGS"
 
+INLINE_FORMULA = re.compile(r"\$([^$<>]+)\$")  # as pandas writes it into a table
+
+STYLE = """
+.bd-main .bd-content .bd-article-container { max-width: 66rem; }
+div.output table { width: auto; margin: 0 0 1rem 0; font-size: 0.9rem; }
+div.output th, div.output td { padding: 0.2rem 0.7rem; white-space: nowrap; text-align: left; }
+div.output td.wide, div.output td:last-child { white-space: normal; }
+"""
+
 
 def build(folder: str | Path, profile: str, events: str | Path) -> Path:
     """Builds `folder`/report from `folder`/notebooks and returns its index.html; the old one stays until then."""
@@ -27,6 +37,8 @@ def build(folder: str | Path, profile: str, events: str | Path) -> Path:
         source.mkdir()
         pages = [_page(notebook, source) for notebook in notebooks]
         (source / "index.md").write_text(_contents(pages, shown, profile))
+        (source / "style").mkdir()
+        (source / "style" / "report.css").write_text(STYLE)
         _sphinx(source, html, Path(temporary, "doctrees"), shown)
         _replace(folder / "report", html)
     return folder / "report" / "index.html"
@@ -46,11 +58,14 @@ def _page(notebook: Path, source: Path) -> tuple[str, str, str, float]:
     for cell in page.cells:
         if cell.cell_type == "code":
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-input"]
+            for output in cell.outputs:
+                table = output.get("data", {}).get("text/html")
+                if table:
+                    output.data["text/html"] = INLINE_FORMULA.sub(_mathml, table)
     nbformat.write(page, source / notebook.name)
-    title, *rest = [line for line in page.cells[0].source.splitlines() if line.strip()]
-    question = next((line.removeprefix("**Question.** ") for line in rest if line.startswith("**Question.**")), "")
+    title, question, *_ = page.cells[0].source.split("\n\n")
     minutes = (page.metadata.get("papermill", {}).get("duration") or 0) / 60
-    return notebook.stem, title.lstrip("# "), question, minutes
+    return notebook.stem, title.lstrip("# "), " ".join(question.split()).removeprefix("**Question.** "), minutes
 
 
 def _contents(pages: list[tuple[str, str, str, float]], shown: str, profile: str) -> str:
@@ -59,8 +74,7 @@ def _contents(pages: list[tuple[str, str, str, float]], shown: str, profile: str
     return f"""# {TITLE}
 
 Can a deep network, fed only what the detector measures, do without the masses that physicists build by hand? And how
-is its training made fast? This report is the notebooks of `higgs_lib` as they ran, code folded away: open "Show code
-cell source" to see it.
+is its training made fast? This report is the notebooks of `higgs_lib` as they ran, code folded away: open "Show code" to see it.
 
 **The events shown:** {shown}.
 
@@ -86,6 +100,8 @@ def _sphinx(source: Path, html: Path, doctrees: Path, shown: str) -> None:
         "html_theme": "sphinx_book_theme",
         "html_title": TITLE,
         "html_math_renderer": "mathml",
+        "html_static_path": ["style"],
+        "html_css_files": ["report.css"],
         "html_show_sourcelink": False,
         "html_copy_source": False,
         "html_show_copyright": False,
@@ -99,6 +115,9 @@ def _sphinx(source: Path, html: Path, doctrees: Path, shown: str) -> None:
         "nb_execution_mode": "off",
         "nb_output_stderr": "remove",
         "nb_merge_streams": True,
+        "nb_render_markdown_format": "myst",
+        "nb_code_prompt_show": "Show code",
+        "nb_code_prompt_hide": "Hide code",
     }
     app = Sphinx(
         source, None, html, doctrees, "html", confoverrides=settings, status=None, parallel=1, warningiserror=True
@@ -112,6 +131,10 @@ def setup(app: Sphinx) -> dict:
         "mathml", inline_renderers=(_visit_inline_math, None), block_renderers=(_visit_block_math, None)
     )
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _mathml(formula: re.Match) -> str:
+    return latex2mathml.converter.convert(formula.group(1), display="inline")
 
 
 def _visit_inline_math(translator, node: nodes.math) -> None:

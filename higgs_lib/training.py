@@ -1,13 +1,14 @@
 """One training loop for any Keras model: whole epochs inside one graph, over data held in memory."""
 
 import logging
+import math
 import time
 from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from higgs_lib import metrics
 from higgs_lib.samples import Sample
@@ -16,6 +17,10 @@ log = logging.getLogger(__name__)
 
 EVALUATION_BATCH = 8192  # events; large enough that a pass is bound by arithmetic
 COMPILED_UP_TO = 512  # events a batch: above, XLA's loop is no faster than the plain graph's on a CPU
+
+
+class DivergenceError(ArithmeticError):
+    """A training ran away; the message says which and when."""
 
 
 class Measures(NamedTuple):
@@ -76,13 +81,12 @@ def predict(model, features: np.ndarray) -> np.ndarray:
 
 
 def evaluate(model, sample: Sample, loss) -> Measures:
-    """Loss (without regularisation), accuracy at 0.5 and AUC of the model on a sample."""
+    """Loss (without regularisation), accuracy at 0.5 and AUC of the model on a sample; nan where the loss is not finite."""
     scores = predict(model, sample.features)
-    return Measures(
-        loss=float(loss(sample.labels, scores)),
-        accuracy=metrics.accuracy(sample.labels, scores),
-        auc=metrics.auc(sample.labels, scores),
-    )
+    value = float(loss(sample.labels, scores))
+    if not np.isfinite(value):
+        return Measures(value, math.nan, math.nan)
+    return Measures(value, metrics.accuracy(sample.labels, scores), metrics.auc(sample.labels, scores))
 
 
 def fit(
@@ -124,6 +128,8 @@ def fit(
             history.seconds.append(time.perf_counter() - start)
             history.training.append(evaluate(model, part, loss))
             history.validation.append(evaluate(model, validation, loss))
+            if not np.isfinite(history.validation[-1].loss):
+                raise DivergenceError(f"{name}: the loss is not finite after epoch {number}; lower the learning rate")
             progress.set_postfix(validation_AUC=f"{history.validation[-1].auc:.4f}", refresh=False)
             progress.update()
             if number == 1 or history.validation[-1].loss < history.validation[history.best_epoch - 1].loss:
