@@ -74,7 +74,8 @@ def _contents(pages: list[tuple[str, str, str, float]], shown: str, profile: str
     return f"""# {TITLE}
 
 Can a deep network, fed only what the detector measures, do without the masses that physicists build by hand? And how
-is its training made fast? This report is the notebooks of `higgs_lib` as they ran, code folded away: open "Show code" to see it.
+is its training made fast? This report is the notebooks of `higgs_lib` as they ran, code folded away: open "Show code"
+to see it.
 
 **The events shown:** {shown}.
 
