@@ -70,6 +70,9 @@ check: $(READY)
 	@$(PYTHON) -m higgs_lib check --profile $(PARAMS)
 
 ifneq ($(DATA),)
+ifneq ($(words $(DATA)),1)
+$(error DATA: make can only take a path without spaces, not "$(DATA)")
+endif
 $(DATA): ;  # a file of one's own: never made here; if it is missing, the rule for the events says so
 endif
 

@@ -24,6 +24,7 @@ import requests
 from tqdm import tqdm
 
 from higgs_lib import simulation
+from higgs_lib.device import cores
 from higgs_lib.features import COLUMNS, LABEL, SCHEMA
 
 log = logging.getLogger(__name__)
@@ -100,7 +101,8 @@ class _EventWriter:
         self.file.write_table(table, row_group_size=ROW_GROUP)
 
     def close(self, kind: str, recipe: dict) -> Origin:
-        self._flush(np.concatenate(self.waiting))
+        if any(map(len, self.waiting)):
+            self._flush(np.concatenate(self.waiting))
         made = Origin(kind, self.n_events, recipe, self.hash.hexdigest())
         self.file.add_key_value_metadata({"higgs_lib": json.dumps(asdict(made))})
         self.file.close()
@@ -121,22 +123,25 @@ def written_whole(destination: Path) -> Iterator[Path]:
 
 def simulate(destination: str | Path, n_events: int, seed: int, workers: int | None = None) -> Origin:
     """Writes `n_events` built-in events to Parquet; the same for any number of `workers` (default: the cores)."""
-    starts = range(0, n_events, ROW_GROUP)
-    make = partial(_simulated_rows, n_events=n_events, seed=seed)
-    workers = min(workers or os.cpu_count() or 1, len(starts))
+    if n_events < 1:
+        raise DataError(f"cannot simulate {n_events} events; give n_events a positive number")
+    chunks = [(start, min(ROW_GROUP, n_events - start)) for start in range(0, n_events, ROW_GROUP)]
+    workers = min(workers or cores(), len(chunks))
     with contextlib.ExitStack() as stack:
         path = stack.enter_context(written_whole(Path(destination)))
         progress = stack.enter_context(tqdm(total=n_events, unit=" events", unit_scale=True, desc="simulating"))
         pool = stack.enter_context(ProcessPoolExecutor(workers, get_context("spawn"))) if workers > 1 else None
         writer = _EventWriter(path)
-        for rows in pool.map(make, starts) if pool else map(make, starts):
+        make = partial(_simulated_rows, seed=seed)
+        for rows in pool.map(make, chunks) if pool else map(make, chunks):
             writer.write(rows)
             progress.update(len(rows))
         return writer.close("simulated", simulation_recipe(n_events, seed))
 
 
-def _simulated_rows(start: int, n_events: int, seed: int) -> np.ndarray:
-    table = simulation.generate(min(ROW_GROUP, n_events - start), seed, first_event=start)
+def _simulated_rows(chunk: tuple[int, int], seed: int) -> np.ndarray:
+    first_event, n_events = chunk
+    table = simulation.generate(n_events, seed, first_event=first_event)
     return np.stack([column.to_numpy() for column in table.columns], 1)
 
 

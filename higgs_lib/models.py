@@ -173,5 +173,5 @@ def optimizer(spec: ModelSpec, n_steps: int) -> keras.optimizers.Optimizer:
     """A new optimizer of `spec`; `n_steps` is the length of the whole training in batches."""
     kind = OPTIMIZERS[spec.optimizer]
     arguments = {"momentum": spec.momentum} if spec.momentum else {}
-    default = float(keras.ops.convert_to_numpy(kind().learning_rate))
+    default = kind().get_config()["learning_rate"]
     return kind(learning_rate=_schedule(spec, spec.learning_rate or default, n_steps), **arguments)

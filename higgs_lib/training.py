@@ -81,7 +81,7 @@ def predict(model, features: np.ndarray) -> np.ndarray:
 
 
 def evaluate(model, sample: Sample, loss) -> Measures:
-    """Loss (without regularisation), accuracy at 0.5 and AUC on a sample; the last two nan if the loss is not finite."""
+    """Loss (without regularisation), accuracy at 0.5 and AUC on a sample; both nan where the loss is not finite."""
     scores = predict(model, sample.features)
     value = float(loss(sample.labels, scores))
     if not np.isfinite(value):

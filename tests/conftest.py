@@ -1,0 +1,40 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from higgs_lib import data, simulation
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def real_csv() -> Path:
+    """Real events in UCI's format; the place is given by HIGGS_SAMPLE."""
+    place = os.environ.get("HIGGS_SAMPLE")
+    if not place:
+        pytest.skip("HIGGS_SAMPLE does not name a file of real HIGGS events")
+    return Path(place)
+
+
+@pytest.fixture(scope="session")
+def real_events(real_csv, tmp_path_factory) -> Path:
+    """The real events as Parquet."""
+    path = tmp_path_factory.mktemp("real") / "events.parquet"
+    data.ingest(real_csv, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def events(tmp_path_factory) -> Path:
+    """20,000 built-in events as Parquet."""
+    path = tmp_path_factory.mktemp("simulated") / "events.parquet"
+    data.simulate(path, 20_000, seed=7, workers=1)
+    return path
+
+
+@pytest.fixture(scope="session")
+def rows() -> np.ndarray:
+    """(500, 29) built-in events."""
+    return np.stack([column.to_numpy() for column in simulation.generate(500, seed=3).columns], 1)

@@ -1,0 +1,186 @@
+import gzip
+import hashlib
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from higgs_lib import data
+from higgs_lib.data import DataError
+from higgs_lib.features import COLUMNS
+
+
+def as_csv(rows) -> str:
+    return "".join(",".join(f"{value:.18e}" for value in row) + "\n" for row in rows)
+
+
+def table(path) -> np.ndarray:
+    return np.stack([column.to_numpy() for column in pq.read_table(path).columns], 1)
+
+
+@pytest.mark.parametrize("name", ["events.csv", "events.csv.gz"])
+def test_ingest_keeps_every_value_to_the_bit(tmp_path, rows, name):
+    source = tmp_path / name
+    text = as_csv(rows).encode()
+    source.write_bytes(gzip.compress(text) if name.endswith("gz") else text)
+    made = data.ingest(source, tmp_path / "events.parquet")
+    assert made.n_events == len(rows)
+    assert made.kind == "file"
+    assert np.array_equal(table(tmp_path / "events.parquet"), rows)
+    assert pq.read_schema(tmp_path / "events.parquet").names == list(COLUMNS)
+    assert data.origin(tmp_path / "events.parquet") == made
+
+
+def test_ingest_of_real_events_agrees_with_numpy(real_csv, real_events):
+    with gzip.open(real_csv, "rt") as text:
+        wanted = np.loadtxt(text, delimiter=",", max_rows=2000).astype(np.float32)
+    assert np.array_equal(table(real_events)[:2000], wanted)
+    assert data.origin(real_events).n_events == 40_681
+
+
+def test_the_hash_of_the_values_is_independent_of_blocks(tmp_path, rows, monkeypatch):
+    (tmp_path / "events.csv").write_text(as_csv(rows))
+    first = data.ingest(tmp_path / "events.csv", tmp_path / "a.parquet")
+    monkeypatch.setattr(data, "CSV_BLOCK", 4096)
+    monkeypatch.setattr(data, "ROW_GROUP", 100)
+    second = data.ingest(tmp_path / "events.csv", tmp_path / "b.parquet")
+    assert first.sha256 == second.sha256 == hashlib.sha256(rows.tobytes()).hexdigest()
+    assert pq.ParquetFile(tmp_path / "b.parquet").num_row_groups == 5
+
+
+def spoilt(rows, *, row, column=None, value=None) -> str:
+    lines = as_csv(rows).splitlines()
+    fields = lines[row - 1].split(",")
+    if column is None:
+        fields.pop()
+    else:
+        fields[column - 1] = value
+    lines[row - 1] = ",".join(fields)
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"row": 321}, "row 321: 28 columns, where 29 are expected"),
+        (
+            {"row": 17, "column": 5, "value": "nan"},
+            r"row 17, column 5 \(missing_energy\): 'nan' is not a finite number",
+        ),
+        ({"row": 17, "column": 5, "value": "inf"}, "row 17, column 5 .*'inf'"),
+        ({"row": 44, "column": 1, "value": "2.0"}, r"row 44, column 1 \(label\): '2' is not a label of 0 or 1"),
+        ({"row": 500, "column": 29, "value": "abc"}, r"row 500, column 29 \(m_wwbb\): 'abc' is not a finite number"),
+        ({"row": 3, "column": 9, "value": ""}, "row 3, column 9 .*'' is not a finite number"),
+    ],
+)
+def test_a_bad_row_is_named_and_nothing_is_left(tmp_path, rows, change, message):
+    (tmp_path / "bad.csv").write_text(spoilt(rows, **change))
+    with pytest.raises(DataError, match=message):
+        data.ingest(tmp_path / "bad.csv", tmp_path / "out" / "events.parquet")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_packed_file_cut_short_is_found_and_nothing_is_left(tmp_path, rows):
+    packed = gzip.compress(as_csv(rows).encode())
+    (tmp_path / "cut.csv.gz").write_bytes(packed[: len(packed) * 2 // 3])
+    with pytest.raises(DataError, match=r"cut.csv.gz: damaged or cut short after row \d+"):
+        data.ingest(tmp_path / "cut.csv.gz", tmp_path / "out" / "events.parquet")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_empty_and_missing_files_are_refused(tmp_path):
+    for name, content in (("empty.csv", b""), ("empty.csv.gz", gzip.compress(b""))):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(DataError, match="empty"):
+            data.ingest(tmp_path / name, tmp_path / "events.parquet")
+    with pytest.raises(DataError, match="no such file"):
+        data.ingest(tmp_path / "missing.csv", tmp_path / "events.parquet")
+    with pytest.raises(DataError, match="no such file"):
+        data.origin(tmp_path / "events.parquet")
+
+
+def test_an_old_file_stays_when_a_new_one_fails(tmp_path, rows):
+    (tmp_path / "good.csv").write_text(as_csv(rows))
+    (tmp_path / "bad.csv").write_text(spoilt(rows, row=9))
+    made = data.ingest(tmp_path / "good.csv", tmp_path / "events.parquet")
+    with pytest.raises(DataError):
+        data.ingest(tmp_path / "bad.csv", tmp_path / "events.parquet")
+    assert data.origin(tmp_path / "events.parquet") == made
+
+
+def test_simulated_files_do_not_depend_on_the_workers(tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "ROW_GROUP", 8192)
+    one, two = (data.simulate(tmp_path / f"{n}.parquet", 20_000, seed=3, workers=n) for n in (1, 2))
+    assert one == two
+    assert one.n_events == 20_000
+    assert "not UCI's and not an experiment's" in one.description
+
+
+def test_prepare_makes_events_only_when_they_would_differ(tmp_path, rows):
+    path = tmp_path / "data" / "events.parquet"
+    made = data.prepare(path, n_events=1000, seed=1)
+    first = path.stat().st_ino
+    assert data.prepare(path, n_events=1000, seed=1) == made
+    assert path.stat().st_ino == first
+    assert data.prepare(path, n_events=1000, seed=2) != made
+    (tmp_path / "mine.csv").write_text(as_csv(rows))
+    assert data.prepare(path, source=str(tmp_path / "mine.csv")).n_events == 500
+    with pytest.raises(DataError, match=r"gone\.csv: no such file"):
+        data.prepare(path, source=str(tmp_path / "gone.csv"))
+
+
+class _Server(BaseHTTPRequestHandler):
+    content, requests, cut = b"", [], None
+
+    def do_GET(self):
+        begin = int((self.headers.get("Range") or "bytes=0-")[6:-1])
+        self.requests.append(begin)
+        if begin >= len(self.content):
+            self.send_error(416)
+            return
+        body = self.content[begin:]
+        self.send_response(206 if begin else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[: self.cut])
+
+    def log_message(self, *_):
+        """Silent."""
+
+
+@pytest.fixture
+def server():
+    _Server.content, _Server.requests, _Server.cut = np.random.default_rng(1).bytes(5_000_000), [], None
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Server) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}/HIGGS.csv.gz"
+        running.shutdown()
+
+
+def test_a_download_goes_on_after_an_interrupt(tmp_path, server):
+    sha256 = hashlib.sha256(_Server.content).hexdigest()
+    _Server.cut = 3_000_000
+    with pytest.raises(DataError, match="make data"):
+        data.download(tmp_path / "HIGGS.csv.gz", server, sha256)
+    assert not (tmp_path / "HIGGS.csv.gz").exists()
+    _Server.cut = None
+    data.download(tmp_path / "HIGGS.csv.gz", server, sha256)
+    assert (tmp_path / "HIGGS.csv.gz").read_bytes() == _Server.content
+    assert _Server.requests[0] == 0
+    assert 2_000_000 <= _Server.requests[1] <= 3_000_000
+    data.download(tmp_path / "HIGGS.csv.gz", server, sha256)
+    assert len(_Server.requests) == 2
+
+
+def test_a_download_with_another_sha256_is_refused(tmp_path, server):
+    with pytest.raises(DataError, match="hash"):
+        data.download(tmp_path / "HIGGS.csv.gz", server, "0" * 64)
+    assert not (tmp_path / "HIGGS.csv.gz").exists()
+    assert not (tmp_path / "HIGGS.csv.gz.part").exists()
+
+
+def test_an_unreachable_server_is_one_clear_error(tmp_path):
+    with pytest.raises(DataError, match="could not be fetched"):
+        data.download(tmp_path / "HIGGS.csv.gz", "http://127.0.0.1:9/HIGGS.csv.gz", "0" * 64)

@@ -1,0 +1,85 @@
+"""All notebooks, whole, through papermill, and the report in a browser."""
+
+import re
+import shutil
+import subprocess
+
+import nbformat
+import pytest
+from conftest import ROOT
+
+from higgs_lib import data, notebook, report
+from higgs_lib.runs import Run
+
+PROFILE = """
+common: {n_test: 1500, n_validation: 800}
+02_training: {seeds: [1], few_epochs: 3, few_patience: 0, comparison_epochs: 1}
+03_performance: {tree_iterations: 20}
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, events):
+    folder = tmp_path_factory.mktemp("run")
+    (folder / "tiny.yaml").write_text(PROFILE)
+    profile = notebook.read_profile(folder / "tiny.yaml", ROOT / "notebooks")
+    data.prepare(Run(folder).events, n_events=8000, seed=1)
+    for name in profile.notebooks:
+        notebook.run(ROOT / "notebooks" / f"{name}.ipynb", profile, folder)
+    report.build(folder, "tiny", Run(folder).events)
+    return Run(folder)
+
+
+def text(run, name):
+    return str([cell.get("outputs") for cell in nbformat.read(run.path / "notebooks" / f"{name}.ipynb", 4).cells])
+
+
+def test_notebooks_show_what_was_measured(run):
+    assert "8,000 events of the built-in simulation" in text(run, "01_data")
+    for kind in ("shallow", "deep", "trees"):
+        result = run.results(kind, "complete")[0]
+        assert f"{result['test']['auc']['value']:.4f}" in text(run, "03_performance")
+    assert "1.644" in text(run, "04_significance")
+    significance = run.result("significance")["values"]
+    assert len(significance) == 3 * 3 * 4
+    assert all(row["interval"][1] <= row["interval"][0] <= row["interval"][2] for row in significance)
+    assert "0.885" in text(run, "09_conclusions")
+
+
+def test_running_a_notebook_again_trains_nothing(run):
+    before = {path: path.stat().st_mtime_ns for path in (run.path / "metrics").glob("*-seed*.json")}
+    profile = notebook.read_profile(run.path / "tiny.yaml", ROOT / "notebooks")
+    notebook.run(ROOT / "notebooks" / "02_training.ipynb", profile, run.path)
+    assert before == {path: path.stat().st_mtime_ns for path in (run.path / "metrics").glob("*-seed*.json")}
+    assert len(before) > 30
+
+
+def test_every_page_says_which_events_it_shows_and_needs_no_network(run):
+    pages = sorted((run.path / "report").glob("*.html"))
+    assert {"index.html", "01_data.html", "09_conclusions.html"} <= {page.name for page in pages}
+    for page in pages:
+        html = page.read_text()
+        assert "8,000 events of the built-in simulation (seed 1), not UCI" in html
+        loaded = re.findall(r'<(?:script|img|link|iframe)[^>]*(?:src|href)="([^"]+)"', html)
+        assert not [place for place in loaded if place.startswith(("http:", "https:", "//"))]
+    assert "<math" in (run.path / "report" / "04_significance.html").read_text()
+    assert "$m_" not in (run.path / "report" / "01_data.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not found:
+        pytest.skip("no Chromium here to open the report in")
+    return found
+
+
+@pytest.mark.parametrize("page", ["index", "01_data", "09_conclusions"])
+def test_the_report_opens_from_the_file_system(run, chromium, tmp_path, page):
+    address = (run.path / "report" / f"{page}.html").as_uri()
+    options = "--headless --no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
+    command = [chromium, *options.split(), "--no-first-run", f"--user-data-dir={tmp_path}", "--dump-dom", address]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert "<h1>" in answer.stdout
+    assert len(answer.stdout) > 10_000
+    assert "ERR_" not in answer.stdout

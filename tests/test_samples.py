@@ -1,0 +1,73 @@
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from higgs_lib import data, samples
+from higgs_lib.features import COMPLETE, FEATURE_SETS
+
+
+def test_all_of_uci_higgs_is_split_as_by_baldi():
+    splits = samples.split(11_000_000, n_test=500_000, n_validation=500_000)
+    assert splits.training == range(10_000_000)
+    assert splits.validation == range(10_000_000, 10_500_000)
+    assert splits.test == range(10_500_000, 11_000_000)
+
+
+def test_a_small_file_gives_a_fifth_and_a_tenth_rounded_down():
+    splits = samples.split(40_681, n_test=100_000, n_validation=50_000)
+    assert [len(rows) for rows in splits] == [28_681, 4000, 8000]
+    assert splits.test.stop == 40_681
+
+
+def test_training_events_can_be_limited():
+    assert samples.split(1000, n_test=100, n_validation=50, n_training=200).training == range(200)
+    assert samples.split(1000, n_test=100, n_validation=50, n_training=5000).training == range(850)
+
+
+@pytest.mark.parametrize("sizes", [(50, 10, 10, 0), (1000, 0, 10, 0), (1000, 10, 10, -1)])
+def test_sizes_that_cannot_be_are_refused(sizes):
+    n_events, n_test, n_validation, n_training = sizes
+    with pytest.raises(ValueError, match="cannot split"):
+        samples.split(n_events, n_test=n_test, n_validation=n_validation, n_training=n_training)
+
+
+def test_loading_gives_the_rows_and_columns_asked(events):
+    table = pq.read_table(events)
+    for features in FEATURE_SETS.values():
+        sample = samples.load(events, features, range(123, 15_000))
+        assert sample.features.flags.c_contiguous
+        assert sample.features.dtype == np.float32
+        assert np.array_equal(sample.labels, table["label"].to_numpy()[123:15_000])
+        wanted = np.stack([table[name].to_numpy()[123:15_000] for name in features], 1)
+        assert np.array_equal(sample.features, wanted)
+
+
+def test_loading_crosses_row_groups(tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "ROW_GROUP", 300)
+    data.simulate(tmp_path / "events.parquet", 1000, seed=1, workers=1)
+    whole = samples.load(tmp_path / "events.parquet", COMPLETE, range(1000))
+    part = samples.load(tmp_path / "events.parquet", COMPLETE, range(250, 901))
+    assert np.array_equal(part.features, whole.features[250:901])
+
+
+def test_events_that_stand_in_two_parts_are_counted(tmp_path, events):
+    table = pq.read_table(events).slice(0, 1000)
+    again = pa.concat_tables([table.slice(0, 850), table.slice(3, 20), table.slice(870, 130)])
+    pq.write_table(again, tmp_path / "events.parquet")
+    splits = samples.split(1000, n_test=100, n_validation=50)
+    assert samples.overlaps(tmp_path / "events.parquet", splits) == {
+        ("training", "validation"): 20,
+        ("training", "test"): 0,
+        ("validation", "test"): 0,
+    }
+
+
+def test_the_fingerprint_names_events_and_split(tmp_path, events):
+    one = samples.split(20_000, n_test=2000, n_validation=1000)
+    other = samples.split(20_000, n_test=3000, n_validation=1000)
+    data.simulate(tmp_path / "events.parquet", 20_000, seed=8, workers=1)
+    names = {samples.fingerprint(events, one), samples.fingerprint(events, other)}
+    names.add(samples.fingerprint(tmp_path / "events.parquet", one))
+    assert len(names) == 3
+    assert samples.fingerprint(events, one) in names
