@@ -88,9 +88,9 @@ def _check_values(where: str, given, types: dict[str, type]) -> None:
 
 
 class _Progress:
-    """Passes on what a notebook writes to its standard error, less TensorFlow's notes at start-up."""
+    """Passes on what a notebook writes to its standard error, less what libraries note at start-up."""
 
-    NOTES = re.compile(r"WARNING: All log messages|[IWE]\d{4} \d\d|\s*$")
+    NOTES = re.compile(r"WARNING: All log messages|[IWE]\d{4} \d\d|.*TqdmWarning|  from .autonotebook|\s*$")
 
     def write(self, text: str) -> None:
         if not all(self.NOTES.match(line) for line in text.split("\n")):

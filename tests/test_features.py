@@ -18,5 +18,5 @@ def test_every_feature_has_a_scale_or_levels_and_a_label():
 
 
 def test_an_unknown_feature_set_is_named():
-    with pytest.raises(ValueError, match="'raw'.*low, high, complete"):
+    with pytest.raises(ValueError, match=r"'raw'.*low, high, complete"):
         features.feature_set("raw")

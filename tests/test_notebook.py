@@ -82,7 +82,7 @@ def test_a_notebook_runs_with_its_parameters(folder):
 def test_a_failed_notebook_stays_to_be_read_and_is_tried_again(folder):
     broken = write(folder / "notebooks" / "01_one.ipynb", "print('so far')", "raise ValueError('no luck')")
     read = profile(folder, "")
-    with pytest.raises(NotebookError, match=r"01_one\.ipynb, cell 4: ValueError: no luck\n.*running-01_one\.ipynb"):
+    with pytest.raises(NotebookError, match=r"01_one\.ipynb, cell 3: ValueError: no luck\n.*running-01_one\.ipynb"):
         notebook.run(broken, read, folder / "run")
     left = nbformat.read(folder / "run" / "notebooks" / "running-01_one.ipynb", 4)
     assert "so far" in str(left.cells)

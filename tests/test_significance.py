@@ -18,28 +18,24 @@ def test_without_a_cut_the_definitions_give_the_known_values():
 @pytest.mark.parametrize("relative", [0.05, 0.2])
 def test_the_asimov_significance_is_pyhfs_q0(signal, background, relative):
     tau = 1 / (relative**2 * background)  # of a control measurement with this uncertainty
-    model = pyhf.Model(
+    uncertainty = background / np.sqrt(tau * background)
+    samples = [
         {
-            "channels": [
-                {
-                    "name": "counts",
-                    "samples": [
-                        {"name": "signal", "data": [signal], "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]},
-                        {
-                            "name": "background",
-                            "data": [background],
-                            "modifiers": [{"name": "control", "type": "shapesys", "data": [background / np.sqrt(tau * background)]}],
-                        },
-                    ],
-                }
-            ],
+            "name": "signal",
+            "data": [signal],
+            "modifiers": [{"name": "mu", "type": "normfactor", "data": None}],
         },
-        poi_name="mu",
-    )  # fmt: skip
+        {
+            "name": "background",
+            "data": [background],
+            "modifiers": [{"name": "control", "type": "shapesys", "data": [uncertainty]}],
+        },
+    ]
+    model = pyhf.Model({"channels": [{"name": "counts", "samples": samples}]}, poi_name="mu")
     observed = model.expected_data([1.0, 1.0])
-    q0 = pyhf.infer.test_statistics.q0(
-        0.0, observed, model, model.config.suggested_init(), model.config.suggested_bounds(), model.config.suggested_fixed()
-    )  # fmt: skip
+    config = model.config
+    settings = config.suggested_init(), config.suggested_bounds(), config.suggested_fixed()
+    q0 = pyhf.infer.test_statistics.q0(0.0, observed, model, *settings)
     assert significance.asimov_with_uncertainty(signal, background, relative) == pytest.approx(np.sqrt(q0), rel=2e-3)
 
 
