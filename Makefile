@@ -25,7 +25,7 @@ NOTEBOOKS := $(notdir $(wildcard notebooks/[0-9]*.ipynb))
 DONE := $(NOTEBOOKS:%=$(RUN)/notebooks/%)
 REPORT := $(RUN)/report/index.html
 LIBRARY := $(wildcard higgs_lib/*.py)
-GENERATION := $(addprefix higgs_lib/,data.py simulation.py detector.py kinematics.py features.py)
+GENERATION := $(addprefix higgs_lib/,data.py simulation.py detector.py process.py kinematics.py features.py)
 
 .PHONY: help env data reproduce report lab test lint format clean lock check
 

@@ -16,31 +16,21 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-import pooch
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
-import requests
 from tqdm import tqdm
 
-from higgs_lib import simulation
+from higgs_lib import download, simulation
 from higgs_lib.device import cores
+from higgs_lib.download import DataError
 from higgs_lib.features import COLUMNS, LABEL, SCHEMA
 
 log = logging.getLogger(__name__)
 
-UCI_URL = "https://archive.ics.uci.edu/ml/machine-learning-databases/00280/HIGGS.csv.gz"
-UCI_SHA256 = "ea302c18164d4e3d916a1e2e83a9a8d07069fa6ebc7771e4c0540d54e593b698"  # as public data registries give it
-UCI_DOI = "10.24432/C5V312"
-UCI_FILE = Path("data", "HIGGS.csv.gz")  # below the folder that make is called in
 
 ROW_GROUP = 65_536  # events; 7.6 MB of float32, small enough to deal out to many readers
 CSV_BLOCK = 16 << 20  # bytes of text parsed at a time, about 22,000 events
-DOWNLOAD_BLOCK = 1 << 20  # bytes
-
-
-class DataError(ValueError):
-    """A file of events is not what it should be; the message says which file, where and what to do."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +54,7 @@ class Origin:
                 "not UCI's and not an experiment's"
             )
         if self.kind == "uci":
-            return f"{self.n_events:,} events of UCI HIGGS (doi:{UCI_DOI}), simulated by its authors"
+            return f"{self.n_events:,} events of UCI HIGGS (doi:{download.DOI}), simulated by its authors"
         return f"{self.n_events:,} events of {Path(self.recipe['source']).name}, a file in the format of UCI HIGGS"
 
 
@@ -189,7 +179,7 @@ def ingest(source: str | Path, destination: str | Path) -> Origin:
                 writer.write(values)
         except (pa.ArrowInvalid, EOFError, OSError) as error:
             _explain(source, error)
-        kind = "uci" if counted.hash.hexdigest() == UCI_SHA256 else "file"
+        kind = "uci" if counted.hash.hexdigest() == download.SHA256 else "file"
         return writer.close(kind, file_recipe(source))
 
 
@@ -250,40 +240,6 @@ def _is_number(field: str) -> bool:
         return False
 
 
-def download(destination: str | Path, url: str = UCI_URL, sha256: str = UCI_SHA256) -> Path:
-    """Fetches UCI's file (2.6 GiB) unless it is there already and whole; goes on where an interrupt left it.
-
-    DataError where the server cannot be reached or what it gave has another sha256.
-    """
-    destination = Path(destination)
-    try:
-        pooch.retrieve(
-            url, f"sha256:{sha256}", destination.name, destination.parent, downloader=partial(_resume, destination)
-        )
-    except requests.RequestException as error:
-        raise DataError(f"{url} could not be fetched ({error}); run `make data` again to go on from here") from error
-    except ValueError as error:
-        raise DataError(f"{url}: {error}") from error
-    return destination
-
-
-def _resume(destination: Path, url: str, output_file: str, _pooch) -> None:
-    """Pooch's downloader, with the part already fetched kept beside the destination."""
-    part = destination.with_name(destination.name + ".part")
-    begun = part.stat().st_size if part.exists() else 0
-    with requests.get(url, headers={"Range": f"bytes={begun}-"} if begun else {}, stream=True, timeout=60) as answer:
-        if answer.status_code != requests.codes.requested_range_not_satisfiable:  # 416: the part is the whole
-            answer.raise_for_status()
-            begun = begun if answer.status_code == requests.codes.partial_content else 0
-            total = begun + int(answer.headers.get("Content-Length", 0))
-            bar = tqdm(total=total, initial=begun, unit="B", unit_scale=True, desc=destination.name)
-            with part.open("ab" if begun else "wb") as file, bar:
-                for block in answer.iter_content(DOWNLOAD_BLOCK):
-                    file.write(block)
-                    bar.update(len(block))
-    part.replace(output_file)
-
-
 def prepare(destination: str | Path, *, source: str = "built-in", n_events: int = 1_400_000, seed: int = 1) -> Origin:
     """Makes the events of a run, unless they are there already and would come out the same.
 
@@ -291,7 +247,7 @@ def prepare(destination: str | Path, *, source: str = "built-in", n_events: int 
     """
     destination = Path(destination)
     if source == "uci":
-        source = str(download(UCI_FILE))
+        source = str(download.fetch())
     if source != "built-in" and not Path(source).is_file():
         raise _no_such_file(Path(source))
     wanted = simulation_recipe(n_events, seed) if source == "built-in" else file_recipe(Path(source))

@@ -12,6 +12,7 @@ import numpy as np
 from higgs_lib import kinematics
 from higgs_lib.features import COMPLETE
 from higgs_lib.kinematics import angle_between
+from higgs_lib.process import Particles
 
 LIGHT, CHARM, BOTTOM = 1, 4, 5  # flavours; the heavier wins when partons merge
 
@@ -70,28 +71,6 @@ class Detector:
     jet_eta_max: float = 3.0
     isolation: float = 0.4
     """No jet within this distance in eta and phi of the lepton."""
-
-
-class Particles(NamedTuple):
-    """The final state of n collisions."""
-
-    lepton: np.ndarray
-    """(n, 4)"""
-    neutrino: np.ndarray
-    """(n, 4)"""
-    quarks: np.ndarray
-    """(n, 4, 4): b, b and the two of the W"""
-    emissions: np.ndarray
-    """(n, m, 4), zero where there is none"""
-
-    @classmethod
-    def of(cls, lepton, neutrino, quark_1, quark_2, b_1, b_2, emissions) -> "Particles":
-        """Particles from one array (n, 4) each."""
-        return cls(lepton, neutrino, np.stack([b_1, b_2, quark_1, quark_2], 1), emissions)
-
-    def take(self, chosen: np.ndarray) -> "Particles":
-        """The chosen events."""
-        return Particles(*(array[chosen] for array in self))
 
 
 class _Jets(NamedTuple):

@@ -4,7 +4,7 @@ import pytest
 from higgs_lib import kinematics, samples
 from higgs_lib.data import origin
 from higgs_lib.features import COMPLETE, HIGH, LOW
-from higgs_lib.simulation import decay
+from higgs_lib.process import decay
 
 
 @pytest.fixture

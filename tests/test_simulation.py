@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from higgs_lib import detector, features, kinematics, samples, simulation
+from higgs_lib import detector, features, kinematics, process, samples, simulation
 from higgs_lib.detector import Detector
-from higgs_lib.simulation import Simulation
+from higgs_lib.process import Physics
 
 
 @pytest.fixture(scope="module")
@@ -46,27 +46,27 @@ def test_the_selection_holds(physical):
 
 def test_the_signal_share_is_the_one_asked():
     for share in (0.0, 0.3, 1.0):
-        labels = simulation.generate(5000, seed=2, simulation=Simulation(signal_share=share))["label"].to_numpy()
+        labels = simulation.generate(5000, seed=2, physics=Physics(signal_share=share))["label"].to_numpy()
         assert labels.mean() == pytest.approx(share, abs=3 * np.sqrt(share * (1 - share) / 5000))
 
 
 def test_particles_come_from_their_poles_and_balance():
     rng = np.random.default_rng(1)
-    sim = Simulation(soft_recoil=0.0)
-    for process in (simulation._signal, simulation._background):
-        particles = process(4000, sim, rng)
+    physics = Physics(soft_recoil=0.0)
+    for make in (process.signal, process.background):
+        particles = make(4000, physics, rng)
         w = kinematics.mass(particles.lepton + particles.neutrino)
-        assert np.median(w) == pytest.approx(sim.m_w, abs=0.2)
-        assert np.median(kinematics.mass(particles.quarks[:, 2:].sum(1))) == pytest.approx(sim.m_w, abs=0.2)
+        assert np.median(w) == pytest.approx(physics.m_w, abs=0.2)
+        assert np.median(kinematics.mass(particles.quarks[:, 2:].sum(1))) == pytest.approx(physics.m_w, abs=0.2)
         everything = particles.lepton + particles.neutrino + particles.quarks.sum(1) + particles.emissions.sum(1)
         assert everything[:, 1:3] == pytest.approx(0, abs=1e-6)
-    b_pair = kinematics.mass(simulation._signal(1000, sim, rng).quarks[:, :2].sum(1))
-    assert b_pair == pytest.approx(sim.m_light_higgs, abs=1e-4)
+    b_pair = kinematics.mass(process.signal(1000, physics, rng).quarks[:, :2].sum(1))
+    assert b_pair == pytest.approx(physics.m_light_higgs, abs=1e-4)
 
 
 def test_another_heavy_higgs_moves_its_peak():
     table = simulation.generate(
-        4000, seed=1, simulation=Simulation(signal_share=1.0, m_heavy_higgs=600.0, m_charged_higgs=400.0)
+        4000, seed=1, physics=Physics(signal_share=1.0, m_heavy_higgs=600.0, m_charged_higgs=400.0)
     )
     heavy = kinematics.to_physical(table["m_wwbb"].to_numpy(), "m_wwbb")
     assert 550 < np.median(heavy) < 680
@@ -84,7 +84,7 @@ def test_another_heavy_higgs_moves_its_peak():
 )
 def test_what_cannot_be_simulated_is_refused_by_name(values, message):
     with pytest.raises(ValueError, match=message):
-        Simulation(**values)
+        Physics(**values)
 
 
 def test_negative_arguments_are_refused():
@@ -94,7 +94,7 @@ def test_negative_arguments_are_refused():
 
 def test_a_better_detector_measures_the_w_better():
     def width(det):
-        table = simulation.generate(4000, seed=1, simulation=Simulation(signal_share=0.0), detector=det)
+        table = simulation.generate(4000, seed=1, physics=Physics(signal_share=0.0), detector=det)
         return np.subtract(*np.quantile(table["m_jj"].to_numpy(), [0.75, 0.25]))
 
     assert width(Detector(stochastic=0.1, constant=0.01, tail_light=0.0)) < 0.8 * width(Detector())
@@ -102,7 +102,7 @@ def test_a_better_detector_measures_the_w_better():
 
 def test_an_empty_collision_leaves_nothing():
     rng = np.random.default_rng(1)
-    none = simulation._signal(50, Simulation(), rng).take(np.zeros(50, bool))
+    none = process.signal(50, Physics(), rng).take(np.zeros(50, bool))
     assert detector.measure(none, Detector(), rng).shape == (0, 28)
 
 
