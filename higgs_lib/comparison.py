@@ -64,9 +64,17 @@ def _rising(result: dict) -> float:
     return aucs[-1] - aucs[-1 - len(aucs) // 4]
 
 
+def _best_auc(result: dict, part: str) -> float:
+    return result["history"][part][result["best_epoch"] - 1]["auc"]
+
+
+def training_auc(results: list[dict]) -> float:
+    """AUC of nets on training events, mean over the seeds, at the epochs whose weights they have."""
+    return float(np.mean([_best_auc(result, "training") for result in results]))
+
+
 def _overfitting(result: dict) -> float:
-    seen, unseen = (result["history"][part][result["best_epoch"] - 1]["auc"] for part in ("training", "validation"))
-    return seen - unseen
+    return _best_auc(result, "training") - _best_auc(result, "validation")
 
 
 def _per_doubling(run: Run, full: dict) -> float:
@@ -115,7 +123,7 @@ def auc_table(run: Run, *, simulated: bool) -> pd.DataFrame:
             f"[{gap.published.source}] {gap.published.model}",
             gap.published.features,
             f"{gap.published.auc:.3f}",
-            f"{gap.ours.kind}: {gap.ours.auc}",
+            f"{gap.ours.auc}",
             f"{gap.gap:+.3f}",
             gap.reason,
         )

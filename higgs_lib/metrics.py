@@ -200,13 +200,13 @@ def histogram(labels: np.ndarray, values: np.ndarray, edges: np.ndarray) -> Hist
     return Histogram(np.asarray(edges), signal, background)
 
 
-def peak(values: np.ndarray, *, seed: int, bin_width: float = 4.0, level: float = 0.95, n_draws: int = 200) -> Interval:
+def peak(values: np.ndarray, *, seed: int, level: float = 0.95, n_draws: int = 200) -> Interval:
     """Where a distribution peaks: the vertex of a parabola through the highest bin and two bins on either side.
 
-    The interval comes from drawing the counts of the bins anew (Poisson); `values` and `bin_width` share a unit.
+    Bins are a tenth of the interquartile range wide. The interval comes from drawing their counts anew (Poisson).
     """
-    low, high = np.quantile(values, [0.001, 0.98])
-    edges = np.arange(low, high + bin_width, bin_width)
+    low, first, third, high = np.quantile(values, [0.001, 0.25, 0.75, 0.98])
+    edges = np.arange(low, high, (third - first) / 10)
     counts = np.histogram(values, edges)[0]
     drawn = np.random.default_rng(seed).poisson(counts, (n_draws, len(counts)))
     found = [_vertex(edges, row) for row in drawn]

@@ -115,7 +115,8 @@ def expected(histogram: Histogram, *, signal: float, background: float, title: s
         label=[f"background, {background:.0f}", f"signal, {signal:.0f}"], yerr=False,
     )  # fmt: skip
     ax.set(xlabel="output of the net", ylabel="expected events", title=title, xlim=(0, 1), yscale="log")
-    ax.legend(fontsize="small")
+    ax.set_ylim(top=5 * sum(counts).max())  # room for the legend
+    ax.legend(fontsize="small", loc="upper right")
     return ax
 
 
@@ -129,13 +130,20 @@ def against_cut(cuts: np.ndarray, values: np.ndarray, *, label: str, ylabel: str
     return ax
 
 
-def intervals(rows: dict[str, Interval], *, xlabel: str, references: dict[str, list[float]] | None = None, ax=None):
+def intervals(
+    rows: dict[str, Interval],
+    *,
+    xlabel: str,
+    label: str = "ours, 95 %",
+    references: dict[str, list[float]] | None = None,
+    ax=None,
+):
     """One value with its interval a row, top down; `references` puts marks of other sources at the same rows."""
     ax = _axes(ax)
     places = np.arange(len(rows))[::-1]
     values = np.array([row.value for row in rows.values()])
     errors = np.array([[row.value - row.low, row.high - row.value] for row in rows.values()]).T
-    ax.errorbar(values, places, xerr=errors, fmt="o", capsize=3, color="black", label="ours (95 %)")
+    ax.errorbar(values, places, xerr=errors, fmt="o", capsize=3, color="black", label=label)
     for number, (source, others) in enumerate((references or {}).items()):
         ax.plot(others, places, marker="sD^v"[number % 4], linestyle="", color=CYCLE[number], label=source)
     ax.set_yticks(places, list(rows))

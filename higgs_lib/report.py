@@ -18,10 +18,10 @@ TITLE = "Deep learning on HIGGS"
 INLINE_FORMULA = re.compile(r"\$([^$<>]+)\$")  # as pandas writes it into a table
 
 STYLE = """
-.bd-main .bd-content .bd-article-container { max-width: 66rem; }
-div.output table { width: auto; margin: 0 0 1rem 0; font-size: 0.9rem; }
-div.output th, div.output td { padding: 0.2rem 0.7rem; white-space: nowrap; text-align: left; }
-div.output td.wide, div.output td:last-child { white-space: normal; }
+.bd-main .bd-content .bd-article-container { max-width: 70rem; }
+div.output table { width: auto; margin: 0 0 1rem 0; font-size: 0.85rem; }
+div.output th, div.output td { padding: 0.15rem 0.6rem; white-space: nowrap; text-align: left; }
+div.formula { margin: 1rem 0; text-align: center; }
 """
 
 
@@ -144,5 +144,7 @@ def _visit_inline_math(translator, node: nodes.math) -> None:
 
 
 def _visit_block_math(translator, node: nodes.math_block) -> None:
-    translator.body.append(f'<div class="math">{latex2mathml.converter.convert(node.astext(), display="block")}</div>')
+    translator.body.append(
+        f'<div class="formula">{latex2mathml.converter.convert(node.astext(), display="block")}</div>'
+    )
     raise nodes.SkipNode
