@@ -25,6 +25,8 @@ class Ours(NamedTuple):
     n_training: int
     per_doubling: float
     """Gain in test AUC for each doubling of the training events, between a quarter and all."""
+    epochs: int
+    """The longest training; 0 for what has no epochs."""
     rising: float
     """Gain in validation AUC in the last quarter of the epochs; nan for what has no epochs."""
     overfitting: float
@@ -49,6 +51,7 @@ def ours(run: Run, kind: str, features: str, *, simulated: bool) -> Ours:
         seeds=len(results),
         n_training=results[0]["recipe"]["n_training"],
         per_doubling=_per_doubling(run, results[0]),
+        epochs=max([len(result["history"]["seconds"]) for result in trained], default=0),
         rising=_mean([_rising(result) for result in trained]),
         overfitting=_mean([_overfitting(result) for result in trained]),
         simulated=simulated,
@@ -162,13 +165,15 @@ def _reason(result: published.Result, mine: Ours, gap: float) -> str:
 
 def _shortfall(result: published.Result, mine: Ours) -> list[str]:
     reasons = []
-    doublings = math.log2(result.n_training / mine.n_training)
-    if doublings > 0.5 and mine.per_doubling > 0:
+    if mine.per_doubling > 0:
+        fewer = result.n_training / mine.n_training  # 0 where the source does not say
+        shortage = f"{fewer:.{0 if fewer > 10 else 1}f} times fewer training events; " if fewer > 1.2 else ""
+        reasons.append(f"{shortage}each doubling of ours still gave {mine.per_doubling:+.3f}")
+    if mine.epochs and result.source in published.EPOCHS:
+        theirs = published.EPOCHS[result.source]
         reasons.append(
-            f"{2**doublings:.0f} times fewer training events, where each doubling still gave {mine.per_doubling:+.3f}"
+            f"{mine.epochs} epochs, the last quarter of them gave {mine.rising:+.3f} ([{result.source}]: {theirs})"
         )
-    if mine.rising > 0.001:
-        reasons.append(f"training was still rising, {mine.rising:+.3f} in the last quarter of the epochs")
     if mine.overfitting > 0.005:
         reasons.append(f"training events score {mine.overfitting:+.3f} above validation ones: overfitting")
     return reasons

@@ -1,7 +1,9 @@
 """What a user types: `make` and `python -m higgs_lib`, in processes of their own."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import ROOT
@@ -14,7 +16,11 @@ def higgs_lib(*arguments, cwd=ROOT):
 
 
 def make(*arguments):
-    return subprocess.run(["make", "ENV=active", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    places = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    command = ["make", "ENV=active", *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, env=os.environ | {"PATH": places}, capture_output=True, text=True, check=False
+    )
 
 
 def test_make_alone_lists_the_targets():

@@ -126,11 +126,11 @@ def test_reasons_name_only_what_was_measured():
     from higgs_lib.metrics import Interval
     from higgs_lib.published import Result
 
-    result = Result("B", "DN", "deep", "low", 0.880)
-    ours = Ours("deep", "low", Interval(0.75, 0.74, 0.76), 2, 1_250_000, 0.02, 0.003, 0.0, simulated=True)
+    result = Result("B", "DN", "deep", "low", 0.880, n_training=10_000_000)
+    ours = Ours("deep", "low", Interval(0.75, 0.74, 0.76), 2, 1_250_000, 0.02, 12, 0.003, 0.0, simulated=True)
     reason = _reason(result, ours, -0.13)
-    assert "8 times fewer training events, where each doubling still gave +0.020" in reason
-    assert "+0.003 in the last quarter" in reason
+    assert "8.0 times fewer training events; each doubling of ours still gave +0.020" in reason
+    assert "12 epochs, the last quarter of them gave +0.003 ([B]: 200 to 1000)" in reason
     assert "built-in" in reason
     assert "overfitting" not in reason
     assert _reason(result, ours, -0.005) == "agrees within the interval"
