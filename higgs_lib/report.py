@@ -21,6 +21,7 @@ STYLE = """
 .bd-main .bd-content .bd-article-container { max-width: 70rem; }
 div.output table { width: auto; margin: 0 0 1rem 0; font-size: 0.85rem; }
 div.output th, div.output td { padding: 0.15rem 0.6rem; white-space: nowrap; text-align: left; }
+div.output td:last-child { white-space: normal; }
 div.formula { margin: 1rem 0; text-align: center; }
 """
 
