@@ -37,7 +37,8 @@ class Fit(NamedTuple):
 
 
 @lru_cache(maxsize=1)
-def _samples(events: Path, features: str, splits: Splits) -> dict[str, Sample]:
+def _samples(events: Path, features: str, splits: Splits, fingerprint: str) -> dict[str, Sample]:
+    """The fingerprint makes sure that events made anew under the same name are read anew."""
     return {part: samples.load(events, feature_set(features), rows) for part, rows in splits._asdict().items()}
 
 
@@ -84,7 +85,7 @@ class Study:
 
     def samples(self, features: str) -> dict[str, Sample]:
         """The events of every part, with the features of one set; the last set asked for stays in memory."""
-        return _samples(self.events, features, self.splits)
+        return _samples(self.events, features, self.splits, self.fingerprint)
 
     def train(self, kind: str, spec, features: str, seed: int, fit: Fit) -> dict:
         """Trains the net of a `ModelSpec`, or reads it back if it was trained this way before: its stored result.
