@@ -1,8 +1,12 @@
 # The study from end to end. `make` alone lists what there is.
 
-PROFILE ?= laptop
-DATA ?=
-ENV ?= .venv
+PROFILE := laptop
+DATA :=
+ENV := .venv
+
+ifeq ($(PROFILE),)
+$(error PROFILE is empty: give the name of a file of params/)
+endif
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -25,9 +29,14 @@ NOTEBOOKS := $(notdir $(wildcard notebooks/[0-9]*.ipynb))
 DONE := $(NOTEBOOKS:%=$(RUN)/notebooks/%)
 REPORT := $(RUN)/report/index.html
 LIBRARY := $(wildcard higgs_lib/*.py)
-GENERATION := $(addprefix higgs_lib/,data.py simulation.py detector.py process.py kinematics.py features.py)
 
-.PHONY: help env data reproduce report lab test lint format clean lock check
+ifneq ($(DATA),)
+ifneq ($(words $(DATA)),1)
+$(error DATA: make can only take a path without spaces, not "$(DATA)")
+endif
+endif
+
+.PHONY: help env data reproduce report lab test lint format clean lock FORCE
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,13 +49,13 @@ env: $(READY) ## Make the environment (.venv; with uv where it is installed)
 
 # ------------------------------------------------------------------------------------------------- environment
 $(ENV)/.ready: pyproject.toml requirements.lock
-	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
+	@python3 -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "error: Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0])'
 	@echo "Making the environment in $(ENV); this takes a few minutes the first time."
 	if command -v uv > /dev/null; then \
 	  [ -x $(PYTHON) ] || uv venv --quiet $(ENV); \
 	  uv pip install --quiet --python $(PYTHON) --constraint requirements.lock --editable '.[dev]'; \
 	else \
-	  [ -x $(PYTHON) ] || python3 -m venv $(ENV); \
+	  $(PYTHON) -m pip --version > /dev/null 2>&1 || python3 -m venv $(ENV); \
 	  $(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev]'; \
 	fi
 	$(PYTHON) -m higgs_lib java
@@ -60,29 +69,20 @@ lock: $(READY) ## Pin the versions of all dependencies in requirements.lock
 data: $(READY) ## Download UCI HIGGS (2.6 GiB; goes on after an interrupt) and ingest it, for PROFILE=full
 	$(MAKE) runs/full/data/events.parquet PROFILE=full DATA=
 
-reproduce: check $(DONE) $(REPORT) ## Run what is stale of PROFILE's notebooks, then the report
+reproduce: $(DONE) $(REPORT) ## Run what is stale of PROFILE's notebooks, then the report
 	@echo "Report: $(REPORT)"
 
-report: check $(REPORT) ## The same; the name says what comes out
+report: $(REPORT) ## The same; the name says what comes out
 	@echo "Report: $(REPORT)"
 
-check: $(READY)
-	@$(PYTHON) -m higgs_lib check --profile $(PARAMS)
+# Asked at every call, as only the library knows whether the same events would come out; it leaves them if so. It also
+# checks the profile, before anything runs.
+$(EVENTS): FORCE | $(READY)
+	@$(PYTHON) -m higgs_lib events --profile $(PARAMS) --run $(RUN) $(if $(DATA),--data '$(DATA)')
 
-ifneq ($(DATA),)
-ifneq ($(words $(DATA)),1)
-$(error DATA: make can only take a path without spaces, not "$(DATA)")
-endif
-$(DATA): ;  # a file of one's own: never made here; if it is missing, the rule for the events says so
-endif
+FORCE:
 
-$(EVENTS): $(PARAMS) $(DATA) $(GENERATION) | $(READY)
-	$(PYTHON) -m higgs_lib events --profile $(PARAMS) --run $(RUN) $(if $(DATA),--data '$(DATA)')
-
-$(PARAMS):
-	@$(PYTHON) -m higgs_lib check --profile $@
-
-$(DONE): $(RUN)/notebooks/%: notebooks/% $(PARAMS) $(EVENTS) $(LIBRARY) | $(READY)
+$(DONE): $(RUN)/notebooks/%: $(EVENTS) notebooks/% $(PARAMS) $(LIBRARY) | $(READY)
 	$(PYTHON) -m higgs_lib notebook $< --profile $(PARAMS) --run $(RUN)
 
 # which notebook reads the results of which

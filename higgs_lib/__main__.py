@@ -15,11 +15,7 @@ def _events(arguments: argparse.Namespace) -> None:
     profile = notebook.read_profile(arguments.profile)
     wanted = profile.events | ({"source": arguments.data} if arguments.data else {})
     made = data.prepare(Path(arguments.run, "data", "events.parquet"), **wanted)
-    print(made.description)
-
-
-def _check(arguments: argparse.Namespace) -> None:
-    notebook.read_profile(arguments.profile)
+    print(f"Events: {made.description}")
 
 
 def _notebook(arguments: argparse.Namespace) -> None:
@@ -54,15 +50,13 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     for function, name, text in (
-        (_check, "check", "hold a profile's names against the notebooks"),
         (_events, "events", "make the events of a run, unless they are there"),
         (_notebook, "notebook", "run one notebook"),
         (_report, "report", "render the notebooks of a run"),
     ):
         added = command(function, name, text)
         added.add_argument("--profile", required=True, help="a YAML file of params/")
-        if function is not _check:
-            added.add_argument("--run", required=True, help="the folder of results, e.g. runs/laptop")
+        added.add_argument("--run", required=True, help="the folder of results, e.g. runs/laptop")
         if function is _events:
             added.add_argument("--data", default="", help="a file in UCI's format, instead of the profile's events")
         if function is _notebook:

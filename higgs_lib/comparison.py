@@ -11,7 +11,6 @@ from higgs_lib.metrics import Interval, auc_difference, mean_interval
 from higgs_lib.runs import Run
 
 QUARTER = "_quarter"  # ends the kind of a classifier trained on a quarter of the events
-ROUNDING = 0.0005  # of a published AUC of three digits
 
 
 class Ours(NamedTuple):
@@ -155,7 +154,7 @@ def significance_table(values: dict[tuple[str, str, str], Interval]) -> pd.DataF
 
 def _reason(result: published.Result, mine: Ours, gap: float) -> str:
     """In words: agreement, or what was measured that pulls in the gap's direction; no cause that was not measured."""
-    if abs(gap) <= mine.auc.high - mine.auc.value + ROUNDING:
+    if abs(gap) <= mine.auc.high - mine.auc.value + result.rounding:
         return "agrees within the interval"
     reasons = _shortfall(result, mine) if gap < 0 else []
     if mine.simulated:
@@ -168,7 +167,7 @@ def _shortfall(result: published.Result, mine: Ours) -> list[str]:
     if mine.per_doubling > 0:
         fewer = result.n_training / mine.n_training  # 0 where the source does not say
         shortage = f"{fewer:.{0 if fewer > 10 else 1}f} times fewer training events; " if fewer > 1.2 else ""
-        reasons.append(f"{shortage}each doubling of ours still gave {mine.per_doubling:+.3f}")
+        reasons.append(f"{shortage}each doubling of ours, events and steps, still gave {mine.per_doubling:+.3f}")
     if mine.epochs and result.source in published.EPOCHS:
         theirs = published.EPOCHS[result.source]
         reasons.append(

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from higgs_lib import download, simulation
-from higgs_lib.device import cores
+from higgs_lib.device import code_version, cores
 from higgs_lib.download import DataError
 from higgs_lib.features import COLUMNS, LABEL, SCHEMA
 
@@ -179,6 +179,8 @@ def ingest(source: str | Path, destination: str | Path) -> Origin:
                 writer.write(values)
         except (pa.ArrowInvalid, EOFError, OSError) as error:
             _explain(source, error)
+        if writer.n_events == 0:
+            raise DataError(f"{source}: the file holds no rows; 29 columns a row are expected")
         kind = "uci" if counted.hash.hexdigest() == download.SHA256 else "file"
         return writer.close(kind, file_recipe(source))
 
@@ -188,9 +190,14 @@ def _no_such_file(source: Path) -> DataError:
 
 
 def file_recipe(source: Path) -> dict:
-    """What tells one user's file from another without reading it."""
+    """What determines the events of a user's file, without reading it: which file, and the code that reads it."""
     status = source.stat()
-    return {"source": str(source.resolve()), "bytes": status.st_size, "modified_ns": status.st_mtime_ns}
+    return {
+        "source": str(source.resolve()),
+        "bytes": status.st_size,
+        "modified_ns": status.st_mtime_ns,
+        "code": code_version("features", "data"),
+    }
 
 
 def _csv_blocks(source: Path, counted: _CountedFile) -> Iterator[np.ndarray]:
@@ -198,6 +205,7 @@ def _csv_blocks(source: Path, counted: _CountedFile) -> Iterator[np.ndarray]:
     reader = pa.csv.open_csv(
         pa.PythonFile(text, "r"),
         pa.csv.ReadOptions(column_names=COLUMNS, block_size=CSV_BLOCK),
+        pa.csv.ParseOptions(quote_char=False),
         convert_options=pa.csv.ConvertOptions(column_types=SCHEMA, null_values=[]),
     )
     for batch in reader:
@@ -222,13 +230,13 @@ def _explain(source: Path, error: Exception) -> None:
     row = 0
     try:
         with (gzip.open if source.suffix == ".gz" else open)(source, "rt", newline="") as text:
-            for row, fields in enumerate(filter(None, csv.reader(text)), 1):
+            for row, fields in enumerate(filter(None, csv.reader(text, quoting=csv.QUOTE_NONE)), 1):
                 if len(fields) != len(COLUMNS):
                     raise DataError(f"{source}, row {row}: {len(fields)} columns, where {len(COLUMNS)} are expected")
                 for column, field in enumerate(fields):
                     if not _is_number(field):
                         raise _bad_value(source, row, column, field)
-    except (EOFError, OSError, UnicodeDecodeError) as broken:
+    except (EOFError, OSError, UnicodeDecodeError, csv.Error) as broken:
         raise DataError(f"{source}: damaged or cut short after row {row} ({broken}); fetch it again") from error
     raise DataError(f"{source}: {error}") from error
 
@@ -252,6 +260,5 @@ def prepare(destination: str | Path, *, source: str = "built-in", n_events: int 
         raise _no_such_file(Path(source))
     wanted = simulation_recipe(n_events, seed) if source == "built-in" else file_recipe(Path(source))
     if destination.exists() and origin(destination).recipe == wanted:
-        destination.touch()  # so that make finds it newer than what it was made from
         return origin(destination)
     return simulate(destination, n_events, seed) if source == "built-in" else ingest(source, destination)

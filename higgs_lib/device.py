@@ -1,5 +1,6 @@
 """What hardware and software a result was made with."""
 
+import hashlib
 import os
 import platform
 import subprocess
@@ -22,6 +23,12 @@ def _processor() -> str:
 def cores() -> int:
     """Processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def code_version(*modules: str) -> str:
+    """16 hexadecimal digits that name the code of these modules of the package: other code may give other results."""
+    folder = Path(__file__).parent
+    return hashlib.sha256(b"".join((folder / f"{module}.py").read_bytes() for module in modules)).hexdigest()[:16]
 
 
 @cache

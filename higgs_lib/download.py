@@ -40,7 +40,8 @@ def _resume(destination: Path, url: str, output_file: str, _pooch) -> None:
     """Pooch's downloader, with the part already fetched kept beside the destination."""
     part = destination.with_name(destination.name + ".part")
     begun = part.stat().st_size if part.exists() else 0
-    with requests.get(url, headers={"Range": f"bytes={begun}-"} if begun else {}, stream=True, timeout=60) as answer:
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={begun}-"} if begun else {})
+    with requests.get(url, headers=headers, stream=True, timeout=60) as answer:
         if answer.status_code != requests.codes.requested_range_not_satisfiable:  # 416: the part is the whole
             answer.raise_for_status()
             begun = begun if answer.status_code == requests.codes.partial_content else 0

@@ -79,7 +79,8 @@ def _normal_interval(placements: tuple[np.ndarray, np.ndarray], level: float) ->
 def mean_interval(intervals: list[Interval]) -> Interval:
     """The mean over seeds, judged on the same events: their interval and the seeds' spread, added in quadrature.
 
-    The first is the mean half-width of `intervals`, the second 1.96 standard errors of the mean.
+    The first is the mean half-width of `intervals`, the second 1.96 standard errors of the mean, which understates the
+    spread of two or three seeds and is 0 for one.
     """
     values = np.array([interval.value for interval in intervals])
     half = float(np.mean([(interval.high - interval.low) / 2 for interval in intervals]))

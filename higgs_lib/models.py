@@ -92,7 +92,7 @@ PRESETS = {
     "shallow": ModelSpec(hidden=(300,), initial_weights="normal"),
     "deep": ModelSpec(hidden=(300,) * 3, initial_weights="normal"),
     # P. Baldi, P. Sadowski, D. Whiteson, Nature Communications 5:4308 (2014). Their momentum rises from 0.9 to 0.99
-    # over 200 epochs; here it stays at 0.9.
+    # over 200 epochs; here it stays at 0.9. The decay counts their batches of 100 and is not rescaled to others.
     "baldi_shallow": ModelSpec(hidden=(300,), weight_scale=(0.1, 0.001), **_BALDI),
     "baldi_deep": ModelSpec(hidden=(300,) * 4, weight_scale=(0.1, 0.05, 0.05, 0.05, 0.001), **_BALDI),
 }

@@ -8,7 +8,7 @@ SOURCES = {
     "the LHC, BSc thesis, Padova, 2017/18",
     "B": "P. Baldi, P. Sadowski, D. Whiteson, Nature Communications 5:4308 (2014), arXiv:1402.4735",
     "G": "G. Grosso, Deep Learning techniques to search for New Physics at LHC, thesis, Padova, 2017",
-    "R": "other figures reported on the same file",
+    "R": "figures of other authors on the same file, as collected for this study; their publications were not checked",
 }
 
 
@@ -26,7 +26,9 @@ class Result(NamedTuple):
     auc: float
     significance: float | None = None
     definition: str = ""
-    """Of the significance, as far as it can be told: see `DEFINITIONS`."""
+    """Of the significance, the nearest: see `DEFINITIONS`."""
+    rounding: float = 0.0005
+    """Half of the last digit of the AUC."""
     n_training: int = 0
     """Training events; 0 where the source does not say."""
 
@@ -35,23 +37,23 @@ DEFINITIONS = {
     "B": "Asimov, σ_B",
     "G": "S/√(S+B)",
 }
-"""The definition that each published column agrees with. B's 2.5 lies below 3.16, S/√B without any cut, so its
-1000 ± 50 is inside; G's agree with the largest S/√(S+B) of nets of that AUC within about 0.1."""
+"""The definition that each published column is nearest to; neither source gives its formula. B's 2.5 lies below 3.16,
+S/√B without any cut, so its 1000 ± 50 is inside; G's are near to the largest S/√(S+B) of nets of that AUC."""
 
 
 _N_TRAINING = {"B": 10_000_000}
 
 
-def _row(source: str, model: str, kind: str, aucs: tuple, significances: tuple = (None,) * 3) -> list[Result]:
+def _row(source: str, model: str, kind: str, aucs: tuple, significances: tuple = (None,) * 3, rounding=0.0005):
     definition = DEFINITIONS[source] if significances[0] else ""
     return [
-        Result(source, model, kind, features, auc, significance, definition, _N_TRAINING.get(source, 0))
+        Result(source, model, kind, features, auc, significance, definition, rounding, _N_TRAINING.get(source, 0))
         for features, auc, significance in zip(("low", "high", "complete"), aucs, significances, strict=True)
     ]
 
 
 TABLE_3_1 = [
-    *_row("B", "BDT", "trees", (0.73, 0.78, 0.81)),
+    *_row("B", "BDT", "trees", (0.73, 0.78, 0.81), rounding=0.005),
     *_row("B", "NN", "shallow", (0.733, 0.777, 0.816), (2.5, 3.1, 3.7)),
     *_row("B", "DN", "deep", (0.880, 0.800, 0.885), (4.9, 3.6, 5.0)),
     *_row("G", "SNN", "shallow", (0.675, 0.763, 0.812), (3.34, 3.69, 4.11)),

@@ -31,7 +31,7 @@ def _java_version(java: Path) -> int:
 def _candidates() -> list[Path]:
     """JAVA_HOME, what is brought into this environment, then the system's."""
     homes = [Path(os.environ["JAVA_HOME"])] if os.environ.get("JAVA_HOME") else []
-    homes += sorted(environment_java().glob("*"))
+    homes += sorted(java.parent.parent for java in environment_java().rglob("bin/java"))  # deeper down on macOS
     on_path = shutil.which("java")
     return [home / "bin" / "java" for home in homes] + ([Path(on_path).resolve()] if on_path else [])
 
@@ -58,13 +58,17 @@ def ensure_java() -> Path:
 
     log.info("no Java %d or newer found: installing one into this environment", JAVA_NEEDED)
     try:
-        return Path(jdk.install(str(JAVA_NEEDED), jre=True, path=str(environment_java())))
+        jdk.install(str(JAVA_NEEDED), jre=True, path=str(environment_java()))
     except Exception as error:  # install-jdk raises whatever urllib and tarfile do
         raise JavaError(
             f"Spark needs Java {JAVA_NEEDED} or newer, and none could be found or fetched ({error}): install it, e.g. "
             "apt install openjdk-17-jre-headless, brew install openjdk@17 or conda install openjdk=17, "
             "or set JAVA_HOME. The notebooks 01 to 04 and 09 work without it"
         ) from error
+    home = find_java()
+    if home is None:
+        raise JavaError(f"the Java fetched into {environment_java()} does not run; install one and set JAVA_HOME")
+    return home
 
 
 def session(master: str = "local[*]", name: str = "higgs_lib"):

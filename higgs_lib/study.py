@@ -1,10 +1,9 @@
 """The classifiers of the study: trained on a run's events once, stored, and read back ever after.
 
 A result is made again only when what it depends on has changed: the events, their split, the specification, the
-seed, the length of training or the code of `models` and `training`.
+seed, the length of training, or the code and the libraries that train.
 """
 
-import hashlib
 import json
 import logging
 import time
@@ -16,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from higgs_lib import metrics, samples
+from higgs_lib import device, metrics, samples
 from higgs_lib.data import origin, written_whole
 from higgs_lib.features import feature_set
 from higgs_lib.runs import Run, Scores
@@ -40,11 +39,6 @@ class Fit(NamedTuple):
 def _samples(events: Path, features: str, splits: Splits, fingerprint: str) -> dict[str, Sample]:
     """The fingerprint makes sure that events made anew under the same name are read anew."""
     return {part: samples.load(events, feature_set(features), rows) for part, rows in splits._asdict().items()}
-
-
-def _code_version(*modules: str) -> str:
-    folder = Path(__file__).parent
-    return hashlib.sha256(b"".join((folder / f"{module}.py").read_bytes() for module in modules)).hexdigest()[:16]
 
 
 def quality(labels: np.ndarray, scores: np.ndarray) -> dict:
@@ -93,7 +87,8 @@ class Study:
         `kind` names the net in files and tables. The model, its scores on validation and test events and the
         measures of every epoch are stored.
         """
-        recipe = self._recipe(kind, features, seed, "models", "training") | {"spec": asdict(spec), **fit._asdict()}
+        recipe = self._recipe(kind, features, seed, ("models", "training"), ("tensorflow", "keras"))
+        recipe |= {"spec": asdict(spec), **fit._asdict()}
         return self._once(recipe, lambda name: self._train_net(name, spec, features, seed, fit))
 
     def _train_net(self, name: str, spec, features: str, seed: int, fit: Fit) -> tuple[dict, dict]:
@@ -134,7 +129,7 @@ class Study:
     def train_trees(self, kind: str, features: str, seed: int, *, n_training: int, iterations: int) -> dict:
         """Boosted trees by scikit-learn, learning rate 0.1, on the first `n_training` training events; as `train`."""
         small = self.with_training_events(n_training)
-        recipe = small._recipe(kind, features, seed, "study") | {"iterations": iterations}
+        recipe = small._recipe(kind, features, seed, ("study",), ("scikit-learn",)) | {"iterations": iterations}
         return small._once(recipe, lambda _: small._train_trees(features, seed, iterations))
 
     def _train_trees(self, features: str, seed: int, iterations: int) -> tuple[dict, dict]:
@@ -145,7 +140,7 @@ class Study:
         trees.fit(*parts["training"])
         return {}, {part: trees.predict_proba(parts[part].features)[:, 1] for part in ("validation", "test")}
 
-    def _recipe(self, kind: str, features: str, seed: int, *code: str) -> dict:
+    def _recipe(self, kind: str, features: str, seed: int, modules: tuple, packages: tuple) -> dict:
         return {
             "kind": kind,
             "features": features,
@@ -154,7 +149,8 @@ class Study:
             "n_validation": len(self.splits.validation),
             "n_test": len(self.splits.test),
             "events": self.fingerprint,
-            "code": _code_version(*code),
+            "code": device.code_version(*modules, "samples", "metrics"),
+            "versions": {package: device.stamp()[package] for package in packages},
         }
 
     def _once(self, recipe: dict, train: Callable[[str], tuple[dict, dict]]) -> dict:

@@ -64,6 +64,6 @@ def test_events_are_made_by_the_profile_and_not_again(tmp_path):
     assert (tmp_path / "data" / "events.parquet").stat().st_ino == made
 
 
-def test_importing_the_library_is_fast_and_loads_no_tensorflow():
+def test_importing_the_library_loads_neither_tensorflow_nor_spark():
     code = "import sys, higgs_lib.study; sys.exit('tensorflow' in sys.modules or 'pyspark' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -70,6 +70,7 @@ def spoilt(rows, *, row, column=None, value=None) -> str:
         ({"row": 17, "column": 5, "value": "inf"}, "row 17, column 5 .*'inf'"),
         ({"row": 44, "column": 1, "value": "2.0"}, r"row 44, column 1 \(label\): '2' is not a label of 0 or 1"),
         ({"row": 500, "column": 29, "value": "abc"}, r"row 500, column 29 \(m_wwbb\): 'abc' is not a finite number"),
+        ({"row": 8, "column": 2, "value": '"1.0'}, "row 8, column 2 .*is not a finite number"),
         ({"row": 3, "column": 9, "value": ""}, "row 3, column 9 .*'' is not a finite number"),
     ],
 )
@@ -89,14 +90,23 @@ def test_a_packed_file_cut_short_is_found_and_nothing_is_left(tmp_path, rows):
 
 
 def test_empty_and_missing_files_are_refused(tmp_path):
-    for name, content in (("empty.csv", b""), ("empty.csv.gz", gzip.compress(b""))):
+    for name, content in (("empty.csv", b""), ("empty.csv.gz", gzip.compress(b"")), ("blank.csv", b"\n\n\n")):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(DataError, match="empty"):
+        with pytest.raises(DataError, match=r"empty|no rows"):
             data.ingest(tmp_path / name, tmp_path / "events.parquet")
     with pytest.raises(DataError, match="no such file"):
         data.ingest(tmp_path / "missing.csv", tmp_path / "events.parquet")
     with pytest.raises(DataError, match="no such file"):
         data.origin(tmp_path / "events.parquet")
+
+
+def test_ucis_own_file_is_known_by_its_sha256(tmp_path, rows, monkeypatch):
+    (tmp_path / "HIGGS.csv").write_text(as_csv(rows))
+    sha256 = hashlib.sha256((tmp_path / "HIGGS.csv").read_bytes()).hexdigest()
+    monkeypatch.setattr(data.download, "SHA256", sha256)
+    made = data.ingest(tmp_path / "HIGGS.csv", tmp_path / "events.parquet")
+    assert made.kind == "uci"
+    assert "UCI HIGGS (doi:10.24432/C5V312)" in made.description
 
 
 def test_an_old_file_stays_when_a_new_one_fails(tmp_path, rows):

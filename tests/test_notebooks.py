@@ -64,6 +64,10 @@ def test_every_page_says_which_events_it_shows_and_needs_no_network(run):
         assert "8,000 events of the built-in simulation (seed 1), not UCI" in html
         loaded = re.findall(r'<(?:script|img|link|iframe)[^>]*(?:src|href)="([^"]+)"', html)
         assert not [place for place in loaded if place.startswith(("http:", "https:", "//"))]
+        local = [place.split("?")[0].split("#")[0] for place in loaded if not place.startswith(("#", "data:"))]
+        assert all((page.parent / place).exists() for place in local if place), page
+    for style in (run.path / "report").rglob("*.css"):
+        assert not re.search(r"(url\(|@import)\s*['\"]?(https?:)?//", style.read_text()), style
     assert "<math" in (run.path / "report" / "04_significance.html").read_text()
     assert "$m_" not in (run.path / "report" / "01_data.html").read_text()
 

@@ -52,7 +52,7 @@ def test_what_depends_on_a_change_is_trained_again(small, change):
 
 def test_changed_code_trains_again(small, monkeypatch):
     first = small.train("shallow", SPEC, "high", 1, FIT)
-    monkeypatch.setattr(study, "_code_version", lambda *modules: "other")
+    monkeypatch.setattr(study.device, "code_version", lambda *modules: "other")
     second = small.train("shallow", SPEC, "high", 1, FIT)
     assert second["made_with"] != first["made_with"] or second["seconds"] != first["seconds"]
     assert second["test"] == first["test"]  # the same seed gives the same numbers
@@ -129,7 +129,7 @@ def test_reasons_name_only_what_was_measured():
     result = Result("B", "DN", "deep", "low", 0.880, n_training=10_000_000)
     ours = Ours("deep", "low", Interval(0.75, 0.74, 0.76), 2, 1_250_000, 0.02, 12, 0.003, 0.0, simulated=True)
     reason = _reason(result, ours, -0.13)
-    assert "8.0 times fewer training events; each doubling of ours still gave +0.020" in reason
+    assert "8.0 times fewer training events; each doubling of ours, events and steps, still gave +0.020" in reason
     assert "12 epochs, the last quarter of them gave +0.003 ([B]: 200 to 1000)" in reason
     assert "built-in" in reason
     assert "overfitting" not in reason
