@@ -83,7 +83,7 @@ $(EVENTS): FORCE | $(READY)
 FORCE:
 
 $(DONE): $(RUN)/notebooks/%: $(EVENTS) notebooks/% $(PARAMS) $(LIBRARY) | $(READY)
-	$(PYTHON) -m higgs_lib notebook $< --profile $(PARAMS) --run $(RUN)
+	$(PYTHON) -m higgs_lib notebook notebooks/$* --profile $(PARAMS) --run $(RUN)
 
 # which notebook reads the results of which
 $(RUN)/notebooks/03_performance.ipynb: $(RUN)/notebooks/02_training.ipynb
