@@ -5,7 +5,6 @@ import csv
 import gzip
 import hashlib
 import json
-import logging
 import math
 import os
 from collections.abc import Iterator
@@ -25,9 +24,6 @@ from higgs_lib import download, simulation
 from higgs_lib.device import code_version, cores
 from higgs_lib.download import DataError
 from higgs_lib.features import COLUMNS, LABEL, SCHEMA
-
-log = logging.getLogger(__name__)
-
 
 ROW_GROUP = 65_536  # events; 7.6 MB of float32, small enough to deal out to many readers
 CSV_BLOCK = 16 << 20  # bytes of text parsed at a time, about 22,000 events

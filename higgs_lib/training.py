@@ -1,6 +1,5 @@
 """One training loop for any Keras model: whole epochs inside one graph, over data held in memory."""
 
-import logging
 import math
 import time
 from typing import NamedTuple
@@ -12,8 +11,6 @@ from tqdm import tqdm
 
 from higgs_lib import metrics
 from higgs_lib.samples import Sample
-
-log = logging.getLogger(__name__)
 
 EVALUATION_BATCH = 8192  # events; large enough that a pass is bound by arithmetic
 COMPILED_UP_TO = 512  # events a batch: above, XLA's loop is no faster than the plain graph's on a CPU
