@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -24,6 +24,7 @@ from higgs_lib import download, simulation
 from higgs_lib.device import code_version, cores
 from higgs_lib.download import DataError
 from higgs_lib.features import COLUMNS, LABEL, SCHEMA
+from higgs_lib.physics import Physics
 
 ROW_GROUP = 65_536  # events; 7.6 MB of float32, small enough to deal out to many readers
 CSV_BLOCK = 16 << 20  # bytes of text parsed at a time, about 22,000 events
@@ -42,11 +43,17 @@ class Origin:
     """Of all values, row by row, as little-endian float32."""
 
     @property
+    def physics(self) -> Physics | None:
+        """What built-in events were made with; None for others."""
+        return Physics(**self.recipe.get("physics", {})) if self.kind == "simulated" else None
+
+    @property
     def description(self) -> str:
         """One line for readers: how many events, and whose they are."""
         if self.kind == "simulated":
+            changes = "".join(f", {name} {value:g}" for name, value in self.physics.changes().items())
             return (
-                f"{self.n_events:,} events of the built-in simulation (seed {self.recipe['seed']}), "
+                f"{self.n_events:,} events of the built-in simulation (seed {self.recipe['seed']}{changes}), "
                 "not UCI's and not an experiment's"
             )
         if self.kind == "uci":
@@ -107,7 +114,9 @@ def written_whole(destination: Path) -> Iterator[Path]:
         beside.unlink(missing_ok=True)
 
 
-def simulate(destination: str | Path, n_events: int, seed: int, workers: int | None = None) -> Origin:
+def simulate(
+    destination: str | Path, n_events: int, seed: int, *, physics: Physics = Physics(), workers: int | None = None
+) -> Origin:
     """Writes `n_events` built-in events to Parquet; the same for any number of `workers` (default: the cores)."""
     if n_events < 1:
         raise DataError(f"cannot simulate {n_events} events; give n_events a positive number")
@@ -118,22 +127,23 @@ def simulate(destination: str | Path, n_events: int, seed: int, workers: int | N
         progress = stack.enter_context(tqdm(total=n_events, unit=" events", unit_scale=True, desc="simulating"))
         pool = stack.enter_context(ProcessPoolExecutor(workers, get_context("spawn"))) if workers > 1 else None
         writer = _EventWriter(path)
-        make = partial(_simulated_rows, seed=seed)
+        make = partial(_simulated_rows, seed=seed, physics=physics)
         for rows in pool.map(make, chunks) if pool else map(make, chunks):
             writer.write(rows)
             progress.update(len(rows))
-        return writer.close("simulated", simulation_recipe(n_events, seed))
+        return writer.close("simulated", simulation_recipe(n_events, seed, physics))
 
 
-def _simulated_rows(chunk: tuple[int, int], seed: int) -> np.ndarray:
+def _simulated_rows(chunk: tuple[int, int], seed: int, physics: Physics) -> np.ndarray:
     first_event, n_events = chunk
-    table = simulation.generate(n_events, seed, first_event=first_event)
+    table = simulation.generate(n_events, seed, first_event=first_event, physics=physics)
     return np.stack([column.to_numpy() for column in table.columns], 1)
 
 
-def simulation_recipe(n_events: int, seed: int) -> dict:
+def simulation_recipe(n_events: int, seed: int, physics: Physics = Physics()) -> dict:
     """What determines simulated events, the simulation's own code included."""
-    return {"source": "built-in", "n_events": n_events, "seed": seed, "code": simulation.code_version()}
+    recipe = {"source": "built-in", "n_events": n_events, "seed": seed, "code": simulation.code_version()}
+    return recipe | {"physics": physics.changes()} if physics.changes() else recipe
 
 
 class _CountedFile:
@@ -244,17 +254,38 @@ def _is_number(field: str) -> bool:
         return False
 
 
-def prepare(destination: str | Path, *, source: str = "built-in", n_events: int = 1_400_000, seed: int = 1) -> Origin:
+def prepare(
+    destination: str | Path,
+    *,
+    source: str = "built-in",
+    n_events: int = 1_400_000,
+    seed: int = 1,
+    physics: Mapping[str, float] = {},
+) -> Origin:
     """Makes the events of a run, unless they are there already and would come out the same.
 
-    `source` is "built-in" (simulated: `n_events` by `seed`), "uci" (downloaded and whole) or a file in UCI's format.
+    `source` is "built-in" (simulated: `n_events` by `seed`, with what `physics` changes of the defaults), "uci"
+    (downloaded and whole) or a file in UCI's format.
     """
     destination = Path(destination)
     if source == "uci":
         source = str(download.fetch())
     if source != "built-in" and not Path(source).is_file():
         raise _no_such_file(Path(source))
-    wanted = simulation_recipe(n_events, seed) if source == "built-in" else file_recipe(Path(source))
+    changed = _physics(physics)
+    wanted = simulation_recipe(n_events, seed, changed) if source == "built-in" else file_recipe(Path(source))
     if destination.exists() and origin(destination).recipe == wanted:
         return origin(destination)
-    return simulate(destination, n_events, seed) if source == "built-in" else ingest(source, destination)
+    if source == "built-in":
+        return simulate(destination, n_events, seed, physics=changed)
+    return ingest(source, destination)
+
+
+def _physics(changes: Mapping[str, float]) -> Physics:
+    unknown = set(changes) - set(Physics.names())
+    if unknown:
+        raise DataError(f"physics: unknown {', '.join(sorted(unknown))}; known are {', '.join(Physics.names())}")
+    try:
+        return Physics(**changes)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{error}") from error

@@ -1,10 +1,8 @@
 """From the particles of a collision to what a detector writes down: jets, b-tags, missing energy, the selection.
 
-Parton level, vectorised: an array (slots, n_events) per quantity. Constants were fitted to UCI HIGGS
-(doi:10.24432/C5V312, CC BY 4.0). Momenta are in GeV.
+Parton level, vectorised: an array (slots, n_events) per quantity, float32 for speed. Momenta are in GeV.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -12,205 +10,219 @@ import numpy as np
 from higgs_lib import kinematics
 from higgs_lib.features import COMPLETE
 from higgs_lib.kinematics import angle_between
-from higgs_lib.process import Particles
+from higgs_lib.physics import Physics
+from higgs_lib.process import MAX_EMISSIONS, Particles
 
-LIGHT, CHARM, BOTTOM = 1, 4, 5  # flavours; the heavier wins when partons merge
-
-N_QUARKS = 4  # two b quarks, two of a W
-FAR = 99.0  # pseudorapidity of an empty slot: near to nothing
-STORED_JETS = 4
+# slots of partons; when two merge the earlier, heavier one keeps its flavour
+N_QUARKS = 4
+QUARKS, RADIATED, ISR = slice(0, N_QUARKS), slice(N_QUARKS, 2 * N_QUARKS), slice(2 * N_QUARKS, None)
+CHARM = 2  # after the two b quarks: half of hadronic W bosons decay to charm
+N_SLOTS = 2 * N_QUARKS + MAX_EMISSIONS
+FAR = 99 * (1 + np.arange(N_SLOTS, dtype=np.float32))[:, None]  # pseudorapidity of empty slots: near to nothing
+STORED_JETS, N_TAGS = 4, 2
 RECONSTRUCTED_JETS = 8  # jets beyond the first eight are dropped
 
 
-@dataclass(frozen=True)
-class Detector:
-    """Radiation in the final state, jets, response, tags and selection. Defaults are fitted to UCI HIGGS."""
-
-    fsr_light: float = 0.236
-    fsr_b: float = 0.292
-    """Share of light and of b quarks that split once, with densities 1/z and 1/angle."""
-    fsr_z_min: float = 0.0262
-    fsr_angle: tuple[float, float] = (0.4, 1.6)
-    jet_radius: float = 0.601
-    jet_radius_spread: float = 0.084
-    """Partons nearer than this merge: normal, one value an event."""
-    response_light: float = 1.046
-    response_b: float = 0.969
-    """Measured over true energy: effective, since energy from outside the parton falls into its jet."""
-    loss_light: float = 0.022
-    loss_b: float = 0.0388
-    """Scale of the exponential energy loss out of the jet at 50 GeV."""
-    stochastic: float = 1.101
-    constant: float = 0.0558
-    """Jet energy resolution: stochastic / sqrt(E) and constant, added in quadrature."""
-    tail_light: float = 0.129
-    tail_b: float = 0.271
-    """Share of jets at 40 GeV that lose up to `tail_depth` of their energy."""
-    tail_depth: float = 0.623
-    b_neutrino_share: float = 0.301
-    """Share of b jets with a neutrino, whose energy share is Beta(1.2, `b_neutrino_shape`)."""
-    b_neutrino_shape: float = 6.530
-    met_noise: float = 3.743
-    met_noise_root: float = 1.048
-    """Missing energy noise on each axis: met_noise and met_noise_root sqrt(sum pT) / 2, added in quadrature."""
-    lepton_resolution: float = 0.02
-    tag_b: float = 0.586
-    tag_charm: float = 0.236
-    tag_light: float = 0.0141
-    """Tag efficiencies at high pT; they rise as 1 - exp(-pT / tag_pt) and fall over tag_eta to zero."""
-    tag_pt: float = 28.49
-    tag_eta: tuple[float, float] = (1.45, 1.78)
-    loose_tags: float = 0.183
-    """Share of tags at the lower of the two levels."""
-    order_noise: float = 0.327
-    order_tag_shift: float = -0.119
-    """Stored jets are ordered by pT times log-normal noise, tagged ones shifted by this logarithm."""
-    lepton_pt_min: float = 15.0
-    lepton_eta_max: float = 2.5
-    jet_pt_min: float = 15.0
-    jet_eta_max: float = 3.0
-    isolation: float = 0.4
-    """No jet within this distance in eta and phi of the lepton."""
-
-
 class _Jets(NamedTuple):
-    """Partons or jets in slots, each (slots, n); pt = 0 and a far eta where a slot is empty."""
+    """Partons or jets in slots, each (slots, n); pt = 0 and eta far away where a slot is empty."""
 
     pt: np.ndarray
     eta: np.ndarray
     phi: np.ndarray
-    flavour: np.ndarray
+    candidate: np.ndarray
+    """bool: tagged, if in the best place"""
 
     def take(self, chosen: np.ndarray) -> "_Jets":
-        return _Jets(*(array[:, chosen] for array in self))
+        return _Jets(*(_take(array, chosen) for array in self))
 
 
-def measure(particles: Particles, det: Detector, rng: np.random.Generator) -> np.ndarray:
-    """The collisions that pass the selection, as the 28 features in the file's units: (n_selected, 28) float32."""
-    particles = particles.take(_lepton_in_reach(particles.lepton, det))
-    partons = _radiate(particles, det, rng)
-    chosen = _may_be_selected(partons)
-    particles, partons = particles.take(chosen), partons.take(chosen)
-    partons = _merge(partons, det, rng)
-    measured_pt = partons.pt * _response(partons, det, rng)
-    met_x, met_y = _missing_energy(particles.neutrino, partons, measured_pt, det, rng)
-    lepton_pt, lepton_eta, lepton_phi = kinematics.pt_eta_phi(particles.lepton)
-    lepton_pt = lepton_pt * (1 + det.lepton_resolution * rng.standard_normal(len(lepton_pt)))
-    jets = partons._replace(pt=measured_pt)
-    seen = (jets.pt > det.jet_pt_min) & (np.abs(jets.eta) < det.jet_eta_max)
-    tagged = _tagged(jets, det, rng) & seen
-    isolated = _isolated(jets, lepton_eta, lepton_phi, det)
-    selected = (seen.sum(0) >= STORED_JETS) & (tagged.sum(0) == 2) & isolated & (lepton_pt > det.lepton_pt_min)
+class Chances(NamedTuple):
+    """What is drawn before a collision is made: without two candidates for a tag it cannot be selected."""
+
+    splits: np.ndarray
+    """(N_QUARKS, n), bool: the quark radiates"""
+    candidates: np.ndarray
+    """(N_SLOTS, n), bool: the parton, if it is there, would be tagged in the best place, by its flavour"""
+
+
+def draw_chances(n: int, physics: Physics, rng: np.random.Generator) -> Chances:
+    """The chances of those of `n` collisions that have two candidates for a tag."""
+    splits = rng.random((N_QUARKS, n), np.float32) < _column([physics.fsr_b] * 2 + [physics.fsr_light] * 2)
+    efficiency = [physics.tag_b] * 2 + [physics.tag_light] * 2 + [physics.tag_b_radiation] * 2
+    efficiency += [physics.tag_light] * 2 + [physics.tag_isr] * MAX_EMISSIONS
+    candidates = rng.random((N_SLOTS, n), np.float32) < _column(efficiency)
+    candidates[CHARM] = rng.random(n) < np.where(rng.random(n) < 0.5, physics.tag_charm, physics.tag_light)
+    candidates[RADIATED] &= splits
+    possible = np.flatnonzero(candidates.sum(0) >= N_TAGS)
+    return Chances(splits[:, possible], candidates[:, possible])
+
+
+def _column(values: list[float]) -> np.ndarray:
+    return np.array(values, np.float32)[:, None]
+
+
+def measure(particles: Particles, chances: Chances, physics: Physics, rng: np.random.Generator) -> np.ndarray:
+    """The collisions that pass the selection, as the 28 features in the file's units: (n_selected, 28) float32.
+
+    What is lost is dropped as soon as that is known.
+    """
+    lepton, found = _lepton(particles.lepton, physics, rng)
+    particles, chances = (type(kept)(*(_take(array, found) for array in kept)) for kept in (particles, chances))
+    partons = _radiate(particles, chances, physics, rng)
+    chosen = np.flatnonzero(_may_be_selected(partons))
+    lepton, neutrino, partons = _take(lepton, chosen), _take(particles.neutrino, chosen), partons.take(chosen)
+    partons = _in_tracker(_merge(partons, physics, rng), physics, rng)
+    chosen = np.flatnonzero(_may_be_selected(partons))
+    lepton, neutrino, partons = _take(lepton, chosen), _take(neutrino, chosen), partons.take(chosen)
+    jets = partons._replace(pt=partons.pt * _response(partons, physics, rng))
+    met = _missing_energy(neutrino, partons, jets.pt, physics, rng)
+    seen = (jets.pt > physics.jet_pt_min) & (np.abs(jets.eta) < physics.jet_eta_max)
+    tagged = jets.candidate & seen & (_random(seen.shape, rng) < 1 - np.exp(-jets.pt / physics.tag_pt))
+    isolated = _isolated(jets, lepton, physics, rng)
+    selected = np.flatnonzero((seen.sum(0) >= STORED_JETS) & (tagged.sum(0) == N_TAGS) & isolated)
     jets = jets._replace(pt=np.where(seen, jets.pt, 0)).take(selected)
-    level = np.where(tagged, np.where(rng.random(tagged.shape) < det.loose_tags, 1, 2), 0)[:, selected]
-    lepton = [x[selected] for x in (lepton_pt, lepton_eta, lepton_phi)]
-    met = [np.hypot(met_x, met_y)[selected], np.arctan2(met_y, met_x)[selected]]
-    return _reconstruct(jets, level, lepton, met, det, rng)
+    level = _tag_level(jets.pt, tagged[:, selected], physics, rng)
+    return _reconstruct(jets, level, _take(lepton, selected), _take(met, selected), physics, rng)
 
 
-def _lepton_in_reach(lepton: np.ndarray, det: Detector) -> np.ndarray:
-    pt, eta, _ = kinematics.pt_eta_phi(lepton)
-    return (pt > det.lepton_pt_min - 0.5) & (np.abs(eta) < det.lepton_eta_max)  # resolution lifts few over 0.5 GeV
+def _random(shape, rng) -> np.ndarray:
+    return rng.random(shape, np.float32)
 
 
-def _radiate(particles: Particles, det: Detector, rng) -> _Jets:
-    """Each quark may split in two; the emissions of the initial state follow."""
-    pt, eta, phi = (x.T for x in kinematics.pt_eta_phi(particles.quarks))
-    n = pt.shape[1]
-    chance = np.array([det.fsr_b, det.fsr_b, det.fsr_light, det.fsr_light])[:, None]
-    z = det.fsr_z_min * (0.5 / det.fsr_z_min) ** rng.random(pt.shape)
-    z = np.where(rng.random(pt.shape) < chance, z, 0)
-    smallest, largest = det.fsr_angle
-    angle = smallest * (largest / smallest) ** rng.random(pt.shape)
-    azimuth = rng.uniform(-np.pi, np.pi, pt.shape)
+def _normal(shape, rng) -> np.ndarray:
+    return rng.standard_normal(shape, np.float32)
+
+
+def _take(array: np.ndarray, events: np.ndarray) -> np.ndarray:
+    return array.take(events, -1)
+
+
+def _lepton(lepton: np.ndarray, physics: Physics, rng) -> tuple[np.ndarray, np.ndarray]:
+    """Measured pT, eta and phi (3, n) of the leptons (4, n_tried) that are found, and which these are (n,)."""
+    pt, eta, phi = kinematics.pt_eta_phi(lepton)
+    pt *= 1 + physics.lepton_resolution * rng.standard_normal(len(pt))
+    central = 1 - np.abs(eta) / physics.lepton_eta_max
+    efficiency = (1 - np.exp(-pt / physics.lepton_rise)) * (1 - physics.lepton_central_loss * central)
+    in_reach = (pt > physics.lepton_pt_min) & (central > 0)
+    found = np.flatnonzero(in_reach & (rng.random(len(pt)) < efficiency))
+    return np.stack([pt[found], eta[found], phi[found]]), found
+
+
+def _radiate(particles: Particles, chances: Chances, physics: Physics, rng) -> _Jets:
+    """Quarks may split in two; what they radiate follows them, then the emissions of the initial state."""
+    pt, eta, phi = np.zeros((3, N_SLOTS, chances.splits.shape[1]), np.float32)
+    pt[QUARKS], eta[QUARKS], phi[QUARKS] = kinematics.pt_eta_phi(particles.quarks)
+    pt[ISR], eta[ISR], phi[ISR] = particles.emissions
+    quark, event = np.nonzero(chances.splits)
+    z = physics.fsr_z_min * (0.5 / physics.fsr_z_min) ** _random(event.shape, rng)
+    widest = np.where(quark < 2, physics.fsr_angle_max_b, physics.fsr_angle_max_light)
+    angle = physics.fsr_angle_min * (widest / physics.fsr_angle_min) ** _random(event.shape, rng)
+    azimuth = 2 * np.pi * _random(event.shape, rng)
     d_eta, d_phi = angle * np.cos(azimuth), angle * np.sin(azimuth)
-    isr_pt, isr_eta, isr_phi = (x.T for x in kinematics.pt_eta_phi(particles.emissions))
-    all_pt = np.concatenate([pt * (1 - z), pt * z, isr_pt])
-    all_eta = np.concatenate([eta - d_eta * z, eta + d_eta * (1 - z), np.clip(isr_eta, -6, 6)])
-    all_phi = np.concatenate([phi - d_phi * z, phi + d_phi * (1 - z), isr_phi])
-    flavour = np.full(all_pt.shape, LIGHT, np.int8)
-    flavour[:2] = BOTTOM
-    flavour[2] = np.where(rng.random(n) < 0.5, CHARM, LIGHT)  # half of hadronic W bosons decay to charm
-    return _Jets(all_pt, np.where(all_pt > 0, all_eta, FAR), all_phi, flavour)
+    for slot, share, side in ((N_QUARKS + quark, z, 1 - z), (quark, 1 - z, -z)):
+        pt[slot, event] = pt[quark, event] * share
+        eta[slot, event] = eta[quark, event] + d_eta * side
+        phi[slot, event] = phi[quark, event] + d_phi * side
+    return _Jets(pt, np.where(pt > 0, eta, FAR), _wrapped(phi), chances.candidates)
 
 
 def _may_be_selected(partons: _Jets) -> np.ndarray:
     """Looser than the selection: merging and response lift few events over it."""
-    jets = (partons.pt > 11) & (np.abs(partons.eta) < 3.2)
-    tags = (partons.pt > 10) & (np.abs(partons.eta) < 1.9)
-    return (jets.sum(0) >= STORED_JETS) & (tags.sum(0) >= 2)
+    distance = np.abs(partons.eta)
+    jets = (partons.pt > 11) & (distance < 3.2)
+    tags = partons.candidate & (partons.pt > 8) & (distance < 2)
+    return (jets.sum(0) >= STORED_JETS) & (tags.sum(0) >= N_TAGS)
 
 
-def _merge(partons: _Jets, det: Detector, rng) -> _Jets:
-    """Adds to each quark, in turn, the later partons within the jet radius; the emissions stay apart."""
+def _merge(partons: _Jets, physics: Physics, rng) -> _Jets:
+    """Adds to each parton the later ones within the jet radius, one after the other."""
     n_slots, n = partons.pt.shape
-    radius_2 = np.maximum(det.jet_radius + det.jet_radius_spread * rng.standard_normal(n), 0.2) ** 2
-    pt, eta, phi, flavour = (array.copy() for array in partons)
-    px, py, pz = pt * np.cos(phi), pt * np.sin(phi), np.where(pt > 0, pt * np.sinh(np.clip(eta, -9, 9)), 0)
-    for i in range(2 * N_QUARKS):
-        for j in range(i + 1, n_slots):
-            d_eta = eta[i] - eta[j]
-            near = np.flatnonzero(np.abs(d_eta) < 1)
-            near = near[(pt[i, near] > 0) & (pt[j, near] > 0)]
-            distance_2 = d_eta[near] ** 2 + angle_between(phi[i, near], phi[j, near]) ** 2
-            k = near[distance_2 < radius_2[near]]
-            for p in (px, py, pz):
-                p[i, k] += p[j, k]
-            pt[i, k] = np.hypot(px[i, k], py[i, k])
-            eta[i, k] = np.arcsinh(pz[i, k] / np.maximum(pt[i, k], 1e-3))
-            phi[i, k] = np.arctan2(py[i, k], px[i, k])
-            flavour[i, k] = np.maximum(flavour[i, k], flavour[j, k])
-            pt[j, k], eta[j, k] = 0, FAR
-    return _Jets(pt, eta, phi, flavour)
+    radius = np.maximum(physics.jet_radius + physics.jet_radius_spread * _normal(n, rng), 0.2)
+    pt, eta, phi, candidate = (array.copy() for array in partons)
+    momentum = np.stack([pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(np.where(pt > 0, eta, 0))])
+    widest = (radius * (1 + physics.jet_radius_balance)) ** 2
+    for i in range(n_slots - 1):
+        distance_2 = (eta[i] - eta[i + 1 :]) ** 2 + angle_between(phi[i], phi[i + 1 :]) ** 2
+        slots, events = np.nonzero(distance_2 < widest)
+        for j in np.unique(slots) + i + 1:
+            k = events[slots == j - i - 1]
+            balance = np.minimum(pt[i, k], pt[j, k]) / np.maximum(pt[i, k], pt[j, k])
+            distance_2 = (eta[i, k] - eta[j, k]) ** 2 + angle_between(phi[i, k], phi[j, k]) ** 2
+            k = k[distance_2 < (radius[k] * (1 + physics.jet_radius_balance * balance)) ** 2]
+            momentum[:, i, k] += momentum[:, j, k]
+            x, y, z = momentum[:, i, k]
+            pt[i, k], phi[i, k] = np.hypot(x, y), np.arctan2(y, x)
+            eta[i, k] = np.arcsinh(z / np.maximum(pt[i, k], 1e-3))
+            pt[j, k] = 0
+            eta[j, k] = FAR[j]
+    return _Jets(pt, eta, phi, candidate)
 
 
-def _response(jets: _Jets, det: Detector, rng) -> np.ndarray:
+def _in_tracker(jets: _Jets, physics: Physics, rng) -> _Jets:
+    """Fewer candidates for tags towards the end of the tracker."""
+    efficiency = 1 - (np.abs(jets.eta) / physics.tag_eta_max) ** physics.tag_eta_power  # below 0 beyond the end
+    return jets._replace(candidate=jets.candidate & (_random(efficiency.shape, rng) < efficiency))
+
+
+def _response(jets: _Jets, physics: Physics, rng) -> np.ndarray:
     """Measured over true energy of each jet: losses, tails, neutrinos of b decays, resolution; not below zero."""
-    shape, b = jets.pt.shape, jets.flavour == BOTTOM
-    loss = rng.exponential(np.sqrt(50 / np.maximum(jets.pt, 8))) - 1
-    response = np.where(b, det.response_b, det.response_light) - np.where(b, det.loss_b, det.loss_light) * loss
-    chance = np.where(b, det.tail_b, det.tail_light) * np.sqrt(40 / np.maximum(jets.pt, 20))
-    response = np.where(rng.random(shape) < chance, response * (1 - det.tail_depth * rng.random(shape)), response)
-    decays = b & (rng.random(shape) < det.b_neutrino_share)
-    response[decays] *= 1 - rng.beta(1.2, det.b_neutrino_shape, decays.sum())
-    energy = jets.pt * np.cosh(np.clip(jets.eta, -6, 6))
-    resolution = np.sqrt(det.stochastic**2 / np.maximum(energy, 1) + det.constant**2)
-    return np.maximum(response * (1 + resolution * rng.standard_normal(shape)), 0)
+    filled = np.nonzero(jets.pt)
+    pt, b = jets.pt[filled], filled[0] < 2
+
+    def by_flavour(of_b: float, of_light: float) -> np.ndarray:
+        return np.where(b, np.float32(of_b), np.float32(of_light))
+
+    loss = rng.standard_exponential(pt.shape, np.float32) * np.sqrt(50 / np.maximum(pt, 8)) - 1
+    response = by_flavour(physics.response_b, physics.response_light)
+    response -= by_flavour(physics.loss_b, physics.loss_light) * loss
+    chance = by_flavour(physics.tail_b, physics.tail_light) * np.sqrt(40 / np.maximum(pt, 20))
+    tail = _random(pt.shape, rng) < chance
+    response[tail] *= 1 - physics.tail_depth * _random(tail.sum(), rng)
+    decays = b & (_random(pt.shape, rng) < physics.b_neutrino_share)
+    response[decays] *= 1 - rng.beta(1.2, physics.b_neutrino_shape, decays.sum())
+    energy = pt * np.cosh(np.clip(jets.eta[filled], -6, 6))
+    stochastic = by_flavour(physics.stochastic_b, physics.stochastic_light)
+    resolution = np.sqrt(stochastic**2 / np.maximum(energy, 1) + physics.constant**2)
+    measured = np.zeros_like(jets.pt)
+    measured[filled] = np.maximum(response * (1 + resolution * _normal(pt.shape, rng)), 0)
+    return measured
 
 
-def _missing_energy(neutrino, partons: _Jets, measured_pt, det: Detector, rng) -> tuple[np.ndarray, np.ndarray]:
-    """Its two transverse components (n,): the neutrino, what the jets mismeasure, and noise."""
+def _missing_energy(neutrino, partons: _Jets, measured_pt, physics: Physics, rng) -> np.ndarray:
+    """Its magnitude and phi (2, n): the neutrino, what the jets mismeasure, and noise."""
     excess = measured_pt - partons.pt
-    noise = np.sqrt(det.met_noise**2 + det.met_noise_root**2 * 0.25 * partons.pt.sum(0))
-    along = (np.cos(partons.phi), np.sin(partons.phi))
-    return tuple(
-        neutrino[:, axis] - (excess * direction).sum(0) + noise * rng.standard_normal(len(noise))
-        for axis, direction in enumerate(along, 1)
-    )
+    noise = np.sqrt(physics.met_noise**2 + physics.met_noise_root**2 * 0.25 * partons.pt.sum(0))
+    x = neutrino[1] - (excess * np.cos(partons.phi)).sum(0) + noise * _normal(noise.shape, rng)
+    y = neutrino[2] - (excess * np.sin(partons.phi)).sum(0) + noise * _normal(noise.shape, rng)
+    return np.stack([np.hypot(x, y), np.arctan2(y, x)])
 
 
-def _tagged(jets: _Jets, det: Detector, rng) -> np.ndarray:
-    by_flavour = np.where(
-        jets.flavour == BOTTOM, det.tag_b, np.where(jets.flavour == CHARM, det.tag_charm, det.tag_light)
-    )
-    inner, outer = det.tag_eta
-    in_tracker = np.clip((outer - np.abs(jets.eta)) / (outer - inner), 0, 1)
-    return rng.random(jets.pt.shape) < by_flavour * (1 - np.exp(-jets.pt / det.tag_pt)) * in_tracker
+def _tag_level(pt: np.ndarray, tagged: np.ndarray, physics: Physics, rng) -> np.ndarray:
+    """0 without a tag, 1 with a loose and 2 with a tight one."""
+    loose = rng.random(pt.shape) < physics.loose_tags + physics.loose_tags_slope * pt
+    return np.where(tagged, np.where(loose, 1, 2), 0)
 
 
-def _isolated(jets: _Jets, lepton_eta, lepton_phi, det: Detector) -> np.ndarray:
-    distance_2 = (jets.eta - lepton_eta) ** 2 + angle_between(jets.phi, lepton_phi) ** 2
-    return ~((jets.pt > det.jet_pt_min) & (distance_2 < det.isolation**2)).any(0)
+def _isolated(jets: _Jets, lepton: np.ndarray, physics: Physics, rng) -> np.ndarray:
+    """No jet near the lepton, and further out one only at times: (n,)."""
+    _, eta, phi = lepton
+    distance_2 = (jets.eta - eta) ** 2 + angle_between(jets.phi, phi) ** 2
+    nearest_2 = np.where(jets.pt > physics.jet_pt_min, distance_2, np.inf).min(0)
+    lost = rng.random(len(eta)) > physics.lepton_in_jet
+    return nearest_2 > np.where(lost, physics.isolation_in_jet, physics.isolation) ** 2
 
 
-def _reconstruct(jets: _Jets, level: np.ndarray, lepton, met, det: Detector, rng) -> np.ndarray:
+def _reconstruct(jets: _Jets, level: np.ndarray, lepton, met, physics: Physics, rng) -> np.ndarray:
     """Orders the jets as the file does and computes its 28 columns: (n, 28)."""
-    key = jets.pt * np.exp(det.order_noise * rng.standard_normal(jets.pt.shape) + det.order_tag_shift * (level > 0))
+    key = jets.pt * np.exp(
+        physics.order_noise * rng.standard_normal(jets.pt.shape) + physics.order_tag_shift * (level > 0)
+    )
     order = np.argsort(-key, 0)[:RECONSTRUCTED_JETS]
-    pt, eta, phi, level = (np.take_along_axis(x, order, 0) for x in (jets.pt, jets.eta, jets.phi, level))
-    four_vectors = np.moveaxis(kinematics.massless(pt, np.where(pt > 0, eta, 0), phi), 0, 1)
+    pt, eta, phi = (np.take_along_axis(x, order, 0).astype(float) for x in (jets.pt, jets.eta, jets.phi))
+    level = np.take_along_axis(level, order, 0)
+    four_vectors = kinematics.massless(pt, np.where(pt > 0, eta, 0), phi)
     neutrino = kinematics.massless(met[0], kinematics.neutrino_eta(*lepton, *met), met[1])
-    masses = kinematics.high_level_masses(four_vectors, level.T > 0, kinematics.massless(*lepton), neutrino)
+    masses = kinematics.high_level_masses(four_vectors, level > 0, kinematics.massless(*lepton), neutrino)
     stored = [x for jet in range(STORED_JETS) for x in (pt[jet], eta[jet], _wrapped(phi[jet]), level[jet])]
     columns = [*lepton, *met, *stored, *masses]
     return np.stack([kinematics.to_file(x, name) for x, name in zip(columns, COMPLETE, strict=True)], 1)

@@ -1,12 +1,17 @@
-"""Four-vectors (E, px, py, pz) in GeV, the file's units in GeV and back, and the rules of the seven masses.
+"""From the file's units to four-vectors in GeV and back, and the rules of its seven masses.
 
-The scales and rules were found from the events of UCI HIGGS themselves (doi:10.24432/C5V312): selection
-thresholds, the range of phi, and masses recomputed from four-vectors against the file's own.
+Users get `vector` arrays from `measured`; inside the package four-vectors are plain arrays (4, ...) of E, px, py, pz.
+The scales and rules were found from the events of UCI HIGGS themselves (doi:10.24432/C5V312); `scales` derives them.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import vector
+
+from higgs_lib.features import JET_QUANTITIES, LOW
 
 W_MASS = 80.4  # GeV, the value that the file's neutrino and m_jj rules use
 TOP_MASS = 175.0  # GeV, the value that the file's m_jjj rule uses
@@ -69,37 +74,79 @@ def to_file(values: np.ndarray, name: str) -> np.ndarray:
     return (values / SCALES[name]).astype(np.float32)
 
 
+def binning(values: np.ndarray, name: str, n_bins: int) -> np.ndarray:
+    """Edges (n_bins + 1,) that hold nearly all `values` of feature `name`, in GeV or rad; b-tags: a bin a level."""
+    if name.endswith("b_tag"):
+        return np.arange(4) - 0.5
+    return np.linspace(*np.quantile(values, [0.001, 0.995]), n_bins + 1)
+
+
+class Measured(NamedTuple):
+    """What the detector measures of n events, in GeV and rad, as arrays of the `vector` package."""
+
+    lepton: vector.MomentumNumpy4D
+    """(n,), massless"""
+    missing: vector.MomentumNumpy2D
+    """(n,), the missing transverse momentum"""
+    jets: vector.MomentumNumpy4D
+    """(4, n), massless, in the file's order"""
+    b_tags: np.ndarray
+    """(4, n): 0 without a tag, 1 with a loose and 2 with a tight one"""
+
+
+def measured(table: pa.Table | Mapping[str, np.ndarray]) -> Measured:
+    """The leptons, missing momenta and jets of a `table` with the 21 low-level columns in the file's units."""
+    values = {name: to_physical(np.asarray(table[name]), name) for name in LOW}
+    pt, eta, phi, b_tags = (np.stack([values[f"jet_{jet}_{q}"] for jet in (1, 2, 3, 4)]) for q in JET_QUANTITIES)
+    lepton = {q: values[f"lepton_{q}"] for q in ("pt", "eta", "phi")}
+    return Measured(
+        vector.array(lepton | {"mass": np.zeros_like(lepton["pt"])}),
+        vector.array({"pt": values["missing_energy"], "phi": values["missing_energy_phi"]}),
+        vector.array({"pt": pt, "eta": eta, "phi": phi, "mass": np.zeros_like(pt)}),
+        b_tags.astype(np.int8),
+    )
+
+
+def table(events: Measured) -> pa.Table:
+    """The inverse of `measured`: the 21 low-level columns, float32, in the file's units."""
+    lepton, missing = events.lepton, events.missing
+    columns = [lepton.pt, lepton.eta, lepton.phi, missing.pt, missing.phi]
+    for jet, b_tag in zip(events.jets, events.b_tags, strict=True):
+        columns += [jet.pt, jet.eta, jet.phi, b_tag]
+    return pa.table({name: to_file(column, name) for name, column in zip(LOW, columns, strict=True)})
+
+
 def massless(pt: np.ndarray, eta: np.ndarray, phi: np.ndarray) -> np.ndarray:
-    """Four-vectors (..., 4) in GeV of massless particles from pT in GeV, pseudorapidity and phi in rad."""
-    return np.stack([pt * np.cosh(eta), pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)], -1)
+    """Four-vectors (4, ...) in GeV of massless particles from pT in GeV, pseudorapidity and phi in rad."""
+    return np.stack([pt * np.cosh(eta), pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)])
 
 
 def mass(p: np.ndarray) -> np.ndarray:
-    """Invariant mass in GeV of four-vectors (..., 4); 0 where rounding makes its square negative."""
-    energy, x, y, z = np.moveaxis(p, -1, 0)
+    """Invariant mass in GeV of four-vectors (4, ...); 0 where rounding makes its square negative."""
+    energy, x, y, z = p
     return np.sqrt(np.maximum(energy**2 - x**2 - y**2 - z**2, 0))
 
 
 def pt_eta_phi(p: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Transverse momentum in GeV, pseudorapidity and phi in rad of four-vectors (..., 4)."""
-    pt = np.hypot(p[..., 1], p[..., 2])
-    eta = np.arcsinh(p[..., 3] / np.maximum(pt, 1e-3))  # 1 MeV: keeps a particle along the beam finite
-    return pt, eta, np.arctan2(p[..., 2], p[..., 1])
+    """Transverse momentum in GeV, pseudorapidity and phi in rad of four-vectors (4, ...)."""
+    _, x, y, z = p
+    pt = np.sqrt(x**2 + y**2)
+    return pt, np.arcsinh(z / np.maximum(pt, 1e-3)), np.arctan2(y, x)  # 1 MeV: keeps one along the beam finite
 
 
 def boost(p: np.ndarray, frame: np.ndarray) -> np.ndarray:
-    """Four-vectors `p` (n, 4), given in the rest frame of `frame` (n, 4), as seen where `frame` is given."""
+    """Four-vectors `p` (4, n), given in the rest frame of `frame` (4, n), as seen where `frame` is given."""
     frame_mass = mass(frame)
-    along = (frame[:, 1:] * p[:, 1:]).sum(-1)
-    energy = (frame[:, 0] * p[:, 0] + along) / frame_mass
-    factor = (p[:, 0] + energy) / (frame[:, 0] + frame_mass)
-    return np.concatenate([energy[:, None], p[:, 1:] + factor[:, None] * frame[:, 1:]], -1)
+    energy = (frame * p).sum(0) / frame_mass
+    boosted = p + (p[0] + energy) / (frame[0] + frame_mass) * frame
+    boosted[0] = energy
+    return boosted
 
 
 def angle_between(phi_1: np.ndarray, phi_2: np.ndarray) -> np.ndarray:
     """Difference of two azimuthal angles in rad, in [0, pi]."""
-    difference = np.abs(phi_1 - phi_2) % (2 * np.pi)
-    return np.minimum(difference, 2 * np.pi - difference)
+    difference = phi_1 - phi_2
+    return np.abs(difference - 2 * np.pi * np.rint(difference / (2 * np.pi)))
 
 
 def neutrino_eta(
@@ -133,32 +180,33 @@ class Masses(NamedTuple):
     m_wwbb: np.ndarray
 
 
-def _hadronic_w(jets: np.ndarray, exists: np.ndarray) -> np.ndarray:
-    """The pair among the untagged `jets` (n, m, 4) whose mass is nearest to the W's: its sum (n, 4)."""
-    nearest = np.full(len(jets), np.inf)
-    w = np.zeros((len(jets), 4))
-    for i in range(jets.shape[1]):
-        for j in range(i + 1, jets.shape[1]):
-            pair = jets[:, i] + jets[:, j]
-            distance = np.where(exists[:, i] & exists[:, j], np.abs(mass(pair) - W_MASS), np.inf)
-            better = distance < nearest
-            nearest[better], w[better] = distance[better], pair[better]
+def _hadronic_w(jets: np.ndarray) -> np.ndarray:
+    """The pair among the untagged `jets` (4, k, n) whose mass is nearest to the W's: its sum (4, n)."""
+    _, k, n = jets.shape
+    nearest, w = np.full(n, np.inf), np.zeros((4, n))
+    for i in range(k):
+        for j in range(i + 1, k):
+            both = np.flatnonzero((jets[0, i] > 0) & (jets[0, j] > 0))
+            pair = jets[:, i, both] + jets[:, j, both]
+            distance = np.abs(mass(pair) - W_MASS)
+            better = distance < nearest[both]
+            nearest[both[better]], w[:, both[better]] = distance[better], pair[:, better]
     return w
 
 
 def high_level_masses(jets: np.ndarray, tagged: np.ndarray, lepton: np.ndarray, neutrino: np.ndarray) -> Masses:
     """The seven masses by the file's own rules, for events with exactly two tagged jets and two others.
 
-    Jets are (n, k, 4) in GeV, zero where there is none; `tagged` is (n, k) bool; lepton and neutrino are (n, 4).
+    Jets are (4, k, n) in GeV, zero where there is none; `tagged` is (k, n) bool; lepton and neutrino are (4, n).
     """
-    order = np.argsort(~tagged, 1, kind="stable")
-    jets = np.take_along_axis(jets, order[:, :, None], 1)
+    order = np.argsort(~tagged, 0, kind="stable")
+    jets = np.take_along_axis(jets, order[None], 1)
     b_1, b_2 = jets[:, 0], jets[:, 1]
-    hadronic_w = _hadronic_w(jets[:, 2:], jets[:, 2:, 0] > 0)
+    hadronic_w = _hadronic_w(jets[:, 2:])
     leptonic_w, bb = lepton + neutrino, b_1 + b_2
     top_1, top_2 = mass(hadronic_w + b_1), mass(hadronic_w + b_2)
     first = np.abs(top_1 - TOP_MASS) < np.abs(top_2 - TOP_MASS)
-    other_b = np.where(first[:, None], b_2, b_1)
+    other_b = np.where(first, b_2, b_1)
     return Masses(
         m_jj=mass(hadronic_w),
         m_jjj=np.where(first, top_1, top_2),
@@ -168,3 +216,21 @@ def high_level_masses(jets: np.ndarray, tagged: np.ndarray, lepton: np.ndarray, 
         m_wbb=np.maximum(mass(bb + hadronic_w), mass(bb + leptonic_w)),
         m_wwbb=mass(bb + hadronic_w + leptonic_w),
     )
+
+
+def recompute(table: pa.Table | Mapping[str, np.ndarray], scales: Mapping[str, float] = SCALES) -> Masses:
+    """The seven masses, in GeV, of a `table` with the 21 low-level columns in the file's units.
+
+    nan, but for m_lv, where not exactly two of the four stored jets are tagged. m_bb is exact; masses that need the W's
+    two jets are the file's own only where these are among the four stored.
+    """
+    values = {name: np.asarray(table[name], float) * scales.get(name, 1.0) for name in LOW}
+    pt, eta, phi, b_tag = (np.stack([values[f"jet_{jet}_{q}"] for jet in (1, 2, 3, 4)]) for q in JET_QUANTITIES)
+    lepton = [values[f"lepton_{q}"] for q in ("pt", "eta", "phi")]
+    missing = values["missing_energy"], values["missing_energy_phi"]
+    neutrino = massless(missing[0], neutrino_eta(*lepton, *missing), missing[1])
+    tagged = b_tag > 0
+    masses = high_level_masses(massless(pt, eta, phi), tagged, massless(*lepton), neutrino)
+    two = tagged.sum(0) == 2
+    known = (m if name == "m_lv" else np.where(two, m, np.nan) for name, m in masses._asdict().items())
+    return Masses(*known)

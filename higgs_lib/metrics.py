@@ -37,6 +37,12 @@ class Interval(NamedTuple):
         """The same of an AUC with the scores' sign turned."""
         return Interval(1 - self.value, 1 - self.high, 1 - self.low)
 
+    def minus(self, other: "Interval") -> "Interval":
+        """The difference to a value that was found independently: half-widths added in quadrature."""
+        difference = self.value - other.value
+        half = float(np.hypot(self.high - self.low, other.high - other.low)) / 2
+        return Interval(difference, difference - half, difference + half)
+
     def __format__(self, spec: str) -> str:
         spec = spec or ".3f"
         return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"

@@ -13,7 +13,7 @@ from nbclient.exceptions import DeadKernelError
 
 EVENTS, COMMON = "events", "common"  # sections of a profile that are no notebook's
 GIVEN = ("run", "events")  # parameters that the runner sets
-EVENT_PARAMETERS = {"source": str, "n_events": int, "seed": int}
+EVENT_PARAMETERS = {"source": str, "n_events": int, "seed": int, "physics": dict}
 
 
 class ProfileError(ValueError):
@@ -29,7 +29,7 @@ class Profile(NamedTuple):
 
     path: Path
     events: dict
-    """Source, number and seed of the events."""
+    """Source, number, seed and physics of the events."""
     notebooks: dict[str, dict]
     """The parameters of each notebook, by its name without the suffix."""
 

@@ -1,123 +1,64 @@
 """The particles of a collision: the hard process, its decays and the radiation before it, for signal and background.
 
-Leading-order matrix elements with simple parton densities, vectorised. Many constants were fitted to UCI HIGGS
-(doi:10.24432/C5V312, CC BY 4.0) and are effective rather than physical, as noted beside them. All momenta are in GeV,
-four-vectors are (E, px, py, pz).
+Leading-order matrix elements with simple parton densities, vectorised. All momenta are in GeV, four-vectors are (4, n):
+E, px, py, pz.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
-from higgs_lib import kinematics
 from higgs_lib.kinematics import boost, mass
+from higgs_lib.physics import VIRTUALITY_MAX, VIRTUALITY_MIN, WIDTHS, Physics
 
 
 class Particles(NamedTuple):
     """The final state of n collisions."""
 
     lepton: np.ndarray
-    """(n, 4)"""
+    """(4, n)"""
     neutrino: np.ndarray
-    """(n, 4)"""
+    """(4, n)"""
     quarks: np.ndarray
-    """(n, 4, 4): b, b and the two of the W"""
+    """(4, 4, n): the four-vectors of b, b and the two of the W"""
     emissions: np.ndarray
-    """(n, m, 4), zero where there is none"""
-
-    @classmethod
-    def of(cls, lepton, neutrino, quark_1, quark_2, b_1, b_2, emissions) -> "Particles":
-        """Particles from one array (n, 4) each."""
-        return cls(lepton, neutrino, np.stack([b_1, b_2, quark_1, quark_2], 1), emissions)
-
-    def take(self, chosen: np.ndarray) -> "Particles":
-        """The chosen events."""
-        return Particles(*(array[chosen] for array in self))
+    """(3, m, n): pT, rapidity and phi of massless partons, pT zero where there is none"""
 
 
-@dataclass(frozen=True)
-class Physics:
-    """The two processes. Defaults are the study's; masses, widths and energies in GeV."""
-
-    energy: float = 8000.0
-    """Centre-of-mass energy of the proton collision."""
-    signal_share: float = 0.53
-    """Signal among all selected events."""
-    m_heavy_higgs: float = 425.0
-    m_charged_higgs: float = 325.0
-    m_light_higgs: float = 125.0
-    m_top: float = 173.0
-    m_w: float = 80.4
-    higgs_width: float = 5.0
-    top_width: float = 1.5
-    w_width: float = 2.1
-    signal_density_exponent: float = 14.94
-    """Of x^-1/2 (1-x)^e for the gluons that make H0: effective, steeper than real gluons (about 5 to 8)."""
-    signal_w_polarised: float = 0.80
-    """Share of W bosons of scalar decays that decay as longitudinal ones, the rest isotropically: effective."""
-    top_w_polarised: float = 0.653
-    """The same of W bosons of top decays (70 % longitudinal, 30 % left-handed): effective."""
-    top_pair_mass_exponent: float = 1.293
-    """The top-pair mass spectrum falls by (M / 400 GeV)^-e beyond leading order: effective."""
-    isr_density: float = 0.303
-    """Initial-state radiation: emissions per squared logarithm, halved: A ln(Q/pT) d ln(pT)."""
-    isr_density_quarks: float = 0.6
-    """Factor of the density where quarks collide, which radiate less than gluons (4/9 by colour)."""
-    isr_scale_signal: float = 0.754
-    """Q as a share of the H0 mass."""
-    isr_scale_background: float = 0.481
-    """Q as a share of the top-pair mass, taken as 800 GeV at most."""
-    isr_pt_min: float = 6.343
-    isr_log_exponent: float = 0.532
-    """ln(Q/pT) is spread as u^e for uniform u; 0.5 would be the density above exactly."""
-    isr_rapidity_follow: tuple[float, float] = (1.479, 1.346)
-    """Signal, background: the emissions' rapidity follows this multiple of the system's: effective."""
-    isr_rapidity_offset: tuple[float, float] = (1.302, 1.968)
-    """Signal, background: half-width in rapidity on top of ln(Q/pT), limited to the next."""
-    isr_rapidity_limit: float = 4.368
-    soft_recoil: float = 16.61
-    """GeV on each transverse axis, of radiation too soft to be seen; leaves no missing energy."""
-    soft_recoil_shape: float = 0.76
-    """Of the Gamma distribution of its square."""
-    light_virtuality: float = 9.427
-    b_virtuality: float = 10.662
-    """Mean of the Gamma part of a quark's mass before it radiates, above 4.7 GeV."""
-
-    def __post_init__(self):
-        if not 0 <= self.signal_share <= 1:
-            raise ValueError(f"Physics: signal_share must lie in [0, 1], not {self.signal_share}")
-        for parent, children, names in (
-            (self.m_heavy_higgs, self.m_charged_higgs + self.m_w, "m_heavy_higgs > m_charged_higgs + m_w"),
-            (self.m_charged_higgs, self.m_light_higgs + self.m_w, "m_charged_higgs > m_light_higgs + m_w"),
-            (self.m_light_higgs, 2 * VIRTUALITY_MAX, f"m_light_higgs > {2 * VIRTUALITY_MAX:g} GeV, two b quarks"),
-            (self.m_top, self.m_w + VIRTUALITY_MAX, f"m_top > m_w + {VIRTUALITY_MAX:g} GeV, a b quark"),
-            (self.energy, self.m_heavy_higgs, "energy > m_heavy_higgs"),
-        ):
-            if parent <= children + WIDTHS * self.higgs_width:
-                raise ValueError(f"Physics: a decay is closed: it needs {names}, with room for the widths")
-
-
-VIRTUALITY_MIN, VIRTUALITY_MAX, VIRTUALITY_SHAPE = 4.7, 38.0, 1.3  # GeV, GeV, of the Gamma distribution
-WIDTHS = 3.0  # Breit-Wigner masses lie within so many widths of the pole
 MAX_EMISSIONS = 5
+VIRTUALITY_SHAPE = 1.3  # of the Gamma distribution
 TOP_PAIR_MASS_MAX = 3000.0  # GeV
-PROPOSAL_EXPONENT = 4.2  # top-pair masses are proposed by M^-e, then accepted by the matrix element
-RAPIDITY_TRIES = 4  # candidates from which a rapidity is drawn by its weight
 W_LONGITUDINAL, W_OF_TOP = "longitudinal", "of top"
 
-
-def _inverse_distribution(density) -> tuple[np.ndarray, np.ndarray]:
-    cosine = np.linspace(-1, 1, 401)
-    cumulative = np.cumsum(density(cosine))
-    return cumulative / cumulative[-1], cosine
+QUANTILES = 513  # of a tabulated distribution; between them its density is flat
 
 
+def _quantiles(values: np.ndarray, density: np.ndarray) -> np.ndarray:
+    """The quantiles (rows, QUANTILES) of distributions given by their `density` (rows, k) at `values` (k,)."""
+    steps = (density[:, 1:] + density[:, :-1]) * np.diff(values)
+    cumulative = np.pad(steps.cumsum(1), ((0, 0), (1, 0)))
+    wanted = np.linspace(0, 1, QUANTILES)
+    return np.stack([np.interp(wanted, row / row[-1], values) for row in cumulative])
+
+
+def _draw(quantiles: np.ndarray, row: np.ndarray, rng) -> np.ndarray:
+    """A value (n,) of the distributions of `_quantiles` at positions `row` (n,); of either where between two rows."""
+    row = np.minimum(row + rng.random(len(row)), len(quantiles) - 1).astype(np.intp)
+    position = rng.random(len(row)) * (QUANTILES - 1)
+    below = position.astype(np.intp)
+    flat = row * QUANTILES + below
+    lower, upper = quantiles.ravel()[flat], quantiles.ravel()[flat + 1]
+    return lower + (position - below) * (upper - lower)
+
+
+_COSINES = np.linspace(-1, 1, 401)
 _HELICITY_ANGLE = {
-    W_LONGITUDINAL: _inverse_distribution(lambda c: 1 - c**2),
-    W_OF_TOP: _inverse_distribution(lambda c: 0.7 * 0.75 * (1 - c**2) + 0.3 * 0.375 * (1 - c) ** 2),
+    W_LONGITUDINAL: _quantiles(_COSINES, (1 - _COSINES**2)[None]),
+    W_OF_TOP: _quantiles(_COSINES, (0.7 * 0.75 * (1 - _COSINES**2) + 0.3 * 0.375 * (1 - _COSINES) ** 2)[None]),
 }
-"""Cumulative distribution and cosine of the fermion's angle in the W's rest frame."""
+"""Of the cosine of the fermion's angle to the W's direction of flight, in the W's rest frame."""
 
 
 def _gluons(x):
@@ -143,90 +84,116 @@ def _quark_mass(mean: float, n: int, rng) -> np.ndarray:
     return np.minimum(VIRTUALITY_MIN + mean * rng.gamma(VIRTUALITY_SHAPE, 1 / VIRTUALITY_SHAPE, n), VIRTUALITY_MAX)
 
 
-def _rapidity(tau: np.ndarray, density_1, density_2, rng) -> tuple[np.ndarray, np.ndarray]:
-    """Rapidity (n,) of a system of mass sqrt(tau s), by the densities of the two partons, and their luminosity (n,)."""
-    limit = -0.5 * np.log(tau)
-    y = rng.uniform(-1, 1, (RAPIDITY_TRIES, len(tau))) * limit
-    weight = density_1(np.sqrt(tau) * np.exp(y)) * density_2(np.sqrt(tau) * np.exp(-y)) + 1e-12
-    chosen = (rng.random(len(tau)) * weight.sum(0) < weight.cumsum(0)).argmax(0)
-    return y[chosen, np.arange(len(tau))], weight.mean(0) * 2 * limit
+class _Rapidity(NamedTuple):
+    """Rapidities of systems of given masses, by the densities of the two partons that make them."""
+
+    limit: np.ndarray
+    """(rows,): the largest, ln(energy / mass)"""
+    quantiles: np.ndarray
+    """(rows, QUANTILES), in units of the limit"""
+    luminosity: np.ndarray
+    """(rows,): the densities' product, summed over rapidity"""
+
+    @classmethod
+    def of(cls, masses: np.ndarray, energy: float, density_1: Callable, density_2: Callable) -> "_Rapidity":
+        share = np.linspace(-1, 1, 401)
+        limit = np.log(energy / masses)
+        x = masses[:, None] / energy * np.exp(np.outer([1, -1], limit)[:, :, None] * share)
+        product = density_1(np.minimum(x[0], 1)) * density_2(np.minimum(x[1], 1))
+        return cls(limit, _quantiles(share, product + 1e-12), product.mean(1) * 2 * limit)
+
+    def draw(self, row: np.ndarray, rng) -> np.ndarray:
+        """One rapidity for each of the positions `row` (n,) among the masses."""
+        return np.interp(row, np.arange(len(self.limit)), self.limit) * _draw(self.quantiles, row, rng)
 
 
 def _system(system_mass: np.ndarray, y: np.ndarray, recoil: np.ndarray) -> np.ndarray:
-    """Four-vector (n, 4) of given mass, rapidity and transverse momentum (n, 2)."""
-    transverse = np.sqrt(system_mass**2 + (recoil**2).sum(1))
-    return np.stack([transverse * np.cosh(y), *recoil.T, transverse * np.sinh(y)], -1)
+    """Four-vector (4, n) of given mass, rapidity and transverse momentum (2, n)."""
+    transverse = np.sqrt(system_mass**2 + (recoil**2).sum(0))
+    return np.stack([transverse * np.cosh(y), *recoil, transverse * np.sinh(y)])
 
 
-def _emissions(scale, density, y, signal: bool, physics: Physics, rng) -> np.ndarray:
-    """Initial-state radiation: four-vectors (n, MAX_EMISSIONS, 4), zero where there is none."""
-    n = len(scale)
+def _emissions(scale, density, y, follow: float, offset: float, limit: float, physics: Physics, rng) -> np.ndarray:
+    """Initial-state radiation: pT, rapidity and phi (3, MAX_EMISSIONS, n), pT zero where there is none."""
     longest = np.log(scale / physics.isr_pt_min)
-    count = np.minimum(rng.poisson(density * longest**2 / 2), MAX_EMISSIONS)
-    logarithm = longest[:, None] * rng.random((n, MAX_EMISSIONS)) ** physics.isr_log_exponent
-    pt = np.where(np.arange(MAX_EMISSIONS) < count[:, None], scale[:, None] * np.exp(-logarithm), 0)
-    follow, offset = (pair[0 if signal else 1] for pair in (physics.isr_rapidity_follow, physics.isr_rapidity_offset))
-    spread = np.minimum(logarithm + offset, physics.isr_rapidity_limit)
-    eta = follow * y[:, None] + rng.uniform(-1, 1, pt.shape) * spread
-    return kinematics.massless(pt, eta, rng.uniform(-np.pi, np.pi, pt.shape))
+    count = rng.poisson(density * longest**2 / 2)
+    emissions = np.zeros((3, MAX_EMISSIONS, len(scale)))
+    slot, event = np.nonzero(np.arange(MAX_EMISSIONS)[:, None] < count)
+    logarithm = longest[event] * rng.random(len(event)) ** physics.isr_log_exponent
+    spread = np.minimum(logarithm + offset, limit) * rng.uniform(-1, 1, len(event))
+    pt = scale[event] * np.exp(-logarithm)
+    emissions[:, slot, event] = pt, follow * y[event] + spread, rng.uniform(-np.pi, np.pi, len(event))
+    return emissions
 
 
 def _recoil(emissions: np.ndarray, physics: Physics, rng) -> np.ndarray:
-    """Transverse momentum (n, 2) that balances the emissions and the soft radiation."""
-    n = len(emissions)
-    shape = physics.soft_recoil_shape
-    soft = physics.soft_recoil * np.sqrt(rng.gamma(shape, 1 / shape, n))[:, None] * rng.standard_normal((n, 2))
-    return soft - emissions.sum(1)[:, 1:3]
+    """Transverse momentum (2, n) that balances the emissions and the soft radiation."""
+    pt, _, phi = emissions
+    shape, n = physics.soft_recoil_shape, pt.shape[1]
+    soft = physics.soft_recoil * np.sqrt(rng.gamma(shape, 1 / shape, n)) * rng.standard_normal((2, n))
+    return soft - np.stack([(pt * np.cos(phi)).sum(0), (pt * np.sin(phi)).sum(0)])
 
 
-def _directions(cosine: np.ndarray, axis: np.ndarray, rng) -> np.ndarray:
-    """Unit vectors (n, 3) at an angle of given cosine to `axis` (n, 3), at a random azimuth."""
-    z = axis / np.linalg.norm(axis, axis=1, keepdims=True)
-    helper = np.where(np.abs(z[:, 2:]) < 0.9, [[0.0, 0, 1]], [[1.0, 0, 0]])
-    x = np.cross(helper, z)
-    x /= np.linalg.norm(x, axis=1, keepdims=True)
-    azimuth = rng.uniform(0, 2 * np.pi, len(z))[:, None]
-    sine = np.sqrt(1 - cosine**2)[:, None]
-    return sine * (np.cos(azimuth) * x + np.sin(azimuth) * np.cross(z, x)) + cosine[:, None] * z
+def _directions(cosine: np.ndarray, axis: np.ndarray | None, rng) -> np.ndarray:
+    """Unit vectors (3, n) at an angle of given cosine to `axis` (3, n), or to z, at a random azimuth."""
+    azimuth, sine = rng.uniform(0, 2 * np.pi, len(cosine)), np.sqrt(1 - cosine**2)
+    across_1, across_2 = sine * np.cos(azimuth), sine * np.sin(azimuth)
+    if axis is None:
+        return np.stack([across_1, across_2, cosine])
+    # an orthonormal frame about z: T. Duff et al., J. Comput. Graph. Tech. 6 (2017) 1
+    x, y, z = axis / np.sqrt((axis**2).sum(0))
+    sign = np.copysign(1.0, z)
+    a = -1 / (sign + z)
+    b = x * y * a
+    return np.stack(
+        [
+            across_1 * (1 + sign * x**2 * a) + across_2 * b + cosine * x,
+            across_1 * sign * b + across_2 * (sign + y**2 * a) + cosine * y,
+            -across_1 * sign * x - across_2 * y + cosine * z,
+        ]
+    )
 
 
 def decay(parent, m_1, m_2, rng, cosine=None, axis=None) -> tuple[np.ndarray, np.ndarray]:
-    """Two-body decay of `parent` (n, 4) to masses `m_1`, `m_2` (n,): two four-vectors (n, 4).
+    """Two-body decay of `parent` (4, n) to masses `m_1`, `m_2` (n,): two four-vectors (4, n).
 
-    Isotropic in the rest frame unless the cosine (n,) to an `axis` (n, 3) of that frame is given.
+    Isotropic in the rest frame unless the cosine (n,) to z, or to an `axis` (3, n) of that frame, is given.
     """
     m = mass(parent)
     momentum = np.sqrt(np.maximum((m**2 - (m_1 + m_2) ** 2) * (m**2 - (m_1 - m_2) ** 2), 0)) / (2 * m)
     cosine = rng.uniform(-1, 1, len(m)) if cosine is None else cosine
-    axis = np.broadcast_to([0.0, 0, 1], (len(m), 3)) if axis is None else axis
-    p = momentum[:, None] * _directions(cosine, axis, rng)
-    first = np.concatenate([np.sqrt(momentum**2 + m_1**2)[:, None], p], 1)
-    second = np.concatenate([np.sqrt(momentum**2 + m_2**2)[:, None], -p], 1)
-    return boost(first, parent), boost(second, parent)
+    at_rest = np.concatenate([np.sqrt(momentum**2 + m_1**2)[None], momentum * _directions(cosine, axis, rng)])
+    first = boost(at_rest, parent)
+    return first, parent - first
 
 
 def _decay_w(w, parent, m_1, m_2, polarised: float, kind: str, rng) -> tuple[np.ndarray, np.ndarray]:
-    """A W to two fermions, its helicity angle taken about its direction in the parent's rest frame."""
-    n = len(w)
-    cosine = np.where(
-        rng.random(n) < polarised, np.interp(rng.random(n), *_HELICITY_ANGLE[kind]), rng.uniform(-1, 1, n)
-    )
-    backwards = parent * [1.0, -1, -1, -1]
-    w_in_parent = boost(w, backwards)
-    first, second = decay(w_in_parent, m_1, m_2, rng, cosine, w_in_parent[:, 1:])
-    return boost(first, parent), boost(second, parent)
+    """A W to two fermions, by its helicity: in its rest frame it flies against its parent's direction."""
+    n = w.shape[1]
+    by_helicity = _draw(_HELICITY_ANGLE[kind], np.zeros(n), rng)
+    cosine = np.where(rng.random(n) < polarised, by_helicity, rng.uniform(-1, 1, n))
+    backwards = w * np.array([[1.0], [-1], [-1], [-1]])
+    return decay(w, m_1, m_2, rng, cosine, -boost(parent, backwards)[1:])
 
 
-def _w_pair(ws, parents, polarised: float, kind: str, physics: Physics, rng) -> tuple[np.ndarray, ...]:
-    """One W, chosen at random, to lepton and neutrino, the other to two quarks: four four-vectors (n, 4)."""
-    n = len(ws[0])
-    swap = (rng.random(n) < 0.5)[:, None]
-    leptonic, hadronic = np.where(swap, ws[1], ws[0]), np.where(swap, ws[0], ws[1])
-    leptonic_parent, hadronic_parent = (np.where(swap, *parents[::-1]), np.where(swap, *parents))
+def _decay_ws(ws, parents, polarised: float, kind: str, physics: Physics, rng) -> tuple[np.ndarray, ...]:
+    """One W, chosen at random, to lepton and neutrino, the other to two quarks: four four-vectors (4, n)."""
+    n = ws[0].shape[1]
+    swap = rng.random(n) < 0.5
+    leptonic, hadronic = np.where(swap, *ws[::-1]), np.where(swap, *ws)
+    leptonic_parent, hadronic_parent = np.where(swap, *parents[::-1]), np.where(swap, *parents)
     zero = np.zeros(n)
-    lepton, neutrino = _decay_w(leptonic, leptonic_parent, zero, zero, polarised, kind, rng)
+    leptons = _decay_w(leptonic, leptonic_parent, zero, zero, polarised, kind, rng)
     m_1, m_2 = (_quark_mass(physics.light_virtuality, n, rng) for _ in range(2))
-    return lepton, neutrino, *_decay_w(hadronic, hadronic_parent, m_1, m_2, polarised, kind, rng)
+    return *leptons, *_decay_w(hadronic, hadronic_parent, m_1, m_2, polarised, kind, rng)
+
+
+@lru_cache(maxsize=8)
+def _heavy_higgs_rapidity(physics: Physics) -> _Rapidity:
+    def density(x):
+        return x**-0.5 * (1 - x) ** physics.signal_density_exponent
+
+    return _Rapidity.of(np.array([physics.m_heavy_higgs]), physics.energy, density, density)
 
 
 def signal(n: int, physics: Physics, rng) -> Particles:
@@ -236,26 +203,29 @@ def signal(n: int, physics: Physics, rng) -> Particles:
     # a W off its shell where the tails of the Higgs bosons' masses leave less room
     m_w_1 = np.minimum(_breit_wigner(physics.m_w, physics.w_width, n, rng), m_heavy - m_charged - 0.5)
     m_w_2 = np.minimum(_breit_wigner(physics.m_w, physics.w_width, n, rng), m_charged - physics.m_light_higgs - 0.5)
-
-    def density(x):
-        return x**-0.5 * (1 - x) ** physics.signal_density_exponent
-
-    y, _ = _rapidity((m_heavy / physics.energy) ** 2, density, density, rng)
-    emissions = _emissions(physics.isr_scale_signal * m_heavy, physics.isr_density, y, True, physics, rng)
+    y = _heavy_higgs_rapidity(physics).draw(np.zeros(n), rng)
+    spread = physics.isr_rapidity_follow_signal, physics.isr_rapidity_offset_signal, physics.isr_rapidity_limit_signal
+    emissions = _emissions(physics.isr_scale_signal * m_heavy, physics.isr_density, y, *spread, physics, rng)
     heavy = _system(m_heavy, y, _recoil(emissions, physics, rng))
     charged, w_1 = decay(heavy, m_charged, m_w_1, rng)
     light, w_2 = decay(charged, np.full(n, physics.m_light_higgs), m_w_2, rng)
-    b_1, b_2 = decay(light, *(_quark_mass(physics.b_virtuality, n, rng) for _ in range(2)), rng)
-    products = _w_pair((w_1, w_2), (heavy, charged), physics.signal_w_polarised, W_LONGITUDINAL, physics, rng)
-    return Particles.of(*products, b_1, b_2, emissions)
+    bs = decay(light, *(_quark_mass(physics.b_virtuality, n, rng) for _ in range(2)), rng)
+    products = _decay_ws((w_1, w_2), (heavy, charged), physics.signal_w_polarised, W_LONGITUDINAL, physics, rng)
+    lepton, neutrino, *quarks = products
+    return Particles(lepton, neutrino, np.stack([*bs, *quarks], 1), emissions)
 
 
 def background(n: int, physics: Physics, rng) -> Particles:
     """gg, qq -> t t, t -> W b."""
-    m_pair, y, cosine, quarks = _top_pairs(n, physics, rng)
+    m_pair, y, cosine, by_quarks = _top_pairs(n, physics, rng)
     scale = physics.isr_scale_background * np.minimum(m_pair, 800.0)
-    density = physics.isr_density * np.where(quarks, physics.isr_density_quarks, 1.0)
-    emissions = _emissions(scale, density, y, False, physics, rng)
+    density = physics.isr_density * np.where(by_quarks, physics.isr_density_quarks, 1.0)
+    spread = (
+        physics.isr_rapidity_follow_background,
+        physics.isr_rapidity_offset_background,
+        physics.isr_rapidity_limit_background,
+    )
+    emissions = _emissions(scale, density, y, *spread, physics, rng)
     pair = _system(m_pair, y, _recoil(emissions, physics, rng))
     m_1, m_2 = (
         np.minimum(_breit_wigner(physics.m_top, physics.top_width, n, rng), m_pair / 2 - 0.01) for _ in range(2)
@@ -264,44 +234,57 @@ def background(n: int, physics: Physics, rng) -> Particles:
     m_w_1, m_w_2 = (_breit_wigner(physics.m_w, physics.w_width, n, rng) for _ in range(2))
     b_1, w_1 = decay(top_1, _quark_mass(physics.b_virtuality, n, rng), m_w_1, rng)
     b_2, w_2 = decay(top_2, _quark_mass(physics.b_virtuality, n, rng), m_w_2, rng)
-    products = _w_pair((w_1, w_2), (top_1, top_2), physics.top_w_polarised, W_OF_TOP, physics, rng)
-    return Particles.of(*products, b_1, b_2, emissions)
+    products = _decay_ws((w_1, w_2), (top_1, top_2), physics.top_w_polarised, W_OF_TOP, physics, rng)
+    lepton, neutrino, *quarks = products
+    return Particles(lepton, neutrino, np.stack([b_1, b_2, *quarks], 1), emissions)
 
 
-def _top_pairs(n: int, physics: Physics, rng) -> tuple[np.ndarray, ...]:
-    """Mass, rapidity, cosine of the scattering angle and whether quarks collided, each (n,), by acceptance."""
-    accepted, total = [], 0
-    while total < n:
-        trial = _weighted_top_pairs(max(4 * n, 20_000), physics, rng)
-        weight = trial[0] / np.quantile(trial[0], 0.9995)  # the tail above is kept at weight one
-        passed = rng.random(len(weight)) < weight
-        accepted.append(np.stack(trial[1:])[:, passed])
-        total += passed.sum()
-    m_pair, y, cosine, quarks = np.concatenate(accepted, 1)[:, :n]
-    return m_pair, y, cosine, quarks > 0
+class _TopPairs(NamedTuple):
+    """Leading-order gg -> tt (row 0) and qq -> tt (row 1), tabulated over the pair's mass."""
+
+    masses: np.ndarray
+    """(k,), GeV"""
+    cumulative: np.ndarray
+    """(k,), of the pair's mass"""
+    quark_share: np.ndarray
+    """(k,)"""
+    rapidity: tuple[_Rapidity, _Rapidity]
+    cosine: tuple[np.ndarray, np.ndarray]
+    """(k, QUANTILES) each, of the scattering angle in the rest frame of the pair"""
 
 
-def _weighted_top_pairs(n: int, physics: Physics, rng) -> tuple[np.ndarray, ...]:
-    """Weight, mass, rapidity, cosine and quark collision of proposals, by leading-order gg and qq -> tt.
-
-    Matrix elements of B. Combridge, Nucl. Phys. B151 (1979) 429, in the rest frame of the pair.
-    """
-    power = 1 - PROPOSAL_EXPONENT
-    low, high = (2 * physics.m_top + 0.5) ** power, TOP_PAIR_MASS_MAX**power
-    m_pair = (low + rng.random(n) * (high - low)) ** (1 / power)
-    tau = (m_pair / physics.energy) ** 2
-    y_gluons, luminosity_gluons = _rapidity(tau, _gluons, _gluons, rng)
-    y_quarks, luminosity_quarks = _rapidity(tau, _quarks, _antiquarks, rng)
-    cosine = rng.uniform(-1, 1, n)
-    rho = (2 * physics.m_top / m_pair) ** 2
+@lru_cache(maxsize=8)
+def _top_pair_tables(physics: Physics) -> _TopPairs:
+    """Matrix elements of B. Combridge, Nucl. Phys. B151 (1979) 429."""
+    threshold = 2 * physics.m_top + 0.5
+    masses = threshold * (min(TOP_PAIR_MASS_MAX, 0.99 * physics.energy) / threshold) ** np.linspace(0, 1, 300)
+    rapidity = (
+        _Rapidity.of(masses, physics.energy, _gluons, _gluons),
+        _Rapidity.of(masses, physics.energy, _quarks, _antiquarks),
+    )
+    rho = ((2 * physics.m_top / masses) ** 2)[:, None]
     beta = np.sqrt(1 - rho)
-    beta_cos_2 = (beta * cosine) ** 2
+    beta_cos_2 = (beta * _COSINES) ** 2
     product = (1 - beta_cos_2) / 4  # of the two momentum transfers, in units of the mass squared
     gluons = (1 / (6 * product) - 0.375) * ((1 + beta_cos_2) / 2 + rho - rho**2 / (4 * product))
     quarks = (4 / 9) * ((1 + beta_cos_2) / 2 + rho / 2)
-    from_gluons = luminosity_gluons * np.maximum(gluons, 0) * beta
-    from_quarks = 2 * luminosity_quarks * quarks * beta  # the quark may come from either side
-    falling = m_pair ** (PROPOSAL_EXPONENT - 3) * (m_pair / 400.0) ** -physics.top_pair_mass_exponent
-    is_quarks = rng.random(n) < from_quarks / (from_gluons + from_quarks)
-    y = np.where(is_quarks, y_quarks * rng.choice([-1.0, 1.0], n), y_gluons)
-    return (from_gluons + from_quarks) * falling, m_pair, y, cosine, is_quarks
+    rate_gluons = rapidity[0].luminosity * gluons.mean(1)
+    rate_quarks = 2 * rapidity[1].luminosity * quarks.mean(1)  # the quark may come from either side
+    spectrum = (rate_gluons + rate_quarks) * beta[:, 0] * masses**-3 * masses**-physics.top_pair_mass_exponent
+    cumulative = np.pad(((spectrum[1:] + spectrum[:-1]) * np.diff(masses)).cumsum(), (1, 0))
+    angles = (_quantiles(_COSINES, gluons), _quantiles(_COSINES, quarks))
+    return _TopPairs(masses, cumulative / cumulative[-1], rate_quarks / (rate_gluons + rate_quarks), rapidity, angles)
+
+
+def _top_pairs(n: int, physics: Physics, rng) -> tuple[np.ndarray, ...]:
+    """Mass, rapidity, cosine of the scattering angle and whether quarks collided, each (n,)."""
+    tables = _top_pair_tables(physics)
+    rows = np.arange(len(tables.masses))
+    row = np.interp(rng.random(n), tables.cumulative, rows)
+    by_quarks = rng.random(n) < np.interp(row, rows, tables.quark_share)
+    y, cosine = np.empty(n), np.empty(n)
+    for quarks, side in ((False, 1.0), (True, rng.choice([-1.0, 1.0], n))):
+        chosen = by_quarks == quarks
+        y[chosen] = tables.rapidity[quarks].draw(row[chosen], rng) * np.broadcast_to(side, n)[chosen]
+        cosine[chosen] = _draw(tables.cosine[quarks], row[chosen], rng)
+    return np.interp(row, rows, tables.masses), y, cosine, by_quarks

@@ -3,6 +3,8 @@
 import math
 from typing import NamedTuple
 
+from higgs_lib.physics import Physics
+
 SOURCES = {
     "T": "S. Mancone, Optimization of the training of Deep Neural Networks for signal-background discrimination at "
     "the LHC, BSc thesis, Padova, 2017/18",
@@ -83,13 +85,17 @@ def auc_marks(rows: list[tuple[str, str]]) -> dict[str, list[float]]:
 EPOCHS = {"B": "200 to 1000", "G": "40 to 60"}
 """Epochs of training, where the sources give them."""
 
-PEAKS = {
-    "m_jj": {"signal": 80.4, "background": 80.4},
-    "m_lv": {"signal": 80.4, "background": 80.4},
-    "m_bb": {"signal": 125.0},
-    "m_wbb": {"signal": 325.0},
-    "m_wwbb": {"signal": 425.0},
-    "m_jjj": {"background": 173.0},
-    "m_jlv": {"background": 173.0},
-}
-"""GeV: the particle at whose mass each hand-built mass should peak, by class [B]."""
+M_TOP = 173.0  # GeV; [B] gives the other masses, but not this one
+
+
+def peaks(physics: Physics | None = None) -> dict[str, dict[str, float]]:
+    """GeV: the particle at whose mass each hand-built mass should peak, by class [B]; `physics`: of built-in events."""
+    top = {"background": physics.m_top if physics else M_TOP}
+    made = physics or Physics()
+    w = {"signal": made.m_w, "background": made.m_w}
+    higgs = {
+        "m_bb": {"signal": made.m_light_higgs},
+        "m_wbb": {"signal": made.m_charged_higgs},
+        "m_wwbb": {"signal": made.m_heavy_higgs},
+    }
+    return {"m_jj": w, "m_lv": w, **higgs, "m_jjj": top, "m_jlv": top}

@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from higgs_lib.data import origin
-from higgs_lib.features import COMPLETE, LABEL
+from higgs_lib.features import COLUMNS, COMPLETE, LABEL
 
 
 class Splits(NamedTuple):
@@ -46,6 +46,12 @@ def split(n_events: int, *, n_test: int, n_validation: int, n_training: int = 0)
     test = n_events - n_test
     validation = test - n_validation
     return Splits(range(min(n_training or validation, validation)), range(validation, test), range(test, n_events))
+
+
+def contiguous(n_training: int, n_validation: int, n_test: int) -> Splits:
+    """Exactly so many rows for each part, from the first row on."""
+    edges = np.cumsum([0, n_training, n_validation, n_test]).tolist()
+    return Splits(*(range(*edge) for edge in pairwise(edges)))
 
 
 def fingerprint(path: str | Path, splits: Splits) -> str:
@@ -84,6 +90,11 @@ def load(path: str | Path, features: tuple[str, ...], rows: range) -> Sample:
         for column, name in enumerate(features):
             sample.features[place, column] = table[name].to_numpy()
     return sample
+
+
+def table(path: str | Path, rows: range) -> pa.Table:
+    """All 29 columns of the given rows of an events file; only they are read."""
+    return pa.concat_tables(part for _, part in _row_groups(path, rows, list(COLUMNS)))
 
 
 def _row_hashes(path: str | Path, rows: range) -> np.ndarray:

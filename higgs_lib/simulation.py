@@ -3,54 +3,54 @@
 import numpy as np
 import pyarrow as pa
 
-from higgs_lib import detector as measurement
-from higgs_lib import device, process
-from higgs_lib.detector import Detector
-from higgs_lib.features import SCHEMA
-from higgs_lib.process import Physics
+from higgs_lib import detector, device, process
+from higgs_lib.features import COMPLETE, SCHEMA
+from higgs_lib.physics import Physics
 
-BLOCK = 8192  # events that share a random stream; also the size of arrays that stay in the cache
+BLOCK = 8192  # events that share a random stream
+EFFICIENCY = 0.095  # of the selection with the default physics, for a first guess
+LOWEST_EFFICIENCY = 1e-5
+MAX_TRIES = 200_000  # collisions made at once: bounds the memory
 
 
-def _selected(n: int, signal: bool, physics: Physics, det: Detector, rng) -> np.ndarray:
+def _selected(n: int, signal: bool, physics: Physics, rng) -> np.ndarray:
     """Exactly `n` events of one class that pass the selection: (n, 28) in the file's units."""
-    parts, found, efficiency = [], 0, 0.115
+    make = process.signal if signal else process.background
+    parts, found, tried, efficiency = [np.empty((0, len(COMPLETE)), np.float32)], 0, 0, EFFICIENCY
     while found < n:
-        n_tried = int((n - found) / efficiency * 1.05) + 100
-        make = process.signal if signal else process.background
-        parts.append(measurement.measure(make(n_tried, physics, rng), det, rng))
-        found += len(parts[-1])
-    return np.concatenate(parts)[:n] if parts else np.empty((0, len(SCHEMA) - 1), np.float32)
+        n_tried = min(int((n - found) / efficiency * 1.02) + 100, MAX_TRIES)
+        chances = detector.draw_chances(n_tried, physics, rng)
+        particles = make(chances.splits.shape[1], physics, rng)
+        parts.append(detector.measure(particles, chances, physics, rng))
+        found, tried = found + len(parts[-1]), tried + n_tried
+        efficiency = max(found, 1) / tried
+        if efficiency < LOWEST_EFFICIENCY:
+            name = "signal" if signal else "background"
+            raise ValueError(f"Physics: of {tried:,} {name} collisions {found} passed the selection; loosen it")
+    return np.concatenate(parts)[:n]
 
 
-def _block(number: int, seed: int, physics: Physics, det: Detector) -> np.ndarray:
+def _block(number: int, seed: int, physics: Physics) -> np.ndarray:
     """Block `number` of the stream of events of a seed: (BLOCK, 29)."""
     rng = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(number,))))
     labels = rng.random(BLOCK) < physics.signal_share
     rows = np.empty((BLOCK, len(SCHEMA)), np.float32)
     rows[:, 0] = labels
     for signal in (True, False):
-        rows[labels == signal, 1:] = _selected(int((labels == signal).sum()), signal, physics, det, rng)
+        rows[labels == signal, 1:] = _selected(int((labels == signal).sum()), signal, physics, rng)
     return rows
 
 
-def generate(
-    n_events: int,
-    seed: int,
-    *,
-    first_event: int = 0,
-    physics: Physics = Physics(),
-    detector: Detector = Detector(),
-) -> pa.Table:
+def generate(n_events: int, seed: int, *, first_event: int = 0, physics: Physics = Physics()) -> pa.Table:
     """`n_events` selected events of the endless stream that belongs to `seed`, from `first_event` on.
 
     A table of the file's 29 float32 columns in its units and conventions, signal and background mixed. The events do
-    not depend on how the stream is cut. ValueError for negative arguments.
+    not depend on how the stream is cut. ValueError for negative arguments, or physics of which nothing is selected.
     """
     if min(n_events, seed, first_event) < 0:
         raise ValueError(f"generate: n_events={n_events}, seed={seed}, first_event={first_event} must not be negative")
     first, last = first_event // BLOCK, -(-(first_event + n_events) // BLOCK)
-    blocks = [_block(number, seed, physics, detector) for number in range(first, last)]
+    blocks = [_block(number, seed, physics) for number in range(first, last)]
     rows = np.concatenate([np.empty((0, len(SCHEMA)), np.float32), *blocks])
     rows = rows[first_event - first * BLOCK :][:n_events]
     return pa.table([np.ascontiguousarray(column) for column in rows.T], SCHEMA)
@@ -58,4 +58,4 @@ def generate(
 
 def code_version() -> str:
     """Names the code that makes the events."""
-    return device.code_version("features", "kinematics", "process", "detector", "simulation")
+    return device.code_version("features", "kinematics", "physics", "process", "detector", "simulation")
