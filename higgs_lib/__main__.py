@@ -5,10 +5,10 @@ import logging
 import sys
 from pathlib import Path
 
-from higgs_lib import data, notebook
+from higgs_lib import data, notebook, spark
 from higgs_lib.data import DataError
 from higgs_lib.notebook import NotebookError, ProfileError
-from higgs_lib.spark import JavaError, ensure_java
+from higgs_lib.spark import JavaError
 
 
 def _events(arguments: argparse.Namespace) -> None:
@@ -33,9 +33,19 @@ def _ingest(arguments: argparse.Namespace) -> None:
     print(data.ingest(arguments.source, arguments.destination).description)
 
 
+def _simulate(arguments: argparse.Namespace) -> None:
+    if arguments.master:
+        session = spark.session(arguments.master)
+        spark.generate(session, arguments.destination, arguments.n_events, arguments.seed)
+        session.stop()
+    else:
+        data.simulate(arguments.destination, arguments.n_events, arguments.seed)
+    print(f"{arguments.n_events:,} built-in events (seed {arguments.seed}): {arguments.destination}")
+
+
 def _java(_: argparse.Namespace) -> None:
     try:
-        print(f"Java for Spark: {ensure_java()}")
+        print(f"Java for Spark: {spark.ensure_java()}")
     except JavaError as error:  # only Spark needs it: the rest of the environment is of use
         print(f"note: {error}", file=sys.stderr)
 
@@ -64,6 +74,11 @@ def _parser() -> argparse.ArgumentParser:
     added = command(_ingest, "ingest", "turn a .csv or .csv.gz in UCI's format into Parquet")
     added.add_argument("source")
     added.add_argument("destination")
+    added = command(_simulate, "simulate", "make built-in events: a Parquet file, or with Spark a folder of them")
+    added.add_argument("destination")
+    added.add_argument("--n-events", type=int, required=True)
+    added.add_argument("--seed", type=int, required=True)
+    added.add_argument("--master", help="Spark's master, e.g. spark://host:7077, yarn or local[4]")
     command(_java, "java", "find a Java for Spark, or bring one into this environment")
     return parser
 
@@ -75,7 +90,7 @@ def main() -> int:
     arguments = _parser().parse_args()
     try:
         arguments.function(arguments)
-    except (DataError, ProfileError, NotebookError, OSError) as error:
+    except (DataError, JavaError, ProfileError, NotebookError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

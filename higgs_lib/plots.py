@@ -56,6 +56,29 @@ def classes(histogram: Histogram, *, label: str, peaks: dict[str, float] | None 
     return ax
 
 
+def ratio(first, second, edges: np.ndarray, *, label: str, names: tuple[str, str], axes: tuple[Axes, Axes]):
+    """Counts (n_bins,) of two samples, each with area one, above; below, the first over the second.
+
+    Points are the first, with its statistical uncertainty; the band is the second's.
+    """
+    ax, below = axes
+    mplhep.histplot(second, edges, ax=ax, density=True, yerr=False, color=SIGNAL, label=names[1])
+    mplhep.histplot(
+        first, edges, ax=ax, density=True, yerr=True, histtype="errorbar", color="black", markersize=3, label=names[0]
+    )
+    ax.set(ylabel="density", xlim=(edges[0], edges[-1]))
+    ax.set_ylim(bottom=0)
+    ax.tick_params(labelbottom=False)
+    filled = (first > 0) & (second > 0)
+    centres, first, second = ((edges[1:] + edges[:-1])[filled] / 2, first[filled], second[filled])
+    quotient = first / first.sum() / (second / second.sum())
+    below.fill_between(centres, 1 - second**-0.5, 1 + second**-0.5, step="mid", color=SIGNAL, alpha=0.3, linewidth=0)
+    below.errorbar(centres, quotient, quotient / np.sqrt(first), fmt=".", color="black", markersize=3, linewidth=1)
+    below.axhline(1, color="grey", linewidth=0.5)
+    below.set(xlabel=label, ylabel="ratio", xlim=(edges[0], edges[-1]), ylim=(0.6, 1.4))
+    return axes
+
+
 def correlations(matrix: np.ndarray, names: list[str], *, title: str, ax=None):
     """Linear correlations between features: `matrix` (n, n) in [-1, 1]."""
     ax = _axes(ax)
