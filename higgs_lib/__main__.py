@@ -34,13 +34,22 @@ def _ingest(arguments: argparse.Namespace) -> None:
 
 
 def _simulate(arguments: argparse.Namespace) -> None:
+    what = (arguments.destination, arguments.n_events, arguments.seed)
+    physics = data.changed_physics(dict(arguments.physics))
     if arguments.master:
-        session = spark.session(arguments.master)
-        spark.generate(session, arguments.destination, arguments.n_events, arguments.seed)
-        session.stop()
+        with spark.session(arguments.master) as session:
+            spark.generate(session, *what, physics=physics)
     else:
-        data.simulate(arguments.destination, arguments.n_events, arguments.seed)
+        data.simulate(*what, physics=physics)
     print(f"{arguments.n_events:,} built-in events (seed {arguments.seed}): {arguments.destination}")
+
+
+def _assignment(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        return name, float(value)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form m_heavy_higgs=600") from error
 
 
 def _java(_: argparse.Namespace) -> None:
@@ -79,6 +88,8 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--n-events", type=int, required=True)
     added.add_argument("--seed", type=int, required=True)
     added.add_argument("--master", help="Spark's master, e.g. spark://host:7077, yarn or local[4]")
+    help_physics = "what differs from the defaults, e.g. m_heavy_higgs=600 m_charged_higgs=400"
+    added.add_argument("--physics", nargs="*", default=[], type=_assignment, metavar="NAME=VALUE", help=help_physics)
     command(_java, "java", "find a Java for Spark, or bring one into this environment")
     return parser
 

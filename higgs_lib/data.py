@@ -272,7 +272,7 @@ def prepare(
         source = str(download.fetch())
     if source != "built-in" and not Path(source).is_file():
         raise _no_such_file(Path(source))
-    changed = _physics(physics)
+    changed = changed_physics(physics)
     wanted = simulation_recipe(n_events, seed, changed) if source == "built-in" else file_recipe(Path(source))
     if destination.exists() and origin(destination).recipe == wanted:
         return origin(destination)
@@ -281,7 +281,8 @@ def prepare(
     return ingest(source, destination)
 
 
-def _physics(changes: Mapping[str, float]) -> Physics:
+def changed_physics(changes: Mapping[str, float]) -> Physics:
+    """The default physics with `changes`; DataError, by name, for what is unknown or cannot be."""
     unknown = set(changes) - set(Physics.names())
     if unknown:
         raise DataError(f"physics: unknown {', '.join(sorted(unknown))}; known are {', '.join(Physics.names())}")

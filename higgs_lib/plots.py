@@ -56,10 +56,12 @@ def classes(histogram: Histogram, *, label: str, peaks: dict[str, float] | None 
     return ax
 
 
-def ratio(first, second, edges: np.ndarray, *, label: str, names: tuple[str, str], axes: tuple[Axes, Axes]):
+def ratio(
+    first, second, edges: np.ndarray, *, label: str, names: tuple[str, str], axes: tuple[Axes, Axes], legend=True
+):
     """Counts (n_bins,) of two samples, each with area one, above; below, the first over the second.
 
-    Points are the first, with its statistical uncertainty; the band is the second's.
+    Points are the first, with its statistical uncertainty; the band is the second's. `axes`: the upper and the lower.
     """
     ax, below = axes
     mplhep.histplot(second, edges, ax=ax, density=True, yerr=False, color=SIGNAL, label=names[1])
@@ -69,6 +71,8 @@ def ratio(first, second, edges: np.ndarray, *, label: str, names: tuple[str, str
     ax.set(ylabel="density", xlim=(edges[0], edges[-1]))
     ax.set_ylim(bottom=0)
     ax.tick_params(labelbottom=False)
+    if legend:
+        ax.legend(fontsize="small")
     filled = (first > 0) & (second > 0)
     centres, first, second = ((edges[1:] + edges[:-1])[filled] / 2, first[filled], second[filled])
     quotient = first / first.sum() / (second / second.sum())

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
+from higgs_lib.data import origin
+
 
 def higgs_lib(*arguments, cwd=ROOT):
     return subprocess.run(
@@ -51,6 +53,19 @@ def test_ingest_reports_a_bad_row(tmp_path):
     assert answer.returncode == 1
     assert answer.stderr.splitlines()[-1] == f"error: {tmp_path}/bad.csv, row 1: 2 columns, where 29 are expected"
     assert not (tmp_path / "events.parquet").exists()
+
+
+def test_events_at_other_masses_are_made(tmp_path):
+    path = tmp_path / "events.parquet"
+    what = ("simulate", path, "--n-events", 300, "--seed", 2, "--physics")
+    answer = higgs_lib(*what, "m_heavy_higgs=600")
+    assert answer.returncode == 0
+    assert "300 built-in events (seed 2)" in answer.stdout
+    assert origin(path).physics.m_heavy_higgs == 600
+    answer = higgs_lib(*what, "m_heavy_higgs=400")
+    assert answer.returncode == 1
+    assert answer.stderr.splitlines()[-1].startswith("error: Physics: a decay is closed: it needs m_heavy_higgs >")
+    assert higgs_lib(*what, "m_heavy_higgs").returncode == 2
 
 
 def test_events_are_made_by_the_profile_and_not_again(tmp_path):

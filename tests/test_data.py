@@ -8,6 +8,7 @@ import pytest
 from higgs_lib import data
 from higgs_lib.data import DataError
 from higgs_lib.features import COLUMNS
+from higgs_lib.physics import Physics
 
 
 def as_csv(rows) -> str:
@@ -124,6 +125,20 @@ def test_simulated_files_do_not_depend_on_the_workers(tmp_path, monkeypatch):
     assert one == two
     assert one.n_events == 20_000
     assert "not UCI's and not an experiment's" in one.description
+
+
+def test_other_physics_is_another_file_and_says_so(tmp_path):
+    path = tmp_path / "events.parquet"
+    usual = data.prepare(path, n_events=200, seed=1)
+    assert usual.physics == Physics()
+    heavier = data.prepare(path, n_events=200, seed=1, physics={"m_heavy_higgs": 600.0})
+    assert heavier.sha256 != usual.sha256
+    assert heavier.physics.m_heavy_higgs == 600
+    assert "(seed 1, m_heavy_higgs 600), not UCI's" in heavier.description
+    for physics, message in (({"m_heavy": 1.0}, "unknown m_heavy; known are"), ({"m_w": -1.0}, "m_w must be")):
+        with pytest.raises(DataError, match=message):
+            data.prepare(path, physics=physics)
+    assert data.origin(path) == heavier
 
 
 def test_prepare_makes_events_only_when_they_would_differ(tmp_path, rows):

@@ -123,3 +123,8 @@ def test_the_peak_of_a_skewed_distribution():
     assert peak.low < 80.5
     assert peak.high > 79.5
     assert peak.value == pytest.approx(80, abs=1.5)
+
+
+def test_the_difference_of_independent_values_adds_in_quadrature():
+    difference = Interval(0.8, 0.77, 0.83).minus(Interval(0.7, 0.66, 0.74))
+    assert difference == pytest.approx((0.1, 0.05, 0.15))

@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from higgs_lib import data, samples
-from higgs_lib.features import COMPLETE, FEATURE_SETS
+from higgs_lib.features import COLUMNS, COMPLETE, FEATURE_SETS
 
 
 def test_all_of_uci_higgs_is_split_as_by_baldi():
@@ -43,12 +43,19 @@ def test_loading_gives_the_rows_and_columns_asked(events):
         assert np.array_equal(sample.features, wanted)
 
 
+def test_so_many_rows_for_each_part():
+    assert samples.contiguous(70, 10, 30) == samples.Splits(range(70), range(70, 80), range(80, 110))
+
+
 def test_loading_crosses_row_groups(tmp_path, monkeypatch):
     monkeypatch.setattr(data, "ROW_GROUP", 300)
     data.simulate(tmp_path / "events.parquet", 1000, seed=1, workers=1)
     whole = samples.load(tmp_path / "events.parquet", COMPLETE, range(1000))
     part = samples.load(tmp_path / "events.parquet", COMPLETE, range(250, 901))
     assert np.array_equal(part.features, whole.features[250:901])
+    table = samples.table(tmp_path / "events.parquet", range(250, 901))
+    assert table.schema.names == list(COLUMNS)
+    assert np.array_equal(table["m_bb"].to_numpy(), part.features[:, COMPLETE.index("m_bb")])
 
 
 def test_events_that_stand_in_two_parts_are_counted(tmp_path, events):
