@@ -69,10 +69,10 @@ def measure(particles: Particles, chances: Chances, physics: Physics, rng: np.ra
     lepton, found = _lepton(particles.lepton, physics, rng)
     particles, chances = (type(kept)(*(_take(array, found) for array in kept)) for kept in (particles, chances))
     partons = _radiate(particles, chances, physics, rng)
-    chosen = np.flatnonzero(_may_be_selected(partons))
+    chosen = np.flatnonzero(_may_be_selected(partons, physics))
     lepton, neutrino, partons = _take(lepton, chosen), _take(particles.neutrino, chosen), partons.take(chosen)
     partons = _in_tracker(_merge(partons, physics, rng), physics, rng)
-    chosen = np.flatnonzero(_may_be_selected(partons))
+    chosen = np.flatnonzero(_may_be_selected(partons, physics))
     lepton, neutrino, partons = _take(lepton, chosen), _take(neutrino, chosen), partons.take(chosen)
     jets = partons._replace(pt=partons.pt * _response(partons, physics, rng))
     met = _missing_energy(neutrino, partons, jets.pt, physics, rng)
@@ -126,11 +126,11 @@ def _radiate(particles: Particles, chances: Chances, physics: Physics, rng) -> _
     return _Jets(pt, np.where(pt > 0, eta, FAR), _wrapped(phi), chances.candidates)
 
 
-def _may_be_selected(partons: _Jets) -> np.ndarray:
-    """Looser than the selection: merging and response lift few events over it."""
-    distance = np.abs(partons.eta)
-    jets = (partons.pt > 11) & (distance < 3.2)
-    tags = partons.candidate & (partons.pt > 8) & (distance < 2)
+def _may_be_selected(partons: _Jets, physics: Physics) -> np.ndarray:
+    """Looser than the selection, as merging and response lift some partons over it; few over this."""
+    pt, distance = partons.pt / np.float32(physics.jet_pt_min), np.abs(partons.eta)
+    jets = (pt > 11 / 15) & (distance < physics.jet_eta_max + 0.2)
+    tags = partons.candidate & (pt > 8 / 15) & (distance < physics.tag_eta_max + 0.256)
     return (jets.sum(0) >= STORED_JETS) & (tags.sum(0) >= N_TAGS)
 
 

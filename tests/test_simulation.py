@@ -44,6 +44,15 @@ def test_the_selection_holds(physical):
         assert np.hypot(eta - lepton[0], kinematics.angle_between(phi, lepton[1])).min() > 0.399
 
 
+def test_the_selection_follows_its_parameters():
+    table = simulation.generate(3000, seed=2, physics=Physics(jet_pt_min=7.0, tag_eta_max=2.4, lepton_pt_min=25.0))
+    columns = {name: kinematics.to_physical(table[name].to_numpy(), name) for name in features.COMPLETE}
+    assert columns["lepton_pt"].min() > 25
+    assert 7 < columns["jet_4_pt"].min() < 8
+    tagged = columns["jet_1_b_tag"] > 0
+    assert 2.0 < np.abs(columns["jet_1_eta"][tagged]).max() < 2.4
+
+
 def test_the_signal_share_is_the_one_asked():
     for share in (0.0, 0.3, 1.0):
         labels = simulation.generate(5000, seed=2, physics=Physics(signal_share=share))["label"].to_numpy()
