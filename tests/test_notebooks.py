@@ -16,7 +16,7 @@ PROFILE = """
 common: {n_test: 1500, n_validation: 800}
 02_training: {seeds: [1], few_epochs: 3, few_patience: 0, comparison_epochs: 1}
 03_performance: {tree_iterations: 20}
-10_fidelity: {few_epochs: 2, few_patience: 0, n_compared: 3000}
+10_fidelity: {few_epochs: 2, few_patience: 0, n_compared: 3000, n_built_in_test: 3000}
 """
 
 
