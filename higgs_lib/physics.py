@@ -6,6 +6,7 @@ beside them.
 """
 
 from dataclasses import dataclass, fields
+from numbers import Real
 
 VIRTUALITY_MIN, VIRTUALITY_MAX = 4.7, 38.0  # GeV, the limits of a quark's mass before it radiates
 WIDTHS = 3.0  # Breit-Wigner masses lie within so many widths of the pole
@@ -168,6 +169,8 @@ class Physics:
 
     @staticmethod
     def _refuse(name: str, value: float) -> None:
+        if not isinstance(value, Real):
+            raise ValueError(f"Physics: {name} must be a number, not {value!r}")
         if name in _SHARES and not 0 <= value <= 1:
             raise ValueError(f"Physics: {name} must lie in [0, 1], not {value}")
         if name not in _SIGNED and not 0 <= value < float("inf"):

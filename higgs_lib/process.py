@@ -115,7 +115,7 @@ def _system(system_mass: np.ndarray, y: np.ndarray, recoil: np.ndarray) -> np.nd
 
 def _emissions(scale, density, y, follow: float, offset: float, limit: float, physics: Physics, rng) -> np.ndarray:
     """Initial-state radiation: pT, rapidity and phi (3, MAX_EMISSIONS, n), pT zero where there is none."""
-    longest = np.log(scale / physics.isr_pt_min)
+    longest = np.maximum(np.log(scale / physics.isr_pt_min), 0)
     count = rng.poisson(density * longest**2 / 2)
     emissions = np.zeros((3, MAX_EMISSIONS, len(scale)))
     slot, event = np.nonzero(np.arange(MAX_EMISSIONS)[:, None] < count)

@@ -159,6 +159,7 @@ def test_another_heavy_higgs_moves_its_peak():
         ({"m_top": 90.0}, "m_top > m_w"),
         ({"energy": 300.0}, "energy > m_heavy_higgs"),
         ({"tag_b": -0.1}, "tag_b"),
+        ({"m_w": "heavy"}, "m_w must be a number, not 'heavy'"),
         ({"stochastic_light": float("nan")}, "stochastic_light"),
         ({"tag_pt": 0.0}, "tag_pt must be above zero"),
     ],
