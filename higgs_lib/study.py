@@ -43,14 +43,12 @@ def _samples(events: Path, features: str, splits: Splits, fingerprint: str) -> d
 
 def quality(labels: np.ndarray, scores: np.ndarray) -> dict:
     """AUC with its 95 % interval, accuracy and background rejections of one set of scores, ready to be stored."""
-    auc = metrics.auc_interval(labels, scores)
+    rejections = metrics.background_rejection(labels, scores, REJECTION_AT).tolist()
     return {
-        "auc": auc._asdict(),
+        "auc": metrics.auc_interval(labels, scores)._asdict(),
         "accuracy": metrics.accuracy(labels, scores),
-        "background_rejection": {
-            str(e): metrics.background_rejection(labels, scores, e) for e in REJECTION_AT
-        },
-    }  # fmt: skip
+        "background_rejection": dict(zip(map(str, REJECTION_AT), rejections, strict=True)),
+    }
 
 
 @dataclass(frozen=True)
@@ -149,7 +147,7 @@ class Study:
             "n_validation": len(self.splits.validation),
             "n_test": len(self.splits.test),
             "events": self.fingerprint,
-            "code": device.code_version(*modules, "samples", "metrics"),
+            "code": device.code_version(*modules, "samples", "ranking", "metrics"),
             "versions": {package: device.stamp()[package] for package in packages},
         }
 

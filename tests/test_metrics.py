@@ -128,3 +128,8 @@ def test_the_peak_of_a_skewed_distribution():
 def test_the_difference_of_independent_values_adds_in_quadrature():
     difference = Interval(0.8, 0.77, 0.83).minus(Interval(0.7, 0.66, 0.74))
     assert difference == pytest.approx((0.1, 0.05, 0.15))
+
+
+def test_rejections_at_several_efficiencies_are_those_at_each(scored):
+    wanted = [metrics.background_rejection(*scored, at) for at in (0.3, 0.5, 0.7)]
+    assert metrics.background_rejection(*scored, (0.3, 0.5, 0.7)).tolist() == wanted
