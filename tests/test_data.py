@@ -1,5 +1,9 @@
 import gzip
 import hashlib
+import os
+import subprocess
+import sys
+import threading
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -42,7 +46,7 @@ def test_ingest_of_real_events_agrees_with_numpy(real_csv, real_events):
 def test_the_hash_of_the_values_is_independent_of_blocks(tmp_path, rows, monkeypatch):
     (tmp_path / "events.csv").write_text(as_csv(rows))
     first = data.ingest(tmp_path / "events.csv", tmp_path / "a.parquet")
-    monkeypatch.setattr(data, "CSV_BLOCK", 4096)
+    monkeypatch.setattr(data.ingestion, "CSV_BLOCK", 4096)
     monkeypatch.setattr(data, "ROW_GROUP", 100)
     second = data.ingest(tmp_path / "events.csv", tmp_path / "b.parquet")
     assert first.sha256 == second.sha256 == hashlib.sha256(rows.tobytes()).hexdigest()
@@ -90,6 +94,66 @@ def test_a_packed_file_cut_short_is_found_and_nothing_is_left(tmp_path, rows):
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.parametrize("n_kept", [30, -4])
+def test_a_packed_file_with_other_bytes_is_found(tmp_path, rows, n_kept):
+    packed = bytearray(gzip.compress(as_csv(rows).encode()))
+    packed[n_kept:] = bytes(reversed(packed[n_kept:]))  # of the text, and of its length alone
+    (tmp_path / "damaged.csv.gz").write_bytes(packed)
+    with pytest.raises(DataError, match=r"damaged.csv.gz: damaged or cut short after row \d+"):
+        data.ingest(tmp_path / "damaged.csv.gz", tmp_path / "out" / "events.parquet")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_file_packed_in_parts_is_read_whole(tmp_path, rows):
+    text = as_csv(rows).encode()
+    parts = [text[:5000], text[5000:9000], b"", text[9000:]]  # as bgzip and pigz write; cut within rows
+    (tmp_path / "parts.csv.gz").write_bytes(b"".join(map(gzip.compress, parts)))
+    made = data.ingest(tmp_path / "parts.csv.gz", tmp_path / "events.parquet")
+    assert made.sha256 == hashlib.sha256(rows.tobytes()).hexdigest()
+
+
+@pytest.mark.parametrize("change", [("\n", "\r\n"), ("\n", "\n\n"), ("\n", "\n" * 5000)])
+@pytest.mark.parametrize("block", [2048, 4 << 20])
+def test_line_ends_do_not_matter(tmp_path, rows, monkeypatch, change, block):
+    monkeypatch.setattr(data.ingestion, "CSV_BLOCK", block)
+    (tmp_path / "events.csv").write_bytes(as_csv(rows).replace(*change).rstrip("\r\n").encode())
+    made = data.ingest(tmp_path / "events.csv", tmp_path / "events.parquet")
+    assert made.sha256 == hashlib.sha256(rows.tobytes()).hexdigest()
+
+
+def test_an_endless_line_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(data.ingestion, "CSV_BLOCK", 2048)
+    (tmp_path / "line.csv").write_bytes(b"1," * 200_000)
+    with pytest.raises(DataError, match="row 1: 200001 columns"):
+        data.ingest(tmp_path / "line.csv", tmp_path / "events.parquet")
+
+
+def test_an_interrupt_leaves_neither_file_nor_thread(tmp_path, rows, monkeypatch):
+    def interrupted(self, values):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(data.ingestion, "CSV_BLOCK", 2048)
+    monkeypatch.setattr(data._EventWriter, "write", interrupted)
+    (tmp_path / "events.csv").write_text(as_csv(rows))
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        data.ingest(tmp_path / "events.csv", tmp_path / "out" / "events.parquet")
+    assert threading.active_count() == before
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    killed = subprocess.Popen([sys.executable, "-c", ""])
+    killed.wait()
+    gone, alive = (tmp_path / f".partial-{pid}-events.parquet" for pid in (killed.pid, os.getppid()))
+    other = tmp_path / f".partial-{killed.pid}-other.parquet"
+    for path in (gone, alive, other):
+        path.touch()
+    with data.written_whole(tmp_path / "events.parquet") as path:
+        path.touch()
+    assert sorted(tmp_path.iterdir()) == sorted([alive, other, tmp_path / "events.parquet"])
+
+
 def test_empty_and_missing_files_are_refused(tmp_path):
     for name, content in (("empty.csv", b""), ("empty.csv.gz", gzip.compress(b"")), ("blank.csv", b"\n\n\n")):
         (tmp_path / name).write_bytes(content)
@@ -101,11 +165,13 @@ def test_empty_and_missing_files_are_refused(tmp_path):
         data.origin(tmp_path / "events.parquet")
 
 
-def test_ucis_own_file_is_known_by_its_sha256(tmp_path, rows, monkeypatch):
-    (tmp_path / "HIGGS.csv").write_text(as_csv(rows))
-    sha256 = hashlib.sha256((tmp_path / "HIGGS.csv").read_bytes()).hexdigest()
+@pytest.mark.parametrize("name", ["HIGGS.csv", "HIGGS.csv.gz"])
+def test_ucis_own_file_is_known_by_its_sha256(tmp_path, rows, monkeypatch, name):
+    text = as_csv(rows).encode()
+    (tmp_path / name).write_bytes(gzip.compress(text) if name.endswith("gz") else text)
+    sha256 = hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
     monkeypatch.setattr(data.download, "SHA256", sha256)
-    made = data.ingest(tmp_path / "HIGGS.csv", tmp_path / "events.parquet")
+    made = data.ingest(tmp_path / name, tmp_path / "events.parquet")
     assert made.kind == "uci"
     assert "UCI HIGGS (doi:10.24432/C5V312)" in made.description
 
