@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -56,6 +58,40 @@ def test_loading_crosses_row_groups(tmp_path, monkeypatch):
     table = samples.table(tmp_path / "events.parquet", range(250, 901))
     assert table.schema.names == list(COLUMNS)
     assert np.array_equal(table["m_bb"].to_numpy(), part.features[:, COMPLETE.index("m_bb")])
+
+
+def test_shards_put_together_are_the_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "ROW_GROUP", 300)
+    path = tmp_path / "events.parquet"
+    data.simulate(path, 1000, seed=1, workers=1)
+    shards = samples.Shards.of(path, FEATURE_SETS["high"], range(250, 901))
+    assert len(shards) == 4
+    assert shards.rows == (range(250, 300), range(300, 600), range(600, 900), range(900, 901))
+    assert shards.n_events == 651
+    parts = [shards.read(shard) for shard in range(len(shards))]
+    assert [len(part.labels) for part in parts] == [50, 300, 300, 1]
+    whole = samples.load(path, FEATURE_SETS["high"], range(250, 901))
+    for name in ("features", "labels"):
+        assert np.array_equal(np.concatenate([getattr(part, name) for part in parts]), getattr(whole, name))
+    again = pickle.loads(pickle.dumps(shards))  # as for another process
+    assert np.array_equal(again.read(1).features, parts[1].features)
+
+
+def test_no_rows_or_no_features_are_read_as_such(events):
+    nothing = samples.load(events, COMPLETE, range(100, 100))
+    assert nothing.features.shape == (0, 28)
+    assert samples.load(events, (), range(5)).features.shape == (5, 0)
+
+
+@pytest.mark.parametrize("rows", [range(19_000, 20_001), range(-5, 5), range(0, 100, 2), range(10, 0, -1)])
+def test_rows_that_are_not_there_are_refused(events, rows):
+    with pytest.raises(ValueError, match="are not consecutive rows of its 20,000"):
+        samples.load(events, COMPLETE, rows)
+
+
+def test_what_fails_in_a_thread_is_raised(events):
+    with pytest.raises(KeyError):
+        samples.load(events, ("no_such_column",), range(10))
 
 
 def test_events_that_stand_in_two_parts_are_counted(tmp_path, events):
