@@ -1,9 +1,9 @@
-"""The split of an events file into training, validation and test, and its events as arrays."""
+"""The split of an events file into training, validation and test; its events as arrays, and their order in training."""
 
 import hashlib
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations, pairwise
@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from higgs_lib.data import origin
+from higgs_lib.data import ROW_GROUP, origin
 from higgs_lib.device import cores
 from higgs_lib.features import COLUMNS, COMPLETE, LABEL
 
@@ -72,6 +73,23 @@ class Sample(NamedTuple):
     labels: np.ndarray
     """(n_events,), float32: 1 signal, 0 background."""
 
+    @property
+    def n_events(self) -> int:
+        return len(self.labels)
+
+    def take(self, rows: np.ndarray) -> "Sample":
+        """The events of these rows (n,)."""
+        return Sample(self.features[rows], self.labels[rows])
+
+    def whole(self) -> "Sample":
+        """All events in memory: these."""
+        return self
+
+    def blocks(self) -> Iterator["Sample"]:
+        """All events in their order, some after the others; no copies."""
+        for first in range(0, self.n_events, ROW_GROUP):
+            yield Sample(self.features[first : first + ROW_GROUP], self.labels[first : first + ROW_GROUP])
+
 
 class _Shard(NamedTuple):
     """Rows that lie in one row group."""
@@ -84,8 +102,8 @@ class _Shard(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Shards:
-    """Consecutive rows of an events file, cut where its row groups end; a shard is read on its own, in any thread."""
+class Stream:
+    """Consecutive rows of an events file that stay there until they are needed; used as a `Sample` is."""
 
     path: str | Path
     features: tuple[str, ...]
@@ -93,7 +111,7 @@ class Shards:
     metadata: pq.FileMetaData
 
     @classmethod
-    def of(cls, path: str | Path, features: tuple[str, ...], rows: range) -> "Shards":
+    def of(cls, path: str | Path, features: tuple[str, ...], rows: range) -> "Stream":
         """ValueError where `rows` are not consecutive rows of the file; nothing but its end is read."""
         metadata = pq.read_metadata(path)
         if rows.step != 1 or rows.start < 0 or rows.stop > metadata.num_rows:
@@ -107,68 +125,94 @@ class Shards:
             start = stop
         return cls(path, features, tuple(shards), metadata)
 
-    def __len__(self) -> int:
-        return len(self.shards)
-
-    @property
-    def rows(self) -> tuple[range, ...]:
-        """Places in the file of the events of each shard."""
-        return tuple(shard.rows for shard in self.shards)
-
     @property
     def n_events(self) -> int:
-        return sum(map(len, self.rows))
+        return sum(len(shard.rows) for shard in self.shards)
 
-    def table(self, shard: int, columns: Sequence[str]) -> pa.Table:
-        """These columns of a shard; only they, and the row group that it lies in, are read."""
-        group, first, rows = self.shards[shard]
-        file = pq.ParquetFile(self.path, metadata=self.metadata)  # one a call: a file object serves one thread
-        return file.read_row_group(group, list(columns), use_threads=False).slice(first, len(rows))
+    def take(self, rows: np.ndarray) -> Sample:
+        """The events of these rows (n,), counted from the first of the stream's; every shard is read once."""
+        lengths = np.array([len(shard.rows) for shard in self.shards])
+        starts = np.cumsum(lengths) - lengths
+        of_row = np.searchsorted(starts, rows, side="right") - 1
+        needed = np.unique(of_row)
+        moved = np.zeros(len(lengths), np.int64)  # from a shard's place in the stream to that among those read
+        moved[needed] = np.cumsum(lengths[needed]) - lengths[needed] - starts[needed]
+        return self._read([self.shards[shard] for shard in needed]).take(rows + moved[of_row])
 
-    def read(self, shard: int) -> Sample:
-        """The events of a shard."""
-        sample = _empty(len(self.shards[shard].rows), len(self.features))
-        self._read_into(sample, shard)
-        return sample
+    def blocks(self) -> Iterator[Sample]:
+        """All events, a row group after the other."""
+        return (self._read([shard]) for shard in self.shards)
 
-    def read_all(self) -> Sample:
-        """The events of all shards, read in as many threads as there are cores."""
-        sample = _empty(self.n_events, len(self.features))
-        stops = np.cumsum([len(rows) for rows in self.rows])
-        parts = [
-            Sample(*(array[stop - len(rows) : stop] for array in sample))
-            for rows, stop in zip(self.rows, stops, strict=True)
-        ]
+    def whole(self) -> Sample:
+        """All events in memory."""
+        return self._read(self.shards)
+
+    def tables(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """These columns of all events, a row group after the other."""
+        return (self._table(shard, columns) for shard in self.shards)
+
+    def _read(self, shards: Sequence[_Shard]) -> Sample:
+        """The events of these shards, read in as many threads as there are cores."""
+        edges = np.cumsum([0, *(len(shard.rows) for shard in shards)])
+        sample = Sample(np.empty((edges[-1], len(self.features)), np.float32), np.empty(edges[-1], np.float32))
+        parts = [Sample(*(array[a:b] for array in sample)) for a, b in pairwise(edges)]
         with ThreadPoolExecutor(cores()) as pool:
-            deque(pool.map(self._read_into, parts, range(len(self))), maxlen=0)  # raises what a thread raised
+            deque(pool.map(self._read_into, parts, shards), maxlen=0)  # raises what a thread raised
         return sample
 
-    def _read_into(self, sample: Sample, shard: int) -> None:
-        table = self.table(shard, (LABEL, *self.features))
+    def _read_into(self, sample: Sample, shard: _Shard) -> None:
+        table = self._table(shard, (LABEL, *self.features))
         sample.labels[:] = table[LABEL].to_numpy()
         for column, name in enumerate(self.features):
             sample.features[:, column] = table[name].to_numpy()
 
-
-def _empty(n_events: int, n_features: int) -> Sample:
-    return Sample(np.empty((n_events, n_features), np.float32), np.empty(n_events, np.float32))
+    def _table(self, shard: _Shard, columns: Sequence[str]) -> pa.Table:
+        """Only these columns of the row group are read."""
+        file = pq.ParquetFile(self.path, metadata=self.metadata)  # one a call: a file object serves one thread
+        return file.read_row_group(shard.group, list(columns), use_threads=False).slice(shard.first, len(shard.rows))
 
 
 def load(path: str | Path, features: tuple[str, ...], rows: range) -> Sample:
-    """The given columns and consecutive rows of an events file; only they are read. Errors as `Shards.of`'s."""
-    return Shards.of(path, features, rows).read_all()
+    """The given columns and consecutive rows of an events file; only they are read. Errors as `Stream.of`'s."""
+    return Stream.of(path, features, rows).whole()
+
+
+def in_memory_or_streamed(path: str | Path, features: tuple[str, ...], rows: range) -> Sample | Stream:
+    """The same events in memory if they take less than half of what is free, else as a stream."""
+    size = 4 * len(rows) * (len(features) + 1)  # float32
+    stream = Stream.of(path, features, rows)
+    return stream.whole() if size < psutil.virtual_memory().available / 2 else stream
+
+
+SHARDS_A_BLOCK = 16  # a million events are shuffled at a time: 117 MB of the complete features
+
+
+def order(n_events: int, batch_size: int, seed: int, epoch: int) -> Iterator[np.ndarray]:
+    """The rows of an epoch, a block after the other: each (n,), whole batches but for the last.
+
+    Shards of about `ROW_GROUP` neighbouring events are drawn in random order, and the events of `SHARDS_A_BLOCK` of
+    them are shuffled together: up to a million events all of them, of more those from random places of the file. It
+    depends on the arguments alone.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    shard = max(ROW_GROUP // batch_size, 1) * batch_size
+    starts = rng.permutation(n_events // shard) * shard
+    rest = np.arange(n_events // shard * shard, n_events)  # fewer than a shard; they go into the last block
+    n_blocks = max(-(-len(starts) // SHARDS_A_BLOCK), 1)
+    for block in range(n_blocks):
+        chosen = starts[block * SHARDS_A_BLOCK : (block + 1) * SHARDS_A_BLOCK]
+        rows = (chosen[:, None] + np.arange(shard)).ravel()
+        yield rng.permutation(rows if block < n_blocks - 1 else np.concatenate([rows, rest]))
 
 
 def table(path: str | Path, rows: range) -> pa.Table:
-    """All 29 columns of the given rows of an events file; only they are read. Errors as `Shards.of`'s."""
-    shards = Shards.of(path, COMPLETE, rows)
-    return pa.concat_tables(shards.table(shard, COLUMNS) for shard in range(len(shards)))
+    """All 29 columns of the given rows of an events file; only they are read. Errors as `Stream.of`'s."""
+    return pa.concat_tables(Stream.of(path, COMPLETE, rows).tables(COLUMNS))
 
 
 def _row_hashes(path: str | Path, rows: range) -> np.ndarray:
     """A 64-bit hash (n,) of the 28 features of each row; two of 11 million differ with a probability of 0.999997."""
-    shards = Shards.of(path, COMPLETE, rows)
-    return np.concatenate([_hashes(shards.table(shard, COMPLETE)) for shard in range(len(shards))])
+    return np.concatenate([_hashes(table) for table in Stream.of(path, COMPLETE, rows).tables(COMPLETE)])
 
 
 def _hashes(table: pa.Table) -> np.ndarray:

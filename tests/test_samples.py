@@ -1,4 +1,5 @@
 import pickle
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -60,21 +61,65 @@ def test_loading_crosses_row_groups(tmp_path, monkeypatch):
     assert np.array_equal(table["m_bb"].to_numpy(), part.features[:, COMPLETE.index("m_bb")])
 
 
-def test_shards_put_together_are_the_whole(tmp_path, monkeypatch):
+@pytest.fixture
+def streamed(tmp_path, monkeypatch):
+    """651 events in four row groups, two of them in part, and the same in memory."""
     monkeypatch.setattr(data, "ROW_GROUP", 300)
     path = tmp_path / "events.parquet"
     data.simulate(path, 1000, seed=1, workers=1)
-    shards = samples.Shards.of(path, FEATURE_SETS["high"], range(250, 901))
-    assert len(shards) == 4
-    assert shards.rows == (range(250, 300), range(300, 600), range(600, 900), range(900, 901))
-    assert shards.n_events == 651
-    parts = [shards.read(shard) for shard in range(len(shards))]
-    assert [len(part.labels) for part in parts] == [50, 300, 300, 1]
-    whole = samples.load(path, FEATURE_SETS["high"], range(250, 901))
-    for name in ("features", "labels"):
-        assert np.array_equal(np.concatenate([getattr(part, name) for part in parts]), getattr(whole, name))
-    again = pickle.loads(pickle.dumps(shards))  # as for another process
-    assert np.array_equal(again.read(1).features, parts[1].features)
+    whole = samples.load(path, FEATURE_SETS["high"], range(1000))
+    stream = samples.Stream.of(path, FEATURE_SETS["high"], range(250, 901))
+    return stream, samples.Sample(*(array[250:901] for array in whole))
+
+
+def test_a_stream_gives_the_events_that_memory_has(streamed):
+    stream, held = streamed
+    assert stream.n_events == held.n_events == 651
+    assert [block.n_events for block in stream.blocks()] == [50, 300, 300, 1]
+    rows = np.random.default_rng(1).permutation(651)
+    for chosen in (rows, rows[:7], np.array([650]), np.array([400, 400, 60])):
+        wanted = held.take(chosen)
+        for taken in (stream.take(chosen), pickle.loads(pickle.dumps(stream)).take(chosen)):  # as for another process
+            assert np.array_equal(taken.features, wanted.features)
+            assert np.array_equal(taken.labels, wanted.labels)
+    assert np.array_equal(stream.whole().features, held.features)
+
+
+def test_a_stream_reads_a_row_group_only_if_it_is_needed(streamed, monkeypatch):
+    stream, _ = streamed
+    read = []
+    table = samples.Stream._table
+    monkeypatch.setattr(samples.Stream, "_table", lambda s, shard, c: (read.append(shard.group), table(s, shard, c))[1])
+    stream.take(np.array([0, 49, 350, 351]))
+    assert sorted(read) == [0, 2]
+
+
+def test_what_memory_does_not_hold_stays_in_the_file(events, monkeypatch):
+    assert isinstance(samples.in_memory_or_streamed(events, COMPLETE, range(1000)), samples.Sample)
+    free = SimpleNamespace(available=4 * 29 * 1000)
+    monkeypatch.setattr(samples.psutil, "virtual_memory", lambda: free)
+    assert isinstance(samples.in_memory_or_streamed(events, COMPLETE, range(1000)), samples.Stream)
+
+
+@pytest.mark.parametrize(("n_events", "batch_size"), [(1000, 7), (640, 64), (63, 10), (64, 100), (5000, 300)])
+def test_an_epoch_has_every_event_once_in_whole_batches(monkeypatch, n_events, batch_size):
+    monkeypatch.setattr(samples, "ROW_GROUP", 64)
+    monkeypatch.setattr(samples, "SHARDS_A_BLOCK", 3)
+    blocks = list(samples.order(n_events, batch_size, seed=1, epoch=2))
+    assert np.array_equal(np.sort(np.concatenate(blocks)), np.arange(n_events))
+    assert all(len(block) % batch_size == 0 for block in blocks[:-1])
+
+
+def test_the_order_depends_on_seed_and_epoch_alone_and_mixes_the_file():
+    def first(seed, epoch):
+        return next(samples.order(3_000_000, 100, seed, epoch))
+
+    assert np.array_equal(first(1, 1), first(1, 1))
+    assert not np.array_equal(first(1, 1), first(1, 2))
+    assert not np.array_equal(first(1, 1), first(2, 1))
+    rows = first(1, 1)  # a million of three: each third of the file gives about a third, and any batch has all
+    assert np.bincount(rows // 1_000_000) / len(rows) == pytest.approx([1 / 3] * 3, abs=0.2)
+    assert rows[:50_000].std() == pytest.approx(rows.std(), rel=0.02)
 
 
 def test_no_rows_or_no_features_are_read_as_such(events):
