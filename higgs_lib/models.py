@@ -10,6 +10,8 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from higgs_lib.schedules import ExponentialDecay, LinearRamp, MomentumSGD
+
 OPTIMIZERS = {
     "sgd": keras.optimizers.SGD,
     "adam": keras.optimizers.Adam,
@@ -19,6 +21,8 @@ OPTIMIZERS = {
 }
 
 SCHEDULES = ("constant", "cosine", "exponential")
+
+PRECISIONS = ("float32", "bfloat16")
 
 INITIAL_WEIGHTS = ("constant", "normal", "uniform", "glorot")
 
@@ -46,15 +50,22 @@ class ModelSpec:
     """0 stands for Keras' default of the optimizer."""
     momentum: float = 0.0
     """Of SGD alone."""
+    final_momentum: float = 0.0
+    """Reached after `momentum_epochs`, batch by batch along a line; 0: the momentum stays."""
+    momentum_epochs: int = 0
     schedule: str = "constant"
-    """"cosine": down to 0 at the last step; "exponential": divided by `decay` at every step, down to 1e-6."""
+    """"cosine": down to 0 at the last batch; "exponential": divided by `decay` over an epoch, down to 1e-6. Both step
+    at every batch."""
     decay: float = 1.0
+    precision: str = "float32"
+    """Of the hidden layers' arithmetic: "float32" or "bfloat16"; weights are kept in float32."""
 
     def __post_init__(self):
         for name, value, choices in (
             ("optimizer", self.optimizer, OPTIMIZERS),
             ("schedule", self.schedule, SCHEDULES),
             ("initial_weights", self.initial_weights, INITIAL_WEIGHTS),
+            ("precision", self.precision, PRECISIONS),
         ):
             if value not in choices:
                 raise ValueError(f"ModelSpec: unknown {name} {value!r}: choose one of {', '.join(choices)}")
@@ -66,6 +77,8 @@ class ModelSpec:
             raise ValueError(f"ModelSpec: weight_scale needs {len(self.hidden) + 1} values, one a layer")
         if self.momentum and self.optimizer != "sgd":
             raise ValueError(f"ModelSpec: momentum is SGD's; {self.optimizer} has its own")
+        if bool(self.final_momentum) != bool(self.momentum_epochs) or (self.final_momentum and not self.momentum):
+            raise ValueError("ModelSpec: a momentum that rises needs momentum, final_momentum and momentum_epochs")
 
     @property
     def layers(self) -> tuple[int, ...]:
@@ -82,8 +95,10 @@ _BALDI = {
     "optimizer": "sgd",
     "learning_rate": 0.05,
     "momentum": 0.9,
+    "final_momentum": 0.99,
+    "momentum_epochs": 200,
     "schedule": "exponential",
-    "decay": 1.0000002,
+    "decay": 1.0000002**100_000,  # at each of the batches of 100 in an epoch of 10,000,000 events
     "l2": 1e-5,
 }
 
@@ -91,8 +106,8 @@ PRESETS = {
     # S. Mancone, BSc thesis, Padova 2017/18: 1 x 300 and 3 x 300 tanh, normal weights, default learning rates.
     "shallow": ModelSpec(hidden=(300,), initial_weights="normal"),
     "deep": ModelSpec(hidden=(300,) * 3, initial_weights="normal"),
-    # P. Baldi, P. Sadowski, D. Whiteson, Nature Communications 5:4308 (2014). Their momentum rises from 0.9 to 0.99
-    # over 200 epochs; here it stays at 0.9. The decay counts their batches of 100 and is not rescaled to others.
+    # P. Baldi, P. Sadowski, D. Whiteson, Nature Communications 5:4308 (2014), and their scripts. Rate and momentum go
+    # with the epoch, so that on 10,000,000 events in batches of 100 they are theirs at every batch.
     "baldi_shallow": ModelSpec(hidden=(300,), weight_scale=(0.1, 0.001), **_BALDI),
     "baldi_deep": ModelSpec(hidden=(300,) * 4, weight_scale=(0.1, 0.05, 0.05, 0.05, 0.001), **_BALDI),
 }
@@ -107,12 +122,11 @@ class Standardisation(NamedTuple):
     """(n_features,), of the training events."""
 
 
-def standardisation(features: np.ndarray, block: int = 100_000) -> Standardisation:
-    """Mean and variance of each column of `features` (n, n_features), in float64 and block by block."""
-    blocks = range(0, len(features), block)
-    mean = sum(features[i : i + block].sum(0, dtype=np.float64) for i in blocks) / len(features)
-    squares = sum(((features[i : i + block] - mean) ** 2).sum(0) for i in blocks)
-    return Standardisation(mean, squares / len(features))
+def standardisation(events) -> Standardisation:
+    """Mean and variance of each feature of a `Sample` or `Stream`, in float64 and block by block."""
+    mean = sum(block.features.sum(0, dtype=np.float64) for block in events.blocks()) / events.n_events
+    squares = sum(((block.features - mean) ** 2).sum(0) for block in events.blocks())
+    return Standardisation(mean, squares / events.n_events)
 
 
 def _initializer(spec: ModelSpec, layer: int, seed: int):
@@ -129,6 +143,7 @@ def build(spec: ModelSpec, standard: Standardisation, seed: int) -> keras.Model:
     """The model of `spec`: raw features (n, n_features) in, score (n, 1) out; first weights and dropout by `seed`."""
     seeds = [int(s) for s in np.random.SeedSequence(seed).generate_state(2 * len(spec.layers))]
     regularizer = keras.regularizers.L2(spec.l2) if spec.l2 else None
+    hidden_policy = "mixed_bfloat16" if spec.precision == "bfloat16" else "float32"
     inputs = keras.Input((len(standard.mean),), name="features")
     x = keras.layers.Normalization(mean=standard.mean, variance=standard.variance, name="standardisation")(inputs)
     for layer, units in enumerate(spec.layers):
@@ -138,40 +153,23 @@ def build(spec: ModelSpec, standard: Standardisation, seed: int) -> keras.Model:
             activation="sigmoid" if output else spec.activation,
             kernel_initializer=_initializer(spec, layer, seeds[2 * layer]),
             kernel_regularizer=regularizer,
+            dtype="float32" if output else hidden_policy,
             name="score" if output else f"hidden_{layer + 1}",
         )(x)
         if spec.dropout and not output:
-            x = keras.layers.Dropout(spec.dropout, seed=seeds[2 * layer + 1])(x)
+            x = keras.layers.Dropout(spec.dropout, seed=seeds[2 * layer + 1], dtype=hidden_policy)(x)
     return keras.Model(inputs, x)
 
 
-def _schedule(spec: ModelSpec, learning_rate: float, n_steps: int):
-    if spec.schedule == "cosine":
-        return keras.optimizers.schedules.CosineDecay(learning_rate, n_steps)
-    if spec.schedule == "exponential":
-        return ExponentialDecay(learning_rate, spec.decay)
-    return learning_rate
-
-
-@keras.saving.register_keras_serializable("higgs_lib")
-class ExponentialDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """initial / decay^step, not below `minimum` (the schedule of Baldi et al. 2014, from their scripts)."""
-
-    def __init__(self, initial: float, decay: float, minimum: float = 1e-6):
-        self.initial, self.decay, self.minimum = initial, decay, minimum
-
-    def __call__(self, step):
-        # exp of a product, since decay itself is 1 to float32 precision
-        rate = self.initial * keras.ops.exp(-np.log(self.decay) * keras.ops.cast(step, "float32"))
-        return keras.ops.maximum(rate, self.minimum)
-
-    def get_config(self):
-        return {"initial": self.initial, "decay": self.decay, "minimum": self.minimum}
-
-
-def optimizer(spec: ModelSpec, n_steps: int) -> keras.optimizers.Optimizer:
-    """A new optimizer of `spec`; `n_steps` is the length of the whole training in batches."""
+def optimizer(spec: ModelSpec, *, n_events: int, batch_size: int, epochs: int) -> keras.optimizers.Optimizer:
+    """A new optimizer of `spec` for a training on `n_events`, whose schedules step at every batch."""
+    steps = -(-n_events // batch_size)  # an epoch
     kind = OPTIMIZERS[spec.optimizer]
-    arguments = {"momentum": spec.momentum} if spec.momentum else {}
-    default = kind().get_config()["learning_rate"]
-    return kind(learning_rate=_schedule(spec, spec.learning_rate or default, n_steps), **arguments)
+    rate = spec.learning_rate or kind().get_config()["learning_rate"]
+    if spec.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, epochs * steps)
+    elif spec.schedule == "exponential":
+        rate = ExponentialDecay(rate, spec.decay ** (1 / steps))
+    if spec.final_momentum:
+        return MomentumSGD(rate, LinearRamp(spec.momentum, spec.final_momentum, spec.momentum_epochs * steps))
+    return kind(rate, **{"momentum": spec.momentum} if spec.momentum else {})

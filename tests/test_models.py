@@ -1,11 +1,13 @@
-from dataclasses import replace
-
 import keras
 import numpy as np
 import pytest
 
 from higgs_lib import models
 from higgs_lib.models import PRESETS, ModelSpec, Standardisation
+from higgs_lib.samples import Sample
+from higgs_lib.schedules import LinearRamp, MomentumSGD
+
+SHORT = {"n_events": 100, "batch_size": 10, "epochs": 1}
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +27,7 @@ def test_presets_have_the_published_number_of_parameters(preset, parameters):
 
 
 def test_standardisation_is_numpys_and_lives_in_the_model(features, tmp_path):
-    standard = models.standardisation(features, block=700)
+    standard = models.standardisation(Sample(features, features[:, 0]))
     assert standard.mean == pytest.approx(features.mean(0, dtype=np.float64), rel=1e-9)
     assert standard.variance == pytest.approx(features.var(0, dtype=np.float64), rel=1e-6)
     model = models.build(PRESETS["shallow"], standard, seed=1)
@@ -72,22 +74,68 @@ def test_seeds_decide_the_first_weights():
 @pytest.mark.parametrize("name", models.OPTIMIZERS)
 def test_optimizers_have_keras_default_rate_or_the_one_set(name):
     default = models.OPTIMIZERS[name]()
-    assert float(models.optimizer(ModelSpec((3,), optimizer=name), 10).learning_rate) == pytest.approx(
+    assert float(models.optimizer(ModelSpec((3,), optimizer=name), **SHORT).learning_rate) == pytest.approx(
         float(default.learning_rate)
     )
-    assert float(models.optimizer(ModelSpec((3,), optimizer=name, learning_rate=0.3), 10).learning_rate) == (
+    assert float(models.optimizer(ModelSpec((3,), optimizer=name, learning_rate=0.3), **SHORT).learning_rate) == (
         pytest.approx(0.3)
     )
 
 
-def test_schedules_against_their_closed_forms():
-    spec = replace(PRESETS["baldi_deep"], decay=1.0000002)
-    rate = models.optimizer(spec, 100)._learning_rate
-    for step in (0, 1000, 5_000_000, 200_000_000):
-        assert float(rate(step)) == pytest.approx(max(0.05 / 1.0000002**step, 1e-6), rel=1e-4)
-    rate = models.optimizer(ModelSpec((3,), schedule="cosine", learning_rate=0.1), 200)._learning_rate
+def test_baldis_rate_and_momentum_are_theirs_on_their_events_and_batches():
+    """From their scripts: 0.05 / 1.0000002^batch down to 1e-6, momentum from 0.9 to 0.99 over 200 epochs."""
+    optimizer = models.optimizer(PRESETS["baldi_deep"], n_events=10_000_000, batch_size=100, epochs=1000)
+    for batch in (0, 1, 1000, 5_000_000, 20_000_000, 100_000_000):
+        rate, momentum = optimizer._learning_rate(batch), optimizer.momentum_schedule(batch)
+        assert float(rate) == pytest.approx(max(0.05 / 1.0000002**batch, 1e-6), rel=2e-5)
+        assert float(momentum) == pytest.approx(min(0.9 + 0.09 * batch / 20_000_000, 0.99), rel=1e-6)
+
+
+@pytest.mark.parametrize(("n_events", "batch_size"), [(10_000_000, 1024), (30_000, 100), (28_001, 128)])
+def test_with_other_events_and_batches_they_are_the_same_at_the_same_epoch(n_events, batch_size):
+    steps = -(-n_events // batch_size)
+    optimizer = models.optimizer(PRESETS["baldi_deep"], n_events=n_events, batch_size=batch_size, epochs=1000)
+    for epoch in (0, 1, 7, 100, 200, 500):
+        rate, momentum = optimizer._learning_rate(epoch * steps), optimizer.momentum_schedule(epoch * steps)
+        assert float(rate) == pytest.approx(max(0.05 * np.exp(-np.log(1.0000002) * 100_000 * epoch), 1e-6), rel=1e-4)
+        assert float(momentum) == pytest.approx(min(0.9 + 0.09 * epoch / 200, 0.99), rel=1e-6)
+
+
+def test_momentum_that_changes_steps_as_written_and_is_saved(tmp_path):
+    """v = m v - r g, w += v by hand; then as a part of a saved model."""
+    variable = keras.Variable(np.float32([1.0, -2.0]))
+    optimizer = MomentumSGD(0.1, LinearRamp(0.5, 0.9, 4))
+    weights, velocity = variable.numpy().astype(float), 0.0
+    for step in range(7):
+        gradient = np.float32([0.3 * step - 1, 2.0])
+        optimizer.apply([keras.ops.convert_to_tensor(gradient)], [variable])
+        velocity = min(0.5 + 0.1 * step, 0.9) * velocity - 0.1 * gradient
+        weights = weights + velocity
+        assert variable.numpy() == pytest.approx(weights, rel=1e-5)
+    model = models.build(PRESETS["baldi_shallow"], Standardisation(np.zeros(28), np.ones(28)), seed=1)
+    model.compile(MomentumSGD(0.1, LinearRamp(0.5, 0.9, 4)), "binary_crossentropy")
+    model.train_on_batch(np.ones((2, 28)), np.ones(2))
+    model.save(tmp_path / "model.keras")
+    schedule = keras.models.load_model(tmp_path / "model.keras").optimizer.momentum_schedule
+    assert schedule.get_config() == {"initial": 0.5, "final": 0.9, "n_steps": 4}
+
+
+def test_cosine_against_its_closed_form():
+    spec = ModelSpec((3,), schedule="cosine", learning_rate=0.1)
+    rate = models.optimizer(spec, n_events=995, batch_size=10, epochs=2)._learning_rate  # 200 batches
     for step in (0, 50, 100, 200):
         assert float(rate(step)) == pytest.approx(0.05 * (1 + np.cos(np.pi * step / 200)), abs=1e-6)
+
+
+def test_bfloat16_computes_hidden_layers_alone_and_keeps_weights_whole(features):
+    standard = models.standardisation(Sample(features, features[:, 0]))
+    exact, rough = (models.build(ModelSpec((300, 300), precision=p), standard, 1) for p in models.PRECISIONS)
+    assert {w.dtype for w in rough.trainable_variables} == {"float32"}
+    assert [layer.compute_dtype for layer in rough.layers[1:]] == ["float32", "bfloat16", "bfloat16", "float32"]
+    wanted, scores = (model.predict_on_batch(features) for model in (exact, rough))
+    assert scores.dtype == np.float32
+    error = np.abs(scores - wanted).max()
+    assert 0 < error < 0.02  # bfloat16 has 8 bits of precision: 0.4 % a value
 
 
 @pytest.mark.parametrize(
@@ -100,6 +148,8 @@ def test_schedules_against_their_closed_forms():
         ({"dropout": 1.0}, "dropout"),
         ({"weight_scale": (0.1,)}, "weight_scale needs 3 values"),
         ({"momentum": 0.9}, "momentum"),
+        ({"optimizer": "sgd", "momentum": 0.9, "final_momentum": 0.99}, "momentum_epochs"),
+        ({"precision": "float16"}, "unknown precision 'float16'.*bfloat16"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(values, message):
