@@ -71,8 +71,8 @@ def net_auc(kind: str, sample: Sample, test: Sample, seed: int) -> Interval:
     """A tenth of the sample is for validation."""
     cut = len(sample.labels) * 9 // 10
     train, validation = part(sample, slice(cut)), part(sample, slice(cut, None))
-    model = models.build(NETS[kind], models.standardisation(train.features), seed)
-    optimizer = models.optimizer(NETS[kind], EPOCHS * -(-cut // BATCH_SIZE))
+    model = models.build(NETS[kind], models.standardisation(train), seed)
+    optimizer = models.optimizer(NETS[kind], n_events=cut, batch_size=BATCH_SIZE, epochs=EPOCHS)
     settings = {"epochs": EPOCHS, "batch_size": BATCH_SIZE, "patience": PATIENCE, "seed": seed}
     training.fit(model, optimizer, train, validation, **settings)
     return metrics.auc_interval(test.labels, training.predict(model, test.features))

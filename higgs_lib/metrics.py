@@ -14,7 +14,7 @@ from higgs_lib.ranking import Ranking, check, event_placements
 
 def accuracy(labels: np.ndarray, scores: np.ndarray) -> float:
     """Share of events on the right side of a score of 0.5."""
-    return np.count_nonzero((scores > 0.5) == (labels > 0.5)) / len(scores)
+    return float(np.count_nonzero((scores > 0.5) == (labels > 0.5)) / len(scores))
 
 
 def auc(labels: np.ndarray, scores: np.ndarray) -> float:

@@ -1,5 +1,6 @@
 """The files of one run: its folders, the metrics and scores of its models."""
 
+import hashlib
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +37,11 @@ class Run:
     def model(self, name: str) -> Path:
         """The file of a Keras model."""
         return self.path / "models" / f"{name}.keras"
+
+    def checkpoint(self, name: str, recipe: dict) -> Path:
+        """The file of an unfinished training; another recipe has another, so that none goes on from a wrong one."""
+        digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
+        return self.path / "checkpoints" / f"{name}-{digest}.npz"
 
     def _metrics(self, name: str) -> Path:
         return self.path / "metrics" / f"{name}.json"

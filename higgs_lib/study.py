@@ -19,7 +19,7 @@ from higgs_lib import device, metrics, samples
 from higgs_lib.data import origin, written_whole
 from higgs_lib.features import feature_set
 from higgs_lib.runs import Run, Scores
-from higgs_lib.samples import Sample, Splits
+from higgs_lib.samples import Sample, Splits, Stream
 
 log = logging.getLogger(__name__)
 
@@ -33,12 +33,20 @@ class Fit(NamedTuple):
     batch_size: int
     patience: int = 0
     """Epochs without a lower validation loss after which training ends; 0: never."""
+    improvement: float = 0.0
+    """The share by which it has to fall to count as lower."""
+
+
+# Baldi et al. 2014, from their scripts, for the presets baldi_shallow and baldi_deep.
+BALDI = Fit(epochs=1000, batch_size=100, patience=10, improvement=1e-5)
 
 
 @lru_cache(maxsize=1)
-def _samples(events: Path, features: str, splits: Splits, fingerprint: str) -> dict[str, Sample]:
+def _samples(events: Path, features: str, splits: Splits, fingerprint: str) -> dict[str, Sample | Stream]:
     """The fingerprint makes sure that events made anew under the same name are read anew."""
-    return {part: samples.load(events, feature_set(features), rows) for part, rows in splits._asdict().items()}
+    names = feature_set(features)
+    held = {part: samples.load(events, names, getattr(splits, part)) for part in ("validation", "test")}
+    return held | {"training": samples.in_memory_or_streamed(events, names, splits.training)}
 
 
 def quality(labels: np.ndarray, scores: np.ndarray) -> dict:
@@ -75,8 +83,11 @@ class Study:
         """Names the events and their split."""
         return samples.fingerprint(self.events, self.splits)
 
-    def samples(self, features: str) -> dict[str, Sample]:
-        """The events of every part, with the features of one set; the last set asked for stays in memory."""
+    def samples(self, features: str) -> dict[str, Sample | Stream]:
+        """The events of every part, with the features of one set; the last set asked for stays in memory.
+
+        Training events that memory does not hold stay in their file.
+        """
         return _samples(self.events, features, self.splits, self.fingerprint)
 
     def train(self, kind: str, spec, features: str, seed: int, fit: Fit) -> dict:
@@ -85,33 +96,36 @@ class Study:
         `kind` names the net in files and tables. The model, its scores on validation and test events and the
         measures of every epoch are stored.
         """
-        recipe = self._recipe(kind, features, seed, ("models", "training"), ("tensorflow", "keras"))
+        modules = ("models", "schedules", "training")
+        recipe = self._recipe(kind, features, seed, modules, ("tensorflow", "keras"))
         recipe |= {"spec": asdict(spec), **fit._asdict()}
-        return self._once(recipe, lambda name: self._train_net(name, spec, features, seed, fit))
+        return self._once(recipe, lambda name: self._train_net(name, spec, recipe, fit))
 
-    def _train_net(self, name: str, spec, features: str, seed: int, fit: Fit) -> tuple[dict, dict]:
+    def _train_net(self, name: str, spec, recipe: dict, fit: Fit) -> tuple[dict, dict]:
         import keras  # here, so that what is stored can be read without TensorFlow
 
         from higgs_lib import models, training
 
-        parts = self.samples(features)
-        model = models.build(spec, models.standardisation(parts["training"].features), seed)
-        n_steps = fit.epochs * -(-len(parts["training"].labels) // fit.batch_size)
+        parts = self.samples(recipe["features"])
+        events, pace = parts["training"], {"epochs": fit.epochs, "batch_size": fit.batch_size}
+        model = models.build(spec, models.standardisation(events), recipe["seed"])
+        checkpoint = self.run.checkpoint(name, recipe)
         history = training.fit(
             model,
-            models.optimizer(spec, n_steps),
-            parts["training"],
+            models.optimizer(spec, n_events=events.n_events, **pace),
+            events,
             parts["validation"],
-            epochs=fit.epochs,
-            batch_size=fit.batch_size,
+            **pace,
             patience=fit.patience,
-            seed=seed,
+            improvement=fit.improvement,
+            seed=recipe["seed"],
+            checkpoint=checkpoint,
             name=name,
         )
         with written_whole(self.run.model(name)) as path:
             model.save(path)
         result = {
-            "n_parameters": spec.n_parameters(len(feature_set(features))),
+            "n_parameters": spec.n_parameters(len(feature_set(recipe["features"]))),
             "history": {
                 "training": [m._asdict() for m in history.training],
                 "validation": [m._asdict() for m in history.validation],
@@ -135,7 +149,7 @@ class Study:
 
         parts = self.samples(features)
         trees = HistGradientBoostingClassifier(max_iter=iterations, early_stopping=False, random_state=seed)
-        trees.fit(*parts["training"])
+        trees.fit(*parts["training"].whole())
         return {}, {part: trees.predict_proba(parts[part].features)[:, 1] for part in ("validation", "test")}
 
     def _recipe(self, kind: str, features: str, seed: int, modules: tuple, packages: tuple) -> dict:
@@ -164,6 +178,7 @@ class Study:
         measured = {part: quality(labels[part], scores[part]) for part in scores}
         result = {"recipe": recipe, "seconds": time.perf_counter() - start, **result, **measured}
         self.run.save(name, result)  # last: a result that is there is whole
+        self.run.checkpoint(name, recipe).unlink(missing_ok=True)
         log.info("%s: test AUC %.4f in %.0f s", name, result["test"]["auc"]["value"], result["seconds"])
         return self.run.result(name)
 

@@ -1,7 +1,12 @@
-"""One training loop for any Keras model: whole epochs inside one graph, over data held in memory."""
+"""One training loop for any Keras model: steps inside one graph, a million events at a time, from memory or a file."""
 
+import hashlib
+import logging
 import math
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import NamedTuple
 
 import keras
@@ -9,11 +14,13 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from higgs_lib import metrics
-from higgs_lib.samples import Sample
+from higgs_lib import checkpoints, metrics, samples
+from higgs_lib.samples import Sample, Stream
+
+log = logging.getLogger(__name__)
 
 EVALUATION_BATCH = 8192  # events; large enough that a pass is bound by arithmetic
-COMPILED_UP_TO = 512  # events a batch: above, XLA's loop is no faster than the plain graph's on a CPU
+COMPILED_UP_TO = 2048  # events a batch, on a processor; above, the plain graph's matrix products are the faster
 
 
 class DivergenceError(ArithmeticError):
@@ -24,16 +31,18 @@ class Measures(NamedTuple):
     """What a model reaches on a sample."""
 
     loss: float
+    """Mean, without regularisation."""
     accuracy: float
     auc: float
 
 
 class History(NamedTuple):
-    """A finished training: one value an epoch in every list, and the number of the best epoch."""
+    """A training: one value an epoch in every list, and the number of the best epoch."""
 
     training: list[Measures]
-    """Without dropout, on as many of the training events as there are validation events."""
+    """Of the scores that the steps themselves computed: each with the weights before its step, and with dropout."""
     validation: list[Measures]
+    """With the weights at the end of the epoch, without dropout."""
     seconds: list[float]
     """Wall-clock time of the training steps of each epoch; the first holds the compilation."""
     best_epoch: int
@@ -46,28 +55,34 @@ class History(NamedTuple):
         """Median over the epochs."""
         return self.n_events / float(np.median(self.seconds))
 
+    def epochs_without(self, improvement: float) -> int:
+        """Epochs since the validation loss last fell by this share of the lowest before it."""
+        last, lowest = 0, math.inf
+        for number, measures in enumerate(self.validation, 1):
+            if measures.loss < lowest * (1 - improvement) or number == 1:
+                last = number
+            lowest = min(lowest, measures.loss)
+        return len(self.validation) - last
 
-def _epoch_function(model, optimizer, loss, n_events: int, batch_size: int, compiled: bool):
-    """A graph that trains one epoch in the given order of rows (n_events,); the last batch may be smaller."""
-    variables = model.trainable_variables
-    optimizer.build(variables)
+    def and_epoch(self, training: Measures, validation: Measures, seconds: float) -> "History":
+        """With one more epoch."""
+        lowest = min((measures.loss for measures in self.validation), default=math.inf)
+        number = len(self.seconds) + 1
+        return History(
+            [*self.training, training],
+            [*self.validation, validation],
+            [*self.seconds, seconds],
+            number if validation.loss < lowest else self.best_epoch,
+            self.n_events,
+        )
 
-    def step(features, labels):
-        with tf.GradientTape() as tape:
-            scores = tf.squeeze(model(features, training=True), -1)
-            objective = loss(labels, scores) + sum(model.losses)
-        optimizer.apply(tape.gradient(objective, variables), variables)
 
-    @tf.function(jit_compile=compiled)
-    def epoch(features, labels, order):
-        for first in tf.range(0, n_events - batch_size + 1, batch_size):
-            rows = tf.slice(order, [first], [batch_size])
-            step(tf.gather(features, rows), tf.gather(labels, rows))
-        if remainder := n_events % batch_size:
-            rows = order[-remainder:]
-            step(tf.gather(features, rows), tf.gather(labels, rows))
-
-    return epoch
+def measures(loss, labels: np.ndarray, scores: np.ndarray) -> Measures:
+    """Loss (without regularisation), accuracy at 0.5 and AUC of scores; both nan where the loss is not finite."""
+    value = float(loss(labels, scores))
+    if not np.isfinite(value):
+        return Measures(value, math.nan, math.nan)
+    return Measures(value, metrics.accuracy(labels, scores), metrics.auc(labels, scores))
 
 
 def predict(model, features: np.ndarray) -> np.ndarray:
@@ -78,60 +93,194 @@ def predict(model, features: np.ndarray) -> np.ndarray:
 
 
 def evaluate(model, sample: Sample, loss) -> Measures:
-    """Loss (without regularisation), accuracy at 0.5 and AUC on a sample; both nan where the loss is not finite."""
-    scores = predict(model, sample.features)
-    value = float(loss(sample.labels, scores))
-    if not np.isfinite(value):
-        return Measures(value, math.nan, math.nan)
-    return Measures(value, metrics.accuracy(sample.labels, scores), metrics.auc(sample.labels, scores))
+    """What the model reaches on a sample, without dropout."""
+    return measures(loss, sample.labels, predict(model, sample.features))
+
+
+def compiled_for(model, batch_size: int) -> bool:
+    """Whether XLA trains the model faster than the plain graph, as measured by `benchmarks/training.py`.
+
+    On a GPU it does. On a processor it does in batches that are not large, unless it would draw the random numbers of
+    dropout anew at each of their uses (13 times slower) or multiply in bfloat16 without the processor's instructions.
+    """
+    random = any("seed_generator" in variable.path for variable in model.variables)
+    rough = any(layer.compute_dtype == "bfloat16" for layer in model.layers)
+    gpu = bool(tf.config.list_physical_devices("GPU"))
+    return gpu or (batch_size <= COMPILED_UP_TO and not random and not rough)
+
+
+class _Device(NamedTuple):
+    """A sample that lies in the memory of an accelerator."""
+
+    features: tf.Tensor
+    labels: tf.Tensor
+
+    def take(self, rows: np.ndarray) -> Sample:
+        return Sample(tf.gather(self.features, rows), tf.gather(self.labels, rows))
+
+
+def _placed(events: Sample | Stream):
+    """The events on the GPU, if there is one and they fit in its memory."""
+    if isinstance(events, Stream) or not tf.config.list_physical_devices("GPU"):
+        return events
+    try:
+        return _Device(tf.constant(events.features), tf.constant(events.labels))
+    except tf.errors.ResourceExhaustedError:
+        log.info("%d events do not fit in the GPU's memory; they go there block by block", events.n_events)
+        return events
+
+
+def _together(gradients: list) -> list:
+    """The same gradients, each of which depends on all.
+
+    Weights are then stepped when no gradient needs them any more, so that XLA writes the new ones over the old ones. It
+    copies them in every step if not: 7 % of the time in batches of 100. Adding 0 changes no finite number.
+    """
+    nothing = 0.0 * sum(tf.reshape(tf.convert_to_tensor(g), [-1])[0] for g in gradients if g is not None)
+    return [g if g is None else g + tf.cast(nothing, g.dtype) for g in gradients]
+
+
+def _block_function(model, optimizer, loss, batch_size: int, compiled: bool) -> Callable[[Sample], np.ndarray]:
+    """Trains on a block of events, batch by batch in their order, and gives the scores (n,) that the steps computed."""
+    variables = model.trainable_variables
+    optimizer.build(variables)
+
+    def step(features, labels):
+        with tf.GradientTape() as tape:
+            scores = tf.squeeze(model(features, training=True), -1)
+            objective = loss(labels, scores) + sum(model.losses)
+        gradients = tape.gradient(objective, variables)
+        optimizer.apply(_together(gradients) if compiled else gradients, variables)
+        return tf.cast(scores, tf.float32)
+
+    @tf.function(jit_compile=compiled)
+    def batches(features, labels):
+        n_batches = features.shape[0] // batch_size
+        scores = tf.TensorArray(tf.float32, n_batches, element_shape=(batch_size,))
+        for number in tf.range(n_batches):
+            first = number * batch_size
+            batch = tf.slice(features, [first, 0], [batch_size, -1]), tf.slice(labels, [first], [batch_size])
+            scores = scores.write(number, step(*batch))
+        return tf.reshape(scores.stack(), [-1])
+
+    rest = tf.function(step, jit_compile=compiled)
+
+    def block(events: Sample) -> np.ndarray:
+        whole = len(events.labels) // batch_size * batch_size
+        scores = [batches(events.features[:whole], events.labels[:whole]).numpy()] if whole else []
+        if whole < len(events.labels):
+            scores.append(rest(events.features[whole:], events.labels[whole:]).numpy())
+        return np.concatenate(scores)
+
+    return block
+
+
+def _ahead(blocks: Iterator[Sample]) -> Iterator[Sample]:
+    """The same blocks, each made while the one before is in use."""
+    with ThreadPoolExecutor(1) as reader:
+        waiting = reader.submit(next, blocks, None)
+        while (block := waiting.result()) is not None:
+            waiting = reader.submit(next, blocks, None)
+            yield block
+
+
+class Training:
+    """What is fixed in a training, and its epochs."""
+
+    def __init__(self, model, optimizer, loss, events: Sample | Stream, batch_size: int, seed: int, compiled: bool):
+        self.model, self.optimizer, self.loss = model, optimizer, loss
+        self.events, self.placed, self.batch_size, self.seed = events, _placed(events), batch_size, seed
+        self.block = _block_function(model, optimizer, loss, batch_size, compiled)
+
+    def epoch(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Trains one epoch: the events' labels and the scores that the steps computed, both (n,) in their order."""
+        rows = samples.order(self.events.n_events, self.batch_size, self.seed, number)
+        passed = [(block.labels, self.block(block)) for block in _ahead(map(self.placed.take, rows))]
+        return tuple(np.concatenate(parts) for parts in zip(*passed, strict=True))
+
+    def restored(self, state: checkpoints.State) -> tuple[History, list[np.ndarray]]:
+        """Puts model and optimizer back into a stored state: the history until then and the best weights."""
+        for variables, values in ((self.model.variables, state.model), (self.optimizer.variables, state.optimizer)):
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+        lists = {part: [Measures(**m) for m in state.history[part]] for part in ("training", "validation")}
+        return History(**state.history | lists), state.best
+
+    def state(self, history: History, best: list[np.ndarray]) -> checkpoints.State:
+        """What `restored` takes."""
+        model, optimizer = ([np.asarray(v) for v in part.variables] for part in (self.model, self.optimizer))
+        lists = {part: [m._asdict() for m in getattr(history, part)] for part in ("training", "validation")}
+        return checkpoints.State(model, optimizer, best, history._asdict() | lists)
+
+    def settings(self, epochs: int) -> dict:
+        """What a checkpoint must agree with."""
+        first = next(self.events.blocks())
+        digest = hashlib.sha256(np.ascontiguousarray(first.features)).hexdigest()
+        optimizer = keras.saving.serialize_keras_object(self.optimizer)
+        optimizer["config"] |= {"name": None}  # Keras numbers them: adam, adam_1, ...
+        return {
+            "model": [list(variable.shape) for variable in self.model.variables],
+            "optimizer": optimizer,
+            "loss": keras.saving.serialize_keras_object(self.loss),
+            "epochs": epochs,
+            "batch size": self.batch_size,
+            "seed": self.seed,
+            "number of events": self.events.n_events,
+            "events": digest,
+        }
 
 
 def fit(
     model: keras.Model,
     optimizer: keras.optimizers.Optimizer,
-    training: Sample,
+    training: Sample | Stream,
     validation: Sample,
     *,
     epochs: int,
     batch_size: int,
     seed: int,
     patience: int = 0,
+    improvement: float = 0.0,
     loss: keras.losses.Loss | None = None,
     compiled: bool | None = None,
+    checkpoint: str | Path | None = None,
     name: str = "model",
 ) -> History:
     """Trains the model in place and leaves it with the weights of its best epoch, by validation loss.
 
-    Samples hold features (n, n_features) and labels (n,). Events are shuffled at every epoch by `seed`. Training ends
-    after `epochs`, or when the validation loss has not fallen for `patience` epochs (0: never). The loss is the binary
-    cross entropy unless given; `compiled` chooses XLA, by batch size unless given. ValueError for sizes that cannot be.
+    Samples hold features (n, n_features) and labels (n,). Events are shuffled at every epoch by `seed`, in the same
+    order for a `Sample` and a `Stream`. Training ends after `epochs`, or when the validation loss has not fallen by the
+    share `improvement` for `patience` epochs (0: never). The loss is the binary cross entropy unless given; `compiled`
+    chooses XLA, by batch size and device unless given. With a `checkpoint` file the state is stored there after every
+    epoch, and a training that finds it goes on from there, to the same weights as if it had never stopped.
+    ValueError for sizes that cannot be and for a checkpoint of another training; DivergenceError where the loss is not
+    finite.
     """
-    if epochs < 1 or not 1 <= batch_size <= len(training.labels):
+    if epochs < 1 or not 1 <= batch_size <= training.n_events:
         raise ValueError(
-            f"cannot train {epochs} epochs in batches of {batch_size} on {len(training.labels)} training events"
+            f"cannot train {epochs} epochs in batches of {batch_size} on {training.n_events} training events"
         )
     loss = loss or keras.losses.BinaryCrossentropy()
-    compiled = batch_size <= COMPILED_UP_TO if compiled is None else compiled
-    n_events = len(training.labels)
-    epoch = _epoch_function(model, optimizer, loss, n_events, batch_size, compiled)
-    features, labels = tf.constant(training.features), tf.constant(training.labels)
-    part = Sample(training.features[: len(validation.labels)], training.labels[: len(validation.labels)])
-    order = np.random.default_rng(seed)
-    history = History([], [], [], 0, n_events)
-    with tqdm(total=epochs, desc=name, unit="epoch", mininterval=30) as progress:
-        for number in range(1, epochs + 1):
+    compiled = compiled_for(model, batch_size) if compiled is None else compiled
+    run = Training(model, optimizer, loss, training, batch_size, seed, compiled)
+    settings = run.settings(epochs)
+    history, best = History([], [], [], 0, training.n_events), []
+    if checkpoint and (stored := checkpoints.read(checkpoint, settings)):
+        history, best = run.restored(stored)
+    with tqdm(total=epochs, initial=len(history.seconds), desc=name, unit="epoch", mininterval=30) as progress:
+        while len(history.seconds) < epochs and not 0 < patience <= history.epochs_without(improvement):
             start = time.perf_counter()
-            epoch(features, labels, tf.constant(order.permutation(n_events).astype(np.int32)))
-            history.seconds.append(time.perf_counter() - start)
-            history.training.append(evaluate(model, part, loss))
-            history.validation.append(evaluate(model, validation, loss))
-            if not np.isfinite(history.validation[-1].loss):
+            passed = run.epoch(len(history.seconds) + 1)
+            seconds = time.perf_counter() - start
+            reached = evaluate(model, validation, loss)
+            history = history.and_epoch(measures(loss, *passed), reached, seconds)
+            number = len(history.seconds)
+            if not np.isfinite(reached.loss):
                 raise DivergenceError(f"{name}: the loss is not finite after epoch {number}; lower the learning rate")
-            progress.set_postfix(validation_AUC=f"{history.validation[-1].auc:.4f}", refresh=False)
+            best = model.get_weights() if history.best_epoch == number else best
+            if checkpoint:
+                checkpoints.write(checkpoint, run.state(history, best), settings)
+            progress.set_postfix(validation_AUC=f"{reached.auc:.4f}", refresh=False)
             progress.update()
-            if number == 1 or history.validation[-1].loss < history.validation[history.best_epoch - 1].loss:
-                history, weights = history._replace(best_epoch=number), model.get_weights()
-            if patience and number - history.best_epoch >= patience:
-                break
-    model.set_weights(weights)
+    model.set_weights(best)
     return history

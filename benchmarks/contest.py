@@ -1,0 +1,87 @@
+"""Runs contenders in turn, each in a process of its own: none has the quieter minutes, or another's threads beside."""
+
+import argparse
+import json
+import multiprocessing
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from higgs_lib import data, device
+
+
+class Contender(NamedTuple):
+    """Something to be timed."""
+
+    name: str
+    make: Callable[..., Callable[[], object]]
+    """Called in the contender's own process with `arguments`; what it returns is called once to warm up, then timed."""
+    arguments: dict
+
+
+def _serve(pipe, contender: Contender) -> None:
+    run = contender.make(**contender.arguments)
+    run()
+    pipe.send("ready")
+    while pipe.recv():
+        start = time.perf_counter()
+        found = run()
+        pipe.send((time.perf_counter() - start, found))
+    pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+
+
+def run(contenders: list[Contender], repeats: int) -> dict[str, dict]:
+    """By name: seconds of each of the `repeats` turns, what the last one gave, and the peak memory in GiB."""
+    context = multiprocessing.get_context("spawn")
+    pipes = {}
+    for contender in contenders:  # one after the other, so that none warms up while another is compiling
+        pipe, end = context.Pipe()
+        context.Process(target=_serve, args=(end, contender), daemon=True).start()
+        end.close()
+        pipes[contender.name] = pipe
+        pipe.recv()
+    turns = {name: [] for name in pipes}
+    for _ in range(repeats):
+        for name, pipe in pipes.items():
+            pipe.send(True)
+            turns[name].append(pipe.recv())
+    results = {}
+    for name, pipe in pipes.items():
+        pipe.send(False)
+        seconds = [taken for taken, _ in turns[name]]
+        results[name] = {"seconds": seconds, "found": turns[name][-1][1], "peak_gib": pipe.recv()}
+    return results
+
+
+def ratios(results: dict[str, dict], of: str, to: str) -> dict[str, float]:
+    """How many times faster `of` is than `to`: median and range over the turns, each against the one beside it."""
+    turns = np.array(results[to]["seconds"]) / np.array(results[of]["seconds"])
+    return {"median": float(np.median(turns)), "low": float(turns.min()), "high": float(turns.max())}
+
+
+def table(title: str, results: dict[str, dict], amount: float, unit: str) -> str:
+    """Rates in `unit` (amount a second), with their spread, a line a contender."""
+    lines = [f"{title}", f"  {'':34s}{unit + '/s, median':>20s}{'lowest':>14s}{'highest':>14s}"]
+    for name, result in results.items():
+        rates = amount / np.array(result["seconds"])
+        lines.append(f"  {name:34s}{np.median(rates):20,.0f}{rates.min():14,.0f}{rates.max():14,.0f}")
+    return "\n".join(lines)
+
+
+def save(path: Path, result: dict) -> None:
+    """Stores a result with the machine and the versions that made it."""
+    made = {"device": device.stamp(), "commit": device.commit(), "time": time.strftime("%Y-%m-%d %H:%M:%S%z")}
+    with data.written_whole(path) as beside:
+        beside.write_text(json.dumps(result | {"made_with": made}, indent=1) + "\n")
+
+
+def arguments(description: str, default: str) -> argparse.ArgumentParser:
+    """The options that all benchmarks share."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--result", type=Path, default=Path(__file__).parent / "results" / default)
+    parser.add_argument("--repeats", type=int, default=7, help="turns of every contender")
+    return parser
