@@ -36,7 +36,7 @@ $(error DATA: make can only take a path without spaces, not "$(DATA)")
 endif
 endif
 
-.PHONY: help env data reproduce report lab test lint format clean lock FORCE
+.PHONY: help env data reproduce report lab bench test lint format clean lock FORCE
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,7 +62,7 @@ $(ENV)/.ready: pyproject.toml requirements.lock
 	touch $@
 
 lock: $(READY) ## Pin the versions of all dependencies in requirements.lock
-	$(PYTHON) -m uv pip compile pyproject.toml --extra dev --universal --upgrade --quiet --no-header --no-annotate \
+	$(PYTHON) -m uv pip compile pyproject.toml --extra dev --extra bench --universal --upgrade --quiet --no-header --no-annotate \
 	  --no-emit-index-url --no-emit-find-links --output-file requirements.lock
 
 # -------------------------------------------------------------------------------------------------------- study
@@ -95,6 +95,12 @@ $(REPORT): $(DONE)
 
 lab: $(READY) ## Open the notebooks in JupyterLab
 	$(PYTHON) -m jupyterlab --notebook-dir=.
+
+bench: $(READY) ## Measure this machine against what one would use instead (half an hour; 5 GB of other libraries)
+	$(PYTHON) -m uv pip install --quiet --python $(PYTHON) --constraint requirements.lock --editable '.[dev,bench]'
+	$(PYTHON) benchmarks/scores.py
+	$(PYTHON) benchmarks/events.py
+	$(PYTHON) benchmarks/training.py
 
 clean: ## Delete the results of PROFILE (and DATA); the environment and the download stay
 	rm -rf '$(RUN)'

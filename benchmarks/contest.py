@@ -3,7 +3,6 @@
 import argparse
 import json
 import multiprocessing
-import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -31,17 +30,24 @@ def _serve(pipe, contender: Contender) -> None:
         start = time.perf_counter()
         found = run()
         pipe.send((time.perf_counter() - start, found))
-    pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+    pipe.send(peak_gib())
+
+
+def peak_gib() -> float:
+    """The most memory that this process had so far; what its parent had before does not count, as in getrusage."""
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) / 2**20
 
 
 def run(contenders: list[Contender], repeats: int) -> dict[str, dict]:
     """By name: seconds of each of the `repeats` turns, what the last one gave, and the peak memory in GiB."""
     context = multiprocessing.get_context("spawn")
-    pipes = {}
-    for contender in contenders:  # one after the other, so that none warms up while another is compiling
+    processes, pipes = [], {}
+    for contender in contenders:  # one after the other: none warms up while another compiles
         pipe, end = context.Pipe()
-        context.Process(target=_serve, args=(end, contender), daemon=True).start()
-        end.close()
+        processes.append(context.Process(target=_serve, args=(end, contender), daemon=True))
+        processes[-1].start()
+        end.close()  # so that a contender that fails is an EOFError here
         pipes[contender.name] = pipe
         pipe.recv()
     turns = {name: [] for name in pipes}
@@ -54,21 +60,31 @@ def run(contenders: list[Contender], repeats: int) -> dict[str, dict]:
         pipe.send(False)
         seconds = [taken for taken, _ in turns[name]]
         results[name] = {"seconds": seconds, "found": turns[name][-1][1], "peak_gib": pipe.recv()}
+    for process in processes:
+        process.join()
     return results
 
 
-def ratios(results: dict[str, dict], of: str, to: str) -> dict[str, float]:
+def _spread(values: np.ndarray) -> dict[str, float]:
+    return {"median": float(np.median(values)), "low": float(values.min()), "high": float(values.max())}
+
+
+def rate(amount: float, seconds: list[float]) -> dict[str, float]:
+    """Amount a second: median and range over the turns."""
+    return _spread(amount / np.array(seconds))
+
+
+def ratio(results: dict[str, dict], of: str, to: str) -> dict[str, float]:
     """How many times faster `of` is than `to`: median and range over the turns, each against the one beside it."""
-    turns = np.array(results[to]["seconds"]) / np.array(results[of]["seconds"])
-    return {"median": float(np.median(turns)), "low": float(turns.min()), "high": float(turns.max())}
+    return _spread(np.array(results[to]["seconds"]) / np.array(results[of]["seconds"]))
 
 
 def table(title: str, results: dict[str, dict], amount: float, unit: str) -> str:
-    """Rates in `unit` (amount a second), with their spread, a line a contender."""
-    lines = [f"{title}", f"  {'':34s}{unit + '/s, median':>20s}{'lowest':>14s}{'highest':>14s}"]
+    """Rates in `unit` a second, with their range, a line a contender."""
+    lines = ["", title, f"  {'':40s}{unit + '/s, median':>20s}{'lowest':>14s}{'highest':>14s}"]
     for name, result in results.items():
-        rates = amount / np.array(result["seconds"])
-        lines.append(f"  {name:34s}{np.median(rates):20,.0f}{rates.min():14,.0f}{rates.max():14,.0f}")
+        found = rate(amount, result["seconds"])
+        lines.append(f"  {name:40s}{found['median']:20,.0f}{found['low']:14,.0f}{found['high']:14,.0f}")
     return "\n".join(lines)
 
 
@@ -79,9 +95,9 @@ def save(path: Path, result: dict) -> None:
         beside.write_text(json.dumps(result | {"made_with": made}, indent=1) + "\n")
 
 
-def arguments(description: str, default: str) -> argparse.ArgumentParser:
+def arguments(description: str, result: str) -> argparse.ArgumentParser:
     """The options that all benchmarks share."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--result", type=Path, default=Path(__file__).parent / "results" / default)
+    parser.add_argument("--result", type=Path, default=Path(__file__).parent / "results" / result)
     parser.add_argument("--repeats", type=int, default=7, help="turns of every contender")
     return parser

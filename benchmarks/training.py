@@ -1,82 +1,79 @@
 """Measures training beside what a user would pick instead: events a second against the batch size.
 
-    python benchmarks/training.py --batch-sizes 100 1024 4096
+    make bench            # this and the others, with the peers installed
 
-The deep net (3 x 300 tanh on 28 features), Adam at its default rate, data in memory, on the processor.
+The deep net (3 x 300 tanh, 28 features), Adam at its default rate, events in memory, on the processor. An epoch's time
+holds the shuffling of its events, in all of them.
 """
 
-import functools
-from itertools import pairwise
-
+import contest
 import numpy as np
+from contest import Contender
 
+N_EVENTS = 65_536
 N_FEATURES, HIDDEN, RATE = 28, 300, 1e-3
-BATCH_SIZES = (32, 100, 256, 512, 1024, 2048, 4096, 8192)
+BATCH_SIZES = (100, 256, 1024, 4096, 8192)
 
 
-def sample(n_events: int) -> tuple[np.ndarray, np.ndarray]:
-    """Features (n, 28) and labels (n,) of no meaning: the arithmetic is the same."""
+def events() -> tuple[np.ndarray, np.ndarray]:
+    """Features (n, 28) and labels (n,) of no meaning; the arithmetic is the same."""
     rng = np.random.default_rng(1)
-    return rng.normal(size=(n_events, N_FEATURES)).astype(np.float32), (rng.random(n_events) < 0.5).astype(np.float32)
+    features = rng.standard_normal((N_EVENTS, N_FEATURES), np.float32)
+    return features, (rng.random(N_EVENTS) < 0.5).astype(np.float32)
 
 
-def _net(n_events: int, batch_size: int, **changes):
+def _net(batch_size: int, precision: str = "float32"):
     from dataclasses import replace
 
     from higgs_lib import models
 
-    spec = replace(models.PRESETS["deep"], **changes)
+    spec = replace(models.PRESETS["deep"], precision=precision)
     standard = models.Standardisation(np.zeros(N_FEATURES), np.ones(N_FEATURES))
-    optimizer = models.optimizer(spec, n_events=n_events, batch_size=batch_size, epochs=10)
+    optimizer = models.optimizer(spec, n_events=N_EVENTS, batch_size=batch_size, epochs=10)
     return models.build(spec, standard, seed=1), optimizer
 
 
-def ours(n_events: int, batch_size: int, compiled: bool | None = None, **changes):
-    """An epoch of `training.fit`, its shuffling included."""
-    import keras
-
-    from higgs_lib import training
+def ours(batch_size: int, precision: str = "float32"):
+    """An epoch of `training.fit`."""
+    from higgs_lib import speed
     from higgs_lib.samples import Sample
 
-    net, optimizer = _net(n_events, batch_size, **changes)
-    compiled = training.compiled_for(net, batch_size) if compiled is None else compiled
-    loss = keras.losses.BinaryCrossentropy()
-    run = training.Training(net, optimizer, loss, Sample(*sample(n_events)), batch_size, 1, compiled)
-    return lambda: run.epoch(1) and None
+    return speed.our_epoch(*_net(batch_size, precision), Sample(*events()), batch_size)
 
 
-def keras_fit(n_events: int, batch_size: int):
+def keras_fit(batch_size: int):
     """`model.fit` as its documentation shows it."""
-    net, optimizer = _net(n_events, batch_size)
-    net.compile(optimizer, "binary_crossentropy")
-    features, labels = sample(n_events)
-    return lambda: net.fit(features, labels, batch_size=batch_size, verbose=0).history["loss"][-1]
+    from higgs_lib import speed
+    from higgs_lib.samples import Sample
+
+    return speed.keras_epoch(*_net(batch_size), Sample(*events()), batch_size)
 
 
-def keras_fit_tuned(n_events: int, batch_size: int):
+def keras_fit_tuned(batch_size: int):
     """`model.fit` on a tf.data pipeline, with several steps a call and XLA."""
     import tensorflow as tf
 
-    net, optimizer = _net(n_events, batch_size)
+    net, optimizer = _net(batch_size)
     net.compile(optimizer, "binary_crossentropy", steps_per_execution=64, jit_compile=True)
-    events = tf.data.Dataset.from_tensor_slices(sample(n_events)).cache().shuffle(n_events)
-    events = events.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
-    return lambda: net.fit(events, verbose=0).history["loss"][-1]
+    pipeline = tf.data.Dataset.from_tensor_slices(events()).cache().shuffle(N_EVENTS)
+    pipeline = pipeline.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+    return lambda: net.fit(pipeline, shuffle=False, verbose=0) and None
 
 
-def pytorch(n_events: int, batch_size: int):
-    """The usual loop, over tensors in memory, with the fused Adam."""
+def pytorch(batch_size: int):
+    """The usual loop over tensors in memory, with the fused Adam."""
+    from itertools import pairwise
+
     import torch
     from torch.nn import BCEWithLogitsLoss, Linear, Sequential, Tanh
 
-    widths = (N_FEATURES, HIDDEN, HIDDEN, HIDDEN)
-    hidden = [layer for sizes in pairwise(widths) for layer in (Linear(*sizes), Tanh())]
+    hidden = [layer for sizes in pairwise((N_FEATURES, HIDDEN, HIDDEN, HIDDEN)) for layer in (Linear(*sizes), Tanh())]
     net, loss = Sequential(*hidden, Linear(HIDDEN, 1)), BCEWithLogitsLoss()
     optimizer = torch.optim.Adam(net.parameters(), RATE, fused=True)
-    features, labels = map(torch.tensor, sample(n_events))
+    features, labels = map(torch.tensor, events())
 
     def epoch():
-        for rows in torch.randperm(n_events).split(batch_size):
+        for rows in torch.randperm(N_EVENTS).split(batch_size):
             optimizer.zero_grad()
             loss(net(features[rows])[:, 0], labels[rows]).backward()
             optimizer.step()
@@ -84,17 +81,18 @@ def pytorch(n_events: int, batch_size: int):
     return epoch
 
 
-def jax_scan(n_events: int, batch_size: int):
+def jax_scan(batch_size: int):
     """A scan over the batches of an epoch inside one compiled function, Adam written out."""
+    from itertools import pairwise
+
     import jax
     import jax.numpy as jnp
 
-    widths = (N_FEATURES, HIDDEN, HIDDEN, HIDDEN, 1)
-    keys = jax.random.split(jax.random.key(1), 4)
-    shapes = zip(keys, pairwise(widths), strict=True)
-    weights = [(jax.random.normal(key, (a, b)) * 0.05, jnp.zeros(b)) for key, (a, b) in shapes]
+    sizes = list(pairwise((N_FEATURES, HIDDEN, HIDDEN, HIDDEN, 1)))
+    keys = jax.random.split(jax.random.key(1), len(sizes))
+    weights = [(jax.random.normal(k, size) * 0.05, jnp.zeros(size[1])) for k, size in zip(keys, sizes, strict=True)]
     zeros = jax.tree.map(jnp.zeros_like, weights)
-    features, labels = map(jnp.array, sample(n_events))
+    features, labels = map(jnp.array, events())
 
     def objective(weights, x, y):
         for kernel, bias in weights[:-1]:
@@ -115,13 +113,67 @@ def jax_scan(n_events: int, batch_size: int):
     rng, state = np.random.default_rng(1), [(weights, zeros, zeros, jnp.float32(0))]
 
     def epoch():
-        order = rng.permutation(n_events)[: n_events // batch_size * batch_size].reshape(-1, batch_size)
+        order = rng.permutation(N_EVENTS)[: N_EVENTS // batch_size * batch_size].reshape(-1, batch_size)
         state[0] = jax.block_until_ready(scan(state[0], jnp.array(order)))
 
     return epoch
 
 
-def matrix_multiply(size: int = 2048):
-    """2 size^3 operations in float32, by numpy's library."""
-    matrix = np.random.default_rng(1).normal(size=(size, size)).astype(np.float32)
-    return functools.partial(np.matmul, matrix, matrix, np.empty_like(matrix))
+def matrix_product(library: str):
+    """The ceiling."""
+    from higgs_lib import speed
+
+    return speed.matrix_products()[library]
+
+
+MATRIX_LIBRARIES = ("numpy", "TensorFlow")
+
+CONTENDERS = {
+    "higgs_lib": ours,
+    "Keras model.fit": keras_fit,
+    "Keras model.fit, tuned": keras_fit_tuned,
+    "PyTorch loop": pytorch,
+    "JAX scan": jax_scan,
+}
+PEERS = [name for name in CONTENDERS if name != "higgs_lib"]
+
+
+def of_batch_size(batch_size: int, repeats: int) -> dict:
+    """Rates of all, in events a second, and our ratios to them."""
+    contenders = [Contender(name, make, {"batch_size": batch_size}) for name, make in CONTENDERS.items()]
+    contenders.append(Contender("higgs_lib, bfloat16", ours, {"batch_size": batch_size, "precision": "bfloat16"}))
+    contenders += [
+        Contender(f"matrix products, {name}", matrix_product, {"library": name}) for name in MATRIX_LIBRARIES
+    ]
+    results = contest.run(contenders, repeats)
+    products = [results.pop(f"matrix products, {name}") for name in MATRIX_LIBRARIES]
+    peak = max(contest.rate(2 * 2048**3, product["seconds"])["median"] for product in products)
+    print(contest.table(f"batches of {batch_size}", results, N_EVENTS, "events"))
+    rates = {name: contest.rate(N_EVENTS, result["seconds"]) for name, result in results.items()}
+    ratios = {name: contest.ratio(results, "higgs_lib", name) for name in PEERS}
+    fastest = min(PEERS, key=lambda name: np.median(results[name]["seconds"]))
+    share = rates["higgs_lib"]["median"] * operations() / peak
+    for name, ratio in ratios.items():
+        print(f"  higgs_lib against {name}: {ratio['median']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]")
+    print(f"  {share:.2f} of the matrix products' {peak / 1e9:.0f} GFLOP/s; fastest peer: {fastest}", flush=True)
+    return {"rates": rates, "ratios": ratios, "fastest_peer": fastest, "matrix_peak": peak, "share_of_peak": share}
+
+
+def operations() -> int:
+    """Of matrix products, an event."""
+    from higgs_lib import models, speed
+
+    return speed.operations(models.PRESETS["deep"], N_FEATURES)
+
+
+def main() -> None:
+    parser = contest.arguments(__doc__, "training.json")
+    parser.add_argument("--batch-sizes", type=int, nargs="+", default=BATCH_SIZES)
+    options = parser.parse_args()
+    found = {str(batch_size): of_batch_size(batch_size, options.repeats) for batch_size in options.batch_sizes}
+    about = {"n_events": N_EVENTS, "operations_an_event": operations(), "repeats": options.repeats}
+    contest.save(options.result, about | {"batch_sizes": found})
+
+
+if __name__ == "__main__":
+    main()

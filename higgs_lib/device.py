@@ -13,11 +13,20 @@ import psutil
 PACKAGES = ("numpy", "tensorflow", "keras", "scikit-learn", "pyarrow", "pyspark")
 
 
-def _processor() -> str:
+def _cpuinfo(*names: str) -> str:
+    """What Linux says of the first core under one of these names; "" elsewhere."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(names)), "")
+
+
+def _processor() -> str:
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def has_bfloat16() -> bool:
+    """Whether the processor multiplies in bfloat16, as far as Linux tells."""
+    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(_cpuinfo("flags", "Features").split())
 
 
 def cores() -> int:

@@ -189,3 +189,26 @@ def learning_curve(n_training: list[int], aucs: list[Interval], *, label: str, c
     ax.set(xscale="log", xlabel="training events", ylabel="test AUC")
     ax.legend(fontsize="small")
     return ax
+
+
+def rates(
+    rates: dict[str, dict[int, tuple[float, float, float]]], *, ceiling: float, ceiling_label: str, title: str, ax=None
+):
+    """Events a second against the batch size, a line a contender; the bars are the range of the repeats.
+
+    `rates` gives median, lowest and highest for each contender and batch size; `ceiling` is a rate.
+    """
+    ax = _axes(ax)
+    for number, (name, by_batch) in enumerate(rates.items()):
+        median, low, high = np.array(list(by_batch.values())).T
+        style = {"color": CYCLE[number % len(CYCLE)], "marker": "osD^vP*"[number % 7], "markersize": 5, "capsize": 2}
+        ax.errorbar(list(by_batch), median, yerr=[median - low, high - median], label=name, **style)
+    ax.axhline(ceiling, color="black", linestyle="--", linewidth=1, label=ceiling_label)
+    sizes = sorted({size for by_batch in rates.values() for size in by_batch})
+    ax.set_xscale("log")
+    ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    ax.minorticks_off()
+    ax.set(xlabel="events a batch", ylabel="training events / s", title=title)
+    ax.set_ylim(bottom=0)
+    ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+    return ax

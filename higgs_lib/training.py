@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from higgs_lib import checkpoints, metrics, samples
+from higgs_lib import checkpoints, device, metrics, samples
 from higgs_lib.samples import Sample, Stream
 
 log = logging.getLogger(__name__)
@@ -104,9 +104,15 @@ def compiled_for(model, batch_size: int) -> bool:
     dropout anew at each of their uses (13 times slower) or multiply in bfloat16 without the processor's instructions.
     """
     random = any("seed_generator" in variable.path for variable in model.variables)
-    rough = any(layer.compute_dtype == "bfloat16" for layer in model.layers)
-    gpu = bool(tf.config.list_physical_devices("GPU"))
-    return gpu or (batch_size <= COMPILED_UP_TO and not random and not rough)
+    return _has_gpu() or (batch_size <= COMPILED_UP_TO and not random and not _is_rough(model))
+
+
+def _has_gpu() -> bool:
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def _is_rough(model) -> bool:
+    return any(layer.compute_dtype == "bfloat16" for layer in model.layers)
 
 
 class _Device(NamedTuple):
@@ -121,7 +127,7 @@ class _Device(NamedTuple):
 
 def _placed(events: Sample | Stream):
     """The events on the GPU, if there is one and they fit in its memory."""
-    if isinstance(events, Stream) or not tf.config.list_physical_devices("GPU"):
+    if isinstance(events, Stream) or not _has_gpu():
         return events
     try:
         return _Device(tf.constant(events.features), tf.constant(events.labels))
@@ -260,6 +266,8 @@ def fit(
         raise ValueError(
             f"cannot train {epochs} epochs in batches of {batch_size} on {training.n_events} training events"
         )
+    if _is_rough(model) and not (_has_gpu() or device.has_bfloat16()):
+        log.warning("%s: this processor does not multiply in bfloat16; float32 is faster here", name)
     loss = loss or keras.losses.BinaryCrossentropy()
     compiled = compiled_for(model, batch_size) if compiled is None else compiled
     run = Training(model, optimizer, loss, training, batch_size, seed, compiled)

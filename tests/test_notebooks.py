@@ -17,6 +17,7 @@ common: {n_test: 1500, n_validation: 800}
 02_training: {seeds: [1], few_epochs: 3, few_patience: 0, comparison_epochs: 1}
 03_performance: {tree_iterations: 20}
 10_fidelity: {few_epochs: 2, few_patience: 0, n_compared: 3000, n_built_in_test: 3000}
+11_speed: {timed_events: 3000, batch_sizes: [100, 1024], repeats: 2, comparison_epochs: 1}
 """
 
 
@@ -47,6 +48,7 @@ def test_notebooks_show_what_was_measured(run):
     assert len(significance) == 3 * 3 * 4
     assert all(row["interval"][1] <= row["interval"][0] <= row["interval"][2] for row in significance)
     assert "0.885" in text(run, "09_conclusions")
+    assert "In batches of 100 ours trains" in text(run, "11_speed")
 
 
 def test_running_a_notebook_again_trains_nothing(run):

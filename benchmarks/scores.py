@@ -1,0 +1,99 @@
+"""Measures ROC, AUC and its interval of 11 million scores beside scikit-learn, and checks that they agree.
+
+make bench            # this and the others, with the peers installed
+"""
+
+import contest
+import numpy as np
+from contest import Contender
+
+N_EVENTS = 11_000_000
+
+
+def scores() -> tuple[np.ndarray, np.ndarray]:
+    """Labels and float32 scores in (0, 1), with the AUC of a good net."""
+    rng = np.random.default_rng(1)
+    labels = (rng.random(N_EVENTS, np.float32) < 0.53).astype(np.float32)
+    separated = rng.standard_normal(N_EVENTS, np.float32) + 1.6 * labels
+    return labels, 1 / (1 + np.exp(-separated))
+
+
+def ours():
+    """ROC and AUC, by their own functions."""
+    from higgs_lib import metrics
+
+    sample = scores()
+
+    def measure():
+        curve, auc = metrics.roc(*sample), metrics.auc(*sample)
+        return auc, len(curve.cut), *_checks(curve.signal_efficiency, 1 - curve.background_rejection)
+
+    return measure
+
+
+def ours_ranked():
+    """ROC and AUC of one ranking."""
+    from higgs_lib.ranking import Ranking
+
+    sample = scores()
+
+    def measure():
+        ranking = Ranking.of(*sample)
+        corners = ranking.corners()
+        signal, background = corners.signal / corners.signal[-1], corners.background / corners.background[-1]
+        return ranking.auc(), len(signal), *_checks(signal, background)
+
+    return measure
+
+
+def scikit_learn(shared: bool):
+    """ROC and AUC: `roc_auc_score`, or the area under the finished curve (`shared`)."""
+    from sklearn import metrics
+
+    sample = scores()
+
+    def measure():
+        background, signal, _ = metrics.roc_curve(*sample)
+        auc = metrics.auc(background, signal) if shared else metrics.roc_auc_score(*sample)
+        return float(auc), len(signal), *_checks(signal, background)
+
+    return measure
+
+
+def _checks(signal_efficiency: np.ndarray, background_efficiency: np.ndarray) -> tuple[float, float]:
+    """What two curves have in common only if their points are the same."""
+    places = np.arange(len(signal_efficiency)) / len(signal_efficiency)
+    return float(signal_efficiency @ places), float(background_efficiency @ places)
+
+
+CONTENDERS = {
+    "higgs_lib, roc and auc": (ours, {}),
+    "higgs_lib, one ranking": (ours_ranked, {}),
+    "scikit-learn, roc_curve and roc_auc_score": (scikit_learn, {"shared": False}),
+    "scikit-learn, roc_curve and its area": (scikit_learn, {"shared": True}),
+}
+PAIRS = {
+    "separate calls": ("higgs_lib, roc and auc", "scikit-learn, roc_curve and roc_auc_score"),
+    "sorted once": ("higgs_lib, one ranking", "scikit-learn, roc_curve and its area"),
+}
+
+
+def main() -> None:
+    options = contest.arguments(__doc__, "scores.json").parse_args()
+    results = contest.run([Contender(name, *what) for name, what in CONTENDERS.items()], options.repeats)
+    print(contest.table(f"ROC and AUC of {N_EVENTS:,} scores", results, N_EVENTS, "scores"))
+    found = np.array([result["found"] for result in results.values()])
+    difference = float(np.abs(found[:, 0] - found[0, 0]).max())
+    same = bool(np.ptp(found[:, 1]) == 0 and np.allclose(found[:, 2:], found[0, 2:], rtol=1e-12))
+    ratios = {name: contest.ratio(results, *pair) for name, pair in PAIRS.items()}
+    for name, ratio in ratios.items():
+        print(f"  {name}, against scikit-learn: {ratio['median']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]")
+    print(f"  AUC differs by {difference:.1e} at most; the same points of the curve: {same}")
+    rates = {name: contest.rate(N_EVENTS, result["seconds"]) for name, result in results.items()}
+    agreement = {"auc_difference": difference, "same_points": same}
+    about = {"n_scores": N_EVENTS, "repeats": options.repeats}
+    contest.save(options.result, about | {"rates": rates, "ratios": ratios} | agreement)
+
+
+if __name__ == "__main__":
+    main()

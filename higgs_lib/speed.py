@@ -1,0 +1,86 @@
+"""How fast a net trains here, beside Keras' own loop and beside what the processor can multiply."""
+
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from higgs_lib import training
+from higgs_lib.models import ModelSpec
+from higgs_lib.samples import Sample
+
+MATRIX_SIZE = 2048  # its 50 MB are beyond the caches, its products near a processor's peak
+
+
+class Rate(NamedTuple):
+    """How much is done in a second: the median of the repeats, and their range."""
+
+    median: float
+    low: float
+    high: float
+
+
+def rate(amount: float, seconds: list[float]) -> Rate:
+    """Of `amount` (events, operations) done in each of these times."""
+    rates = amount / np.asarray(seconds)
+    return Rate(float(np.median(rates)), float(rates.min()), float(rates.max()))
+
+
+def in_turn(runs: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
+    """Seconds of every repeat of each run, in turn, so that a slow minute of the machine meets all of them.
+
+    Each is run once before, untimed.
+    """
+    for run in runs.values():
+        run()
+    seconds = {name: [] for name in runs}
+    for _ in range(repeats):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def operations(spec: ModelSpec, n_features: int) -> int:
+    """Additions and multiplications in the matrix products that train the net of `spec` on one event.
+
+    Two a weight in each of three products: forward, for the gradient of the weights, and for that of their inputs,
+    which the first layer has no need of.
+    """
+    weights = [a * b for a, b in pairwise((n_features, *spec.layers))]
+    return 6 * sum(weights) - 2 * weights[0]
+
+
+def our_epoch(model, optimizer, sample: Sample, batch_size: int, compiled: bool | None = None) -> Callable[[], None]:
+    """What `training.fit` does in an epoch, with its shuffling and without evaluation; `compiled` as its own."""
+    compiled = training.compiled_for(model, batch_size) if compiled is None else compiled
+    loss = keras.losses.BinaryCrossentropy()
+    run = training.Training(model, optimizer, loss, sample, batch_size, seed=1, compiled=compiled)
+    return lambda: run.epoch(1) and None
+
+
+def keras_epoch(model, optimizer, sample: Sample, batch_size: int) -> Callable[[], None]:
+    """`model.fit` for an epoch, as Keras' documentation shows it."""
+    model.compile(optimizer, "binary_crossentropy")
+    return lambda: model.fit(*sample, batch_size=batch_size, verbose=0) and None
+
+
+def matrix_products() -> dict[str, Callable[[], object]]:
+    """A product of two square float32 matrices of `MATRIX_SIZE`, by numpy's library and by TensorFlow's."""
+    matrix = np.random.default_rng(1).standard_normal((MATRIX_SIZE, MATRIX_SIZE), np.float32)
+    result, tensor = np.empty_like(matrix), tf.constant(matrix)
+    return {
+        "numpy": lambda: np.matmul(matrix, matrix, out=result),
+        "TensorFlow": lambda: tf.matmul(tensor, tensor).numpy(),
+    }
+
+
+def matrix_peak(repeats: int) -> Rate:
+    """Operations a second in float32 matrix products here: of the library that is faster."""
+    seconds = in_turn(matrix_products(), repeats)
+    return max(rate(2 * MATRIX_SIZE**3, taken) for taken in seconds.values())
