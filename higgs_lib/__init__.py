@@ -2,6 +2,6 @@
 
 import os
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's notes on this machine's libraries are no news

@@ -5,7 +5,7 @@ import mplhep
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 from higgs_lib.metrics import Histogram, Interval, Roc
@@ -208,6 +208,7 @@ def rates(
     ax.set_xscale("log")
     ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
     ax.minorticks_off()
+    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     ax.set(xlabel="events a batch", ylabel="training events / s", title=title)
     ax.set_ylim(bottom=0)
     ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))

@@ -96,7 +96,7 @@ class Study:
         `kind` names the net in files and tables. The model, its scores on validation and test events and the
         measures of every epoch are stored.
         """
-        modules = ("models", "schedules", "training")
+        modules = ("models", "schedules", "history", "training")
         recipe = self._recipe(kind, features, seed, modules, ("tensorflow", "keras"))
         recipe |= {"spec": asdict(spec), **fit._asdict()}
         return self._once(recipe, lambda name: self._train_net(name, spec, recipe, fit))
@@ -126,11 +126,7 @@ class Study:
             model.save(path)
         result = {
             "n_parameters": spec.n_parameters(len(feature_set(recipe["features"]))),
-            "history": {
-                "training": [m._asdict() for m in history.training],
-                "validation": [m._asdict() for m in history.validation],
-                "seconds": history.seconds,
-            },
+            "history": {part: history.as_dict()[part] for part in ("training", "validation", "seconds")},
             "best_epoch": history.best_epoch,
             "events_per_second": history.events_per_second,
         }

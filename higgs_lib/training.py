@@ -15,6 +15,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from higgs_lib import checkpoints, device, metrics, samples
+from higgs_lib.history import History, Measures
 from higgs_lib.samples import Sample, Stream
 
 log = logging.getLogger(__name__)
@@ -25,56 +26,6 @@ COMPILED_UP_TO = 2048  # events a batch, on a processor; above, the plain graph'
 
 class DivergenceError(ArithmeticError):
     """A training ran away; the message says which and when."""
-
-
-class Measures(NamedTuple):
-    """What a model reaches on a sample."""
-
-    loss: float
-    """Mean, without regularisation."""
-    accuracy: float
-    auc: float
-
-
-class History(NamedTuple):
-    """A training: one value an epoch in every list, and the number of the best epoch."""
-
-    training: list[Measures]
-    """Of the scores that the steps themselves computed: each with the weights before its step, and with dropout."""
-    validation: list[Measures]
-    """With the weights at the end of the epoch, without dropout."""
-    seconds: list[float]
-    """Wall-clock time of the training steps of each epoch; the first holds the compilation."""
-    best_epoch: int
-    """From 1; the one whose weights the model has: the lowest validation loss."""
-    n_events: int
-    """Training events an epoch."""
-
-    @property
-    def events_per_second(self) -> float:
-        """Median over the epochs."""
-        return self.n_events / float(np.median(self.seconds))
-
-    def epochs_without(self, improvement: float) -> int:
-        """Epochs since the validation loss last fell by this share of the lowest before it."""
-        last, lowest = 0, math.inf
-        for number, measures in enumerate(self.validation, 1):
-            if measures.loss < lowest * (1 - improvement) or number == 1:
-                last = number
-            lowest = min(lowest, measures.loss)
-        return len(self.validation) - last
-
-    def and_epoch(self, training: Measures, validation: Measures, seconds: float) -> "History":
-        """With one more epoch."""
-        lowest = min((measures.loss for measures in self.validation), default=math.inf)
-        number = len(self.seconds) + 1
-        return History(
-            [*self.training, training],
-            [*self.validation, validation],
-            [*self.seconds, seconds],
-            number if validation.loss < lowest else self.best_epoch,
-            self.n_events,
-        )
 
 
 def measures(loss, labels: np.ndarray, scores: np.ndarray) -> Measures:
@@ -142,8 +93,9 @@ def _together(gradients: list) -> list:
     Weights are then stepped when no gradient needs them any more, so that XLA writes the new ones over the old ones. It
     copies them in every step if not: 7 % of the time in batches of 100. Adding 0 changes no finite number.
     """
-    nothing = 0.0 * sum(tf.reshape(tf.convert_to_tensor(g), [-1])[0] for g in gradients if g is not None)
-    return [g if g is None else g + tf.cast(nothing, g.dtype) for g in gradients]
+    dense = [g if g is None else tf.convert_to_tensor(g) for g in gradients]
+    nothing = 0.0 * sum(tf.cast(tf.reshape(g, [-1])[0], tf.float32) for g in dense if g is not None)
+    return [g if g is None else g + tf.cast(nothing, g.dtype) for g in dense]
 
 
 def _block_function(model, optimizer, loss, batch_size: int, compiled: bool) -> Callable[[Sample], np.ndarray]:
@@ -204,35 +156,44 @@ class Training:
         passed = [(block.labels, self.block(block)) for block in _ahead(map(self.placed.take, rows))]
         return tuple(np.concatenate(parts) for parts in zip(*passed, strict=True))
 
+    def next_epoch(self, history: History, validation: Sample) -> History:
+        """Trains the epoch after those of `history`, and measures it; DivergenceError where the loss is not finite."""
+        number = len(history.seconds) + 1
+        start = time.perf_counter()
+        passed = self.epoch(number)
+        seconds = time.perf_counter() - start
+        reached = evaluate(self.model, validation, self.loss)
+        if not np.isfinite(reached.loss):
+            raise DivergenceError(f"the loss is not finite after epoch {number}; lower the learning rate")
+        return history.and_epoch(measures(self.loss, *passed), reached, seconds)
+
     def restored(self, state: checkpoints.State) -> tuple[History, list[np.ndarray]]:
         """Puts model and optimizer back into a stored state: the history until then and the best weights."""
         for variables, values in ((self.model.variables, state.model), (self.optimizer.variables, state.optimizer)):
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
-        lists = {part: [Measures(**m) for m in state.history[part]] for part in ("training", "validation")}
-        return History(**state.history | lists), state.best
+        return History.of(state.history), state.best
 
     def state(self, history: History, best: list[np.ndarray]) -> checkpoints.State:
         """What `restored` takes."""
         model, optimizer = ([np.asarray(v) for v in part.variables] for part in (self.model, self.optimizer))
-        lists = {part: [m._asdict() for m in getattr(history, part)] for part in ("training", "validation")}
-        return checkpoints.State(model, optimizer, best, history._asdict() | lists)
+        return checkpoints.State(model, optimizer, best, history.as_dict())
 
     def settings(self, epochs: int) -> dict:
-        """What a checkpoint must agree with."""
-        first = next(self.events.blocks())
-        digest = hashlib.sha256(np.ascontiguousarray(first.features)).hexdigest()
+        """What a checkpoint must agree with; of the events, their number and the first thousand."""
+        first = self.events.take(np.arange(min(1000, self.events.n_events)))
         optimizer = keras.saving.serialize_keras_object(self.optimizer)
         optimizer["config"] |= {"name": None}  # Keras numbers them: adam, adam_1, ...
         return {
             "model": [list(variable.shape) for variable in self.model.variables],
+            "precision": [layer.compute_dtype for layer in self.model.layers],
             "optimizer": optimizer,
             "loss": keras.saving.serialize_keras_object(self.loss),
             "epochs": epochs,
             "batch size": self.batch_size,
             "seed": self.seed,
             "number of events": self.events.n_events,
-            "events": digest,
+            "events": hashlib.sha256(first.features.tobytes() + first.labels.tobytes()).hexdigest(),
         }
 
 
@@ -262,33 +223,30 @@ def fit(
     ValueError for sizes that cannot be and for a checkpoint of another training; DivergenceError where the loss is not
     finite.
     """
+    _check(model, training, epochs, batch_size)
+    loss = loss or keras.losses.BinaryCrossentropy()
+    compiled = compiled_for(model, batch_size) if compiled is None else compiled
+    run = Training(model, optimizer, loss, training, batch_size, seed, compiled)
+    settings = run.settings(epochs)
+    stored = checkpoints.read(checkpoint, settings) if checkpoint else None
+    history, best = run.restored(stored) if stored else (History([], [], [], 0, training.n_events), [])
+    with tqdm(total=epochs, initial=len(history.seconds), desc=name, unit="epoch", mininterval=30) as progress:
+        while len(history.seconds) < epochs and not 0 < patience <= history.epochs_without(improvement):
+            history = run.next_epoch(history, validation)
+            best = model.get_weights() if history.best_epoch == len(history.seconds) else best
+            if checkpoint:
+                checkpoints.write(checkpoint, run.state(history, best), settings)
+            progress.set_postfix(validation_AUC=f"{history.validation[-1].auc:.4f}", refresh=False)
+            progress.update()
+    model.set_weights(best)
+    return history
+
+
+def _check(model, training: Sample | Stream, epochs: int, batch_size: int) -> None:
+    """ValueError for sizes that cannot be; a warning where bfloat16 is asked of a processor without it."""
     if epochs < 1 or not 1 <= batch_size <= training.n_events:
         raise ValueError(
             f"cannot train {epochs} epochs in batches of {batch_size} on {training.n_events} training events"
         )
     if _is_rough(model) and not (_has_gpu() or device.has_bfloat16()):
-        log.warning("%s: this processor does not multiply in bfloat16; float32 is faster here", name)
-    loss = loss or keras.losses.BinaryCrossentropy()
-    compiled = compiled_for(model, batch_size) if compiled is None else compiled
-    run = Training(model, optimizer, loss, training, batch_size, seed, compiled)
-    settings = run.settings(epochs)
-    history, best = History([], [], [], 0, training.n_events), []
-    if checkpoint and (stored := checkpoints.read(checkpoint, settings)):
-        history, best = run.restored(stored)
-    with tqdm(total=epochs, initial=len(history.seconds), desc=name, unit="epoch", mininterval=30) as progress:
-        while len(history.seconds) < epochs and not 0 < patience <= history.epochs_without(improvement):
-            start = time.perf_counter()
-            passed = run.epoch(len(history.seconds) + 1)
-            seconds = time.perf_counter() - start
-            reached = evaluate(model, validation, loss)
-            history = history.and_epoch(measures(loss, *passed), reached, seconds)
-            number = len(history.seconds)
-            if not np.isfinite(reached.loss):
-                raise DivergenceError(f"{name}: the loss is not finite after epoch {number}; lower the learning rate")
-            best = model.get_weights() if history.best_epoch == number else best
-            if checkpoint:
-                checkpoints.write(checkpoint, run.state(history, best), settings)
-            progress.set_postfix(validation_AUC=f"{reached.auc:.4f}", refresh=False)
-            progress.update()
-    model.set_weights(best)
-    return history
+        log.warning("this processor does not multiply in bfloat16; float32 is faster here")

@@ -58,14 +58,27 @@ def test_changed_code_trains_again(small, monkeypatch):
     assert second["test"] == first["test"]  # the same seed gives the same numbers
 
 
-def test_an_interrupted_training_leaves_no_result(small, monkeypatch):
-    def interrupt(*_, **__):
-        raise KeyboardInterrupt
+def test_an_interrupted_training_leaves_no_result_and_goes_on_where_it_was(small, tmp_path, monkeypatch):
+    whole = Study(Run(tmp_path / "undisturbed"), small.events, small.splits).train("shallow", SPEC, "high", 1, FIT)
+    epochs, evaluate = [], training.evaluate
 
-    monkeypatch.setattr(training, "predict", interrupt)
+    def interrupted(*arguments):
+        epochs.append(evaluate(*arguments))
+        if len(epochs) == 2:
+            raise KeyboardInterrupt
+        return epochs[-1]
+
+    monkeypatch.setattr(training, "evaluate", interrupted)
     with pytest.raises(KeyboardInterrupt):
         small.train("shallow", SPEC, "high", 1, FIT)
     assert small.run.result("shallow-high-seed1") is None
+    kept = list((small.run.path / "checkpoints").iterdir())
+    assert len(kept) == 1
+    result = small.train("shallow", SPEC, "high", 1, FIT)
+    assert len(epochs) == 3  # the first was not done again
+    assert result["test"] == whole["test"]
+    assert result["history"]["validation"] == whole["history"]["validation"]
+    assert not kept[0].exists()
 
 
 def test_readers_see_published_results_only(small):

@@ -119,10 +119,11 @@ def test_from_the_file_the_weights_are_those_from_memory(tmp_path, monkeypatch, 
     for events in (stream, stream.whole()):
         model = models.build(ModelSpec((20, 20), dropout=0.1), models.standardisation(events), seed=1)
         optimizer = models.optimizer(ModelSpec((20,)), n_events=2300, batch_size=100, epochs=2)
-        validation = stream.whole()
-        training.fit(model, optimizer, events, validation, epochs=2, batch_size=100, seed=3, compiled=compiled)
+        settings = {"epochs": 2, "batch_size": 100, "seed": 3, "compiled": compiled}
+        training.fit(model, optimizer, events, stream.whole(), **settings, checkpoint=tmp_path / f"{len(found)}.npz")
         found.append(weights(model))
-    assert found[0] == pytest.approx(found[1], abs=1e-7)
+    assert np.array_equal(*found)
+    training.fit(model, optimizer, stream, stream.whole(), **settings, checkpoint=tmp_path / "1.npz")  # may change over
 
 
 def test_early_stopping_leaves_the_best_weights(samples):
@@ -231,6 +232,22 @@ def test_bfloat16_reaches_the_same_auc(samples):
     assert reached[0] == pytest.approx(reached[1], abs=0.01)
 
 
+def test_a_processor_without_bfloat16_is_told(samples, monkeypatch, caplog):
+    monkeypatch.setattr(training.device, "has_bfloat16", lambda: False)
+    for precision, warnings in (("float32", 0), ("bfloat16", 1)):
+        model, step = build(ModelSpec((5,), precision=precision))
+        training.fit(model, step, *samples, epochs=1, batch_size=500, seed=1)
+        assert len([r for r in caplog.records if "does not multiply in bfloat16" in r.message]) == warnings
+
+
+@pytest.mark.parametrize(
+    ("changes", "batch_size", "compiled"),
+    [({}, 100, True), ({}, 8192, False), ({"dropout": 0.1}, 100, False), ({"precision": "bfloat16"}, 100, False)],
+)
+def test_xla_is_chosen_where_it_was_measured_to_be_faster(changes, batch_size, compiled):
+    assert training.compiled_for(build(ModelSpec((5,), **changes))[0], batch_size) == compiled
+
+
 def predicted_dtype(model, samples):
     return training.predict(model, samples[1].features).dtype
 
@@ -251,8 +268,8 @@ def test_any_keras_model_optimizer_and_loss(samples):
 def test_a_training_that_runs_away_says_so(samples):
     spec = ModelSpec((20,), activation="linear", optimizer="sgd", learning_rate=1e30)
     model, step = build(spec)
-    with pytest.raises(training.DivergenceError, match="odd: the loss is not finite after epoch 1; lower"):
-        training.fit(model, step, *samples, epochs=3, batch_size=100, seed=1, name="odd")
+    with pytest.raises(training.DivergenceError, match="the loss is not finite after epoch 1; lower"):
+        training.fit(model, step, *samples, epochs=3, batch_size=100, seed=1)
 
 
 @pytest.mark.parametrize("sizes", [{"epochs": 0, "batch_size": 10}, {"epochs": 1, "batch_size": 5000}])

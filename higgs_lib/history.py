@@ -1,0 +1,67 @@
+"""What a training reached, epoch by epoch."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Measures(NamedTuple):
+    """What a model reaches on a sample."""
+
+    loss: float
+    """Mean, without regularisation."""
+    accuracy: float
+    auc: float
+
+
+class History(NamedTuple):
+    """A training: one value an epoch in every list, and the number of the best epoch."""
+
+    training: list[Measures]
+    """Of the scores that the steps themselves computed: each with the weights before its step, and with dropout."""
+    validation: list[Measures]
+    """With the weights at the end of the epoch, without dropout."""
+    seconds: list[float]
+    """Wall-clock time of the training steps of each epoch; the first holds the compilation."""
+    best_epoch: int
+    """From 1; the one whose weights the model has: the lowest validation loss."""
+    n_events: int
+    """Training events an epoch."""
+
+    @property
+    def events_per_second(self) -> float:
+        """Median over the epochs."""
+        return self.n_events / float(np.median(self.seconds))
+
+    def epochs_without(self, improvement: float) -> int:
+        """Epochs since the validation loss last fell by this share of the lowest before it."""
+        last, lowest = 0, math.inf
+        for number, measures in enumerate(self.validation, 1):
+            if measures.loss < lowest * (1 - improvement) or number == 1:
+                last = number
+            lowest = min(lowest, measures.loss)
+        return len(self.validation) - last
+
+    def and_epoch(self, training: Measures, validation: Measures, seconds: float) -> "History":
+        """With one more epoch."""
+        lowest = min((measures.loss for measures in self.validation), default=math.inf)
+        number = len(self.seconds) + 1
+        return History(
+            [*self.training, training],
+            [*self.validation, validation],
+            [*self.seconds, seconds],
+            number if validation.loss < lowest else self.best_epoch,
+            self.n_events,
+        )
+
+    def as_dict(self) -> dict:
+        """As JSON takes it."""
+        return self._asdict() | {
+            part: [m._asdict() for m in getattr(self, part)] for part in ("training", "validation")
+        }
+
+    @classmethod
+    def of(cls, stored: dict) -> "History":
+        """Back from what `as_dict` gave."""
+        return cls(**stored | {part: [Measures(**m) for m in stored[part]] for part in ("training", "validation")})
