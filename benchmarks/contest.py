@@ -35,6 +35,8 @@ def _serve(pipe, contender: Contender) -> None:
 
 def peak_gib() -> float:
     """The most memory that this process had so far; what its parent had before does not count, as in getrusage."""
+    if not Path("/proc/self/status").exists():
+        return float("nan")  # only Linux tells
     (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
     return int(line.split()[1]) / 2**20
 
@@ -77,6 +79,11 @@ def rate(amount: float, seconds: list[float]) -> dict[str, float]:
 def ratio(results: dict[str, dict], of: str, to: str) -> dict[str, float]:
     """How many times faster `of` is than `to`: median and range over the turns, each against the one beside it."""
     return _spread(np.array(results[to]["seconds"]) / np.array(results[of]["seconds"]))
+
+
+def compared(of: str, to: str, found: dict[str, float]) -> str:
+    """A ratio as a line of text."""
+    return f"  {of} against {to}: {found['median']:.2f} [{found['low']:.2f}, {found['high']:.2f}] times as fast"
 
 
 def table(title: str, results: dict[str, dict], amount: float, unit: str) -> str:

@@ -2,7 +2,7 @@
 
     make bench            # this and the others, with the peers installed
 
-The text is made of built-in events, in UCI's format (18 digits, packed).
+The text is one block of 100,000 built-in events in UCI's format (18 digits, packed), repeated.
 """
 
 import gzip
@@ -19,7 +19,7 @@ from higgs_lib import data
 
 ROWS = (300_000, 3_000_000)  # of text
 ROWS_LOADED = 11_000_000
-DISTINCT = 100_000  # built-in events that the files repeat, each time changed a little
+DISTINCT = 100_000  # built-in events that the files repeat; the Parquet file, each time changed a little
 
 
 def events(folder: Path) -> np.ndarray:
@@ -32,7 +32,7 @@ def events(folder: Path) -> np.ndarray:
 
 
 def write_text(values: np.ndarray, path: Path, n_rows: int) -> None:
-    """Packed text of `n_rows`, as UCI wrote it."""
+    """Packed text of `n_rows`: members of gzip, one after the other."""
     lines = [",".join(f"{value:.18e}" for value in row) + "\n" for row in values.tolist()]
     block = gzip.compress("".join(lines).encode(), compresslevel=6)
     with path.open("wb") as file:
@@ -119,7 +119,7 @@ def compare(title: str, contenders: list[Contender], n_rows: int, repeats: int) 
     found["rates"] = {name: contest.rate(n_rows, result["seconds"]) for name, result in results.items()}
     found["ratios"] = {other: contest.ratio(results, ours, other) for other in others}
     for other, ratio in found["ratios"].items():
-        print(f"  {ours} against {other}: {ratio['median']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]")
+        print(contest.compared(ours, other, ratio))
     print("  peak GiB:", ", ".join(f"{name} {peak:.2f}" for name, peak in found["peak_gib"].items()), flush=True)
     return found
 

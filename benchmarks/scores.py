@@ -87,7 +87,7 @@ def main() -> None:
     same = bool(np.ptp(found[:, 1]) == 0 and np.allclose(found[:, 2:], found[0, 2:], rtol=1e-12))
     ratios = {name: contest.ratio(results, *pair) for name, pair in PAIRS.items()}
     for name, ratio in ratios.items():
-        print(f"  {name}, against scikit-learn: {ratio['median']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]")
+        print(contest.compared(*PAIRS[name], ratio))
     print(f"  AUC differs by {difference:.1e} at most; the same points of the curve: {same}")
     rates = {name: contest.rate(N_EVENTS, result["seconds"]) for name, result in results.items()}
     agreement = {"auc_difference": difference, "same_points": same}

@@ -22,23 +22,23 @@ def events() -> tuple[np.ndarray, np.ndarray]:
     return features, (rng.random(N_EVENTS) < 0.5).astype(np.float32)
 
 
-def _net(batch_size: int, precision: str = "float32"):
+def _net(batch_size: int, **changes):
     from dataclasses import replace
 
     from higgs_lib import models
 
-    spec = replace(models.PRESETS["deep"], precision=precision)
+    spec = replace(models.PRESETS["deep"], **changes)
     standard = models.Standardisation(np.zeros(N_FEATURES), np.ones(N_FEATURES))
     optimizer = models.optimizer(spec, n_events=N_EVENTS, batch_size=batch_size, epochs=10)
     return models.build(spec, standard, seed=1), optimizer
 
 
-def ours(batch_size: int, precision: str = "float32"):
+def ours(batch_size: int, compiled: bool | None = None, **changes):
     """An epoch of `training.fit`."""
     from higgs_lib import speed
     from higgs_lib.samples import Sample
 
-    return speed.our_epoch(*_net(batch_size, precision), Sample(*events()), batch_size)
+    return speed.our_epoch(*_net(batch_size, **changes), Sample(*events()), batch_size, compiled)
 
 
 def keras_fit(batch_size: int):
@@ -126,6 +126,10 @@ def matrix_product(library: str):
     return speed.matrix_products()[library]
 
 
+CHANGED = {"plain": {}, "dropout": {"dropout": 0.3}, "bfloat16": {"precision": "bfloat16"}}
+CHOICE_REPEATS = 3
+CHOICE_SIZES = (128, 2048, 4096)
+
 MATRIX_LIBRARIES = ("numpy", "TensorFlow")
 
 CONTENDERS = {
@@ -147,16 +151,37 @@ def of_batch_size(batch_size: int, repeats: int) -> dict:
     ]
     results = contest.run(contenders, repeats)
     products = [results.pop(f"matrix products, {name}") for name in MATRIX_LIBRARIES]
-    peak = max(contest.rate(2 * 2048**3, product["seconds"])["median"] for product in products)
+    peak = max(contest.rate(2 * matrix_size() ** 3, product["seconds"])["median"] for product in products)
     print(contest.table(f"batches of {batch_size}", results, N_EVENTS, "events"))
     rates = {name: contest.rate(N_EVENTS, result["seconds"]) for name, result in results.items()}
     ratios = {name: contest.ratio(results, "higgs_lib", name) for name in PEERS}
     fastest = min(PEERS, key=lambda name: np.median(results[name]["seconds"]))
     share = rates["higgs_lib"]["median"] * operations() / peak
     for name, ratio in ratios.items():
-        print(f"  higgs_lib against {name}: {ratio['median']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]")
+        print(contest.compared("higgs_lib", name, ratio))
     print(f"  {share:.2f} of the matrix products' {peak / 1e9:.0f} GFLOP/s; fastest peer: {fastest}", flush=True)
     return {"rates": rates, "ratios": ratios, "fastest_peer": fastest, "matrix_peak": peak, "share_of_peak": share}
+
+
+def choices(repeats: int) -> dict:
+    """What `training.compiled_for` chooses between: rates of XLA and of the plain graph, by net and batch size."""
+    found = {}
+    for net, changes in CHANGED.items():
+        for batch_size in CHOICE_SIZES:
+            loops = {"XLA": True, "plain graph": False}
+            arguments = {name: {"batch_size": batch_size, "compiled": xla} | changes for name, xla in loops.items()}
+            results = contest.run([Contender(name, ours, arguments[name]) for name in loops], repeats)
+            print(contest.table(f"{net}, batches of {batch_size}", results, N_EVENTS, "events"), flush=True)
+            rates = {name: contest.rate(N_EVENTS, result["seconds"]) for name, result in results.items()}
+            found.setdefault(net, {})[str(batch_size)] = rates
+    return found
+
+
+def matrix_size() -> int:
+    """Rows and columns of the matrices that are multiplied."""
+    from higgs_lib import speed
+
+    return speed.MATRIX_SIZE
 
 
 def operations() -> int:
@@ -172,7 +197,8 @@ def main() -> None:
     options = parser.parse_args()
     found = {str(batch_size): of_batch_size(batch_size, options.repeats) for batch_size in options.batch_sizes}
     about = {"n_events": N_EVENTS, "operations_an_event": operations(), "repeats": options.repeats}
-    contest.save(options.result, about | {"batch_sizes": found})
+    chosen = choices(CHOICE_REPEATS)
+    contest.save(options.result, about | {"batch_sizes": found, "choices": chosen})
 
 
 if __name__ == "__main__":

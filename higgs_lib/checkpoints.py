@@ -46,16 +46,17 @@ def read(path: str | Path, settings: dict) -> State | None:
     try:
         with Path(path).open("rb") as file, np.load(file) as stored:
             about = json.loads(str(stored["about"]))
+            history, written = about["history"], about["settings"]
             lists = {
                 name: [stored[key] for key in sorted(stored.files) if key.startswith(f"{name}/")]
                 for name in ("model", "optimizer", "best")
             }
-    except (zipfile.BadZipFile, OSError, ValueError, KeyError) as error:
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path}: not a checkpoint ({error}); delete it to begin anew") from error
     wanted = json.loads(json.dumps(settings))
-    other = sorted(key for key in wanted.keys() | about["settings"] if wanted.get(key) != about["settings"].get(key))
+    other = sorted(key for key in wanted.keys() | written if wanted.get(key) != written.get(key))
     if other:
         raise CheckpointError(
             f"{path}: of a training with other {', '.join(other)}; delete it to begin anew, or give another path"
         )
-    return State(**lists, history=about["history"])
+    return State(**lists, history=history)

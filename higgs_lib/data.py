@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import platform
 import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -109,7 +110,7 @@ def written_whole(destination: Path) -> Iterator[Path]:
     """A path beside `destination` to write to; it takes the destination's name if all went well, else it is removed."""
     destination.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(destination)
-    beside = destination.with_name(f".partial-{os.getpid()}-{destination.name}")
+    beside = destination.with_name(f".partial-{platform.node()}-{os.getpid()}-{destination.name}")
     try:
         yield beside
         beside.replace(destination)
@@ -118,8 +119,8 @@ def written_whole(destination: Path) -> Iterator[Path]:
 
 
 def _remove_leftovers(destination: Path) -> None:
-    """What processes that were killed, and so could not tidy up, wrote beside `destination`."""
-    name = re.compile(rf"\.partial-(\d+)-{re.escape(destination.name)}")
+    """What processes of this machine that were killed, and so could not tidy up, wrote beside `destination`."""
+    name = re.compile(rf"\.partial-{re.escape(platform.node())}-(\d+)-{re.escape(destination.name)}")
     for path in destination.parent.iterdir():
         found = name.fullmatch(path.name)
         if found and not psutil.pid_exists(int(found[1])):

@@ -43,6 +43,11 @@ class Run:
         digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
         return self.path / "checkpoints" / f"{name}-{digest}.npz"
 
+    def forget_checkpoints(self, name: str) -> None:
+        """Deletes those of a training that has ended, and of others that it replaces."""
+        for path in (self.path / "checkpoints").glob(f"{name}-*.npz"):
+            path.unlink()
+
     def _metrics(self, name: str) -> Path:
         return self.path / "metrics" / f"{name}.json"
 

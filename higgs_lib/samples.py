@@ -106,7 +106,8 @@ class Stream:
     """Consecutive rows of an events file that stay there until they are needed; used as a `Sample` is."""
 
     path: str | Path
-    features: tuple[str, ...]
+    columns: tuple[str, ...]
+    """The features, in the order of the model's inputs."""
     shards: tuple[_Shard, ...]
     metadata: pq.FileMetaData
 
@@ -130,7 +131,7 @@ class Stream:
         return sum(len(shard.rows) for shard in self.shards)
 
     def take(self, rows: np.ndarray) -> Sample:
-        """The events of these rows (n,), counted from the first of the stream's; every shard is read once."""
+        """The events of these rows (n,), counted from the first of the stream's; every row group they are in is read once."""
         lengths = np.array([len(shard.rows) for shard in self.shards])
         starts = np.cumsum(lengths) - lengths
         of_row = np.searchsorted(starts, rows, side="right") - 1
@@ -154,16 +155,16 @@ class Stream:
     def _read(self, shards: Sequence[_Shard]) -> Sample:
         """The events of these shards, read in as many threads as there are cores."""
         edges = np.cumsum([0, *(len(shard.rows) for shard in shards)])
-        sample = Sample(np.empty((edges[-1], len(self.features)), np.float32), np.empty(edges[-1], np.float32))
+        sample = Sample(np.empty((edges[-1], len(self.columns)), np.float32), np.empty(edges[-1], np.float32))
         parts = [Sample(*(array[a:b] for array in sample)) for a, b in pairwise(edges)]
         with ThreadPoolExecutor(cores()) as pool:
             deque(pool.map(self._read_into, parts, shards), maxlen=0)  # raises what a thread raised
         return sample
 
     def _read_into(self, sample: Sample, shard: _Shard) -> None:
-        table = self._table(shard, (LABEL, *self.features))
+        table = self._table(shard, (LABEL, *self.columns))
         sample.labels[:] = table[LABEL].to_numpy()
-        for column, name in enumerate(self.features):
+        for column, name in enumerate(self.columns):
             sample.features[:, column] = table[name].to_numpy()
 
     def _table(self, shard: _Shard, columns: Sequence[str]) -> pa.Table:
@@ -184,18 +185,19 @@ def in_memory_or_streamed(path: str | Path, features: tuple[str, ...], rows: ran
     return stream.whole() if size < psutil.virtual_memory().available / 2 else stream
 
 
+SHARD = 65_536  # events; as many as in the package's row groups, so that one or two of these are read for it
 SHARDS_A_BLOCK = 16  # a million events are shuffled at a time: 117 MB of the complete features
 
 
 def order(n_events: int, batch_size: int, seed: int, epoch: int) -> Iterator[np.ndarray]:
     """The rows of an epoch, a block after the other: each (n,), whole batches but for the last.
 
-    Shards of about `ROW_GROUP` neighbouring events are drawn in random order, and the events of `SHARDS_A_BLOCK` of
+    Shards of about `SHARD` neighbouring events are drawn in random order, and the events of `SHARDS_A_BLOCK` of
     them are shuffled together: up to a million events all of them, of more those from random places of the file. It
     depends on the arguments alone.
     """
     rng = np.random.default_rng([seed, epoch])
-    shard = max(ROW_GROUP // batch_size, 1) * batch_size
+    shard = max(SHARD // batch_size, 1) * batch_size
     starts = rng.permutation(n_events // shard) * shard
     rest = np.arange(n_events // shard * shard, n_events)  # fewer than a shard; they go into the last block
     n_blocks = max(-(-len(starts) // SHARDS_A_BLOCK), 1)

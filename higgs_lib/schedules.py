@@ -42,9 +42,10 @@ class MomentumSGD(keras.optimizers.SGD):
     """Keras' SGD, whose momentum follows a schedule: v = momentum(step) v - rate(step) g, and w += v."""
 
     def __init__(self, learning_rate, momentum_schedule: Schedule, name: str = "momentum_sgd", **others):
+        if others.pop("nesterov", False):
+            raise ValueError("MomentumSGD: Nesterov's form is not written here; use keras.optimizers.SGD")
         if isinstance(momentum_schedule, dict):  # as it comes out of a saved model
             momentum_schedule = keras.saving.deserialize_keras_object(momentum_schedule)
-        others.pop("momentum", None)
         super().__init__(learning_rate, momentum=1.0, name=name, **others)  # 1: any but 0 makes the velocities
         self.momentum_schedule = momentum_schedule
 

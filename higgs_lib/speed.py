@@ -57,7 +57,7 @@ def operations(spec: ModelSpec, n_features: int) -> int:
 
 
 def our_epoch(model, optimizer, sample: Sample, batch_size: int, compiled: bool | None = None) -> Callable[[], None]:
-    """What `training.fit` does in an epoch, with its shuffling and without evaluation; `compiled` as its own."""
+    """What `training.fit` does in an epoch but its measures, shuffling included; `compiled` as its own."""
     compiled = training.compiled_for(model, batch_size) if compiled is None else compiled
     loss = keras.losses.BinaryCrossentropy()
     run = training.Training(model, optimizer, loss, sample, batch_size, seed=1, compiled=compiled)

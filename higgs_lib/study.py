@@ -96,8 +96,8 @@ class Study:
         `kind` names the net in files and tables. The model, its scores on validation and test events and the
         measures of every epoch are stored.
         """
-        modules = ("models", "schedules", "history", "training")
-        recipe = self._recipe(kind, features, seed, modules, ("tensorflow", "keras"))
+        modules = ("models", "schedules", "history", "checkpoints", "training")
+        recipe = self._recipe(kind, features, seed, modules, ("tensorflow", "keras", "numpy"))
         recipe |= {"spec": asdict(spec), **fit._asdict()}
         return self._once(recipe, lambda name: self._train_net(name, spec, recipe, fit))
 
@@ -174,7 +174,7 @@ class Study:
         measured = {part: quality(labels[part], scores[part]) for part in scores}
         result = {"recipe": recipe, "seconds": time.perf_counter() - start, **result, **measured}
         self.run.save(name, result)  # last: a result that is there is whole
-        self.run.checkpoint(name, recipe).unlink(missing_ok=True)
+        self.run.forget_checkpoints(name)
         log.info("%s: test AUC %.4f in %.0f s", name, result["test"]["auc"]["value"], result["seconds"])
         return self.run.result(name)
 

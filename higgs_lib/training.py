@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import math
+import re
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +26,7 @@ COMPILED_UP_TO = 2048  # events a batch, on a processor; above, the plain graph'
 
 
 class DivergenceError(ArithmeticError):
-    """A training ran away; the message says which and when."""
+    """A training ran away; the message says which, and when."""
 
 
 def measures(loss, labels: np.ndarray, scores: np.ndarray) -> Measures:
@@ -49,10 +50,11 @@ def evaluate(model, sample: Sample, loss) -> Measures:
 
 
 def compiled_for(model, batch_size: int) -> bool:
-    """Whether XLA trains the model faster than the plain graph, as measured by `benchmarks/training.py`.
+    """Whether XLA trains the model faster than the plain graph.
 
-    On a GPU it does. On a processor it does in batches that are not large, unless it would draw the random numbers of
-    dropout anew at each of their uses (13 times slower) or multiply in bfloat16 without the processor's instructions.
+    On a processor it does in batches that are not large, unless it would draw the random numbers of dropout anew at
+    each of their uses or multiply in bfloat16 without the processor's instructions (`benchmarks/results/training.json`).
+    On a GPU it is taken to, since one launch then does the work of many.
     """
     random = any("seed_generator" in variable.path for variable in model.variables)
     return _has_gpu() or (batch_size <= COMPILED_UP_TO and not random and not _is_rough(model))
@@ -63,7 +65,14 @@ def _has_gpu() -> bool:
 
 
 def _is_rough(model) -> bool:
-    return any(layer.compute_dtype == "bfloat16" for layer in model.layers)
+    return any(layer.compute_dtype == "bfloat16" for layer in _layers(model))
+
+
+def _layers(layer) -> Iterator[keras.layers.Layer]:
+    """A model's layers, those inside others too."""
+    yield layer
+    for inner in getattr(layer, "layers", ()):
+        yield from _layers(inner)
 
 
 class _Device(NamedTuple):
@@ -91,7 +100,7 @@ def _together(gradients: list) -> list:
     """The same gradients, each of which depends on all.
 
     Weights are then stepped when no gradient needs them any more, so that XLA writes the new ones over the old ones. It
-    copies them in every step if not: 7 % of the time in batches of 100. Adding 0 changes no finite number.
+    copies them in every step if not. Adding 0 changes no finite number; one that is not finite makes all so.
     """
     dense = [g if g is None else tf.convert_to_tensor(g) for g in gradients]
     nothing = 0.0 * sum(tf.cast(tf.reshape(g, [-1])[0], tf.float32) for g in dense if g is not None)
@@ -146,7 +155,7 @@ class Training:
     """What is fixed in a training, and its epochs."""
 
     def __init__(self, model, optimizer, loss, events: Sample | Stream, batch_size: int, seed: int, compiled: bool):
-        self.model, self.optimizer, self.loss = model, optimizer, loss
+        self.model, self.optimizer, self.loss, self.compiled = model, optimizer, loss, compiled
         self.events, self.placed, self.batch_size, self.seed = events, _placed(events), batch_size, seed
         self.block = _block_function(model, optimizer, loss, batch_size, compiled)
 
@@ -156,7 +165,7 @@ class Training:
         passed = [(block.labels, self.block(block)) for block in _ahead(map(self.placed.take, rows))]
         return tuple(np.concatenate(parts) for parts in zip(*passed, strict=True))
 
-    def next_epoch(self, history: History, validation: Sample) -> History:
+    def next_epoch(self, history: History, validation: Sample, name: str) -> History:
         """Trains the epoch after those of `history`, and measures it; DivergenceError where the loss is not finite."""
         number = len(history.seconds) + 1
         start = time.perf_counter()
@@ -164,7 +173,7 @@ class Training:
         seconds = time.perf_counter() - start
         reached = evaluate(self.model, validation, self.loss)
         if not np.isfinite(reached.loss):
-            raise DivergenceError(f"the loss is not finite after epoch {number}; lower the learning rate")
+            raise DivergenceError(f"{name}: the loss is not finite after epoch {number}; lower the learning rate")
         return history.and_epoch(measures(self.loss, *passed), reached, seconds)
 
     def restored(self, state: checkpoints.State) -> tuple[History, list[np.ndarray]]:
@@ -176,25 +185,45 @@ class Training:
 
     def state(self, history: History, best: list[np.ndarray]) -> checkpoints.State:
         """What `restored` takes."""
-        model, optimizer = ([np.asarray(v) for v in part.variables] for part in (self.model, self.optimizer))
+        model, optimizer = ([_stored(v) for v in part.variables] for part in (self.model, self.optimizer))
         return checkpoints.State(model, optimizer, best, history.as_dict())
 
-    def settings(self, epochs: int) -> dict:
+    def settings(self, epochs: int, validation: Sample) -> dict:
         """What a checkpoint must agree with; of the events, their number and the first thousand."""
-        first = self.events.take(np.arange(min(1000, self.events.n_events)))
         optimizer = keras.saving.serialize_keras_object(self.optimizer)
         optimizer["config"] |= {"name": None}  # Keras numbers them: adam, adam_1, ...
         return {
-            "model": [list(variable.shape) for variable in self.model.variables],
-            "precision": [layer.compute_dtype for layer in self.model.layers],
+            "model": _description(self.model),
+            "XLA": self.compiled,
             "optimizer": optimizer,
             "loss": keras.saving.serialize_keras_object(self.loss),
             "epochs": epochs,
             "batch size": self.batch_size,
             "seed": self.seed,
-            "number of events": self.events.n_events,
-            "events": hashlib.sha256(first.features.tobytes() + first.labels.tobytes()).hexdigest(),
+            "training events": _digest(self.events),
+            "validation events": _digest(validation),
         }
+
+
+def _description(model) -> str:
+    """Names a model but for its weights: equal for one built in the same way again."""
+    try:
+        text = model.to_json()
+    except NotImplementedError:  # a class of the user's own that does not say how it was made
+        text = f"{type(model)} {[list(variable.shape) for variable in model.variables]}"
+    numberless = re.sub(r'_\d+"', '"', text)  # Keras numbers the layers that it names: dropout, dropout_1, ...
+    return hashlib.sha256(numberless.encode()).hexdigest()
+
+
+def _digest(events: Sample | Stream) -> str:
+    first = events.take(np.arange(min(1000, events.n_events)))
+    return f"{events.n_events} {hashlib.sha256(first.features.tobytes() + first.labels.tobytes()).hexdigest()}"
+
+
+def _stored(variable) -> np.ndarray:
+    """A variable as numpy's files take it: bfloat16 as float32, which holds it exactly."""
+    value = np.asarray(variable)
+    return value.astype(np.float32) if value.dtype.name == "bfloat16" else value
 
 
 def fit(
@@ -227,12 +256,12 @@ def fit(
     loss = loss or keras.losses.BinaryCrossentropy()
     compiled = compiled_for(model, batch_size) if compiled is None else compiled
     run = Training(model, optimizer, loss, training, batch_size, seed, compiled)
-    settings = run.settings(epochs)
+    settings = run.settings(epochs, validation) if checkpoint else {}
     stored = checkpoints.read(checkpoint, settings) if checkpoint else None
     history, best = run.restored(stored) if stored else (History([], [], [], 0, training.n_events), [])
     with tqdm(total=epochs, initial=len(history.seconds), desc=name, unit="epoch", mininterval=30) as progress:
         while len(history.seconds) < epochs and not 0 < patience <= history.epochs_without(improvement):
-            history = run.next_epoch(history, validation)
+            history = run.next_epoch(history, validation, name)
             best = model.get_weights() if history.best_epoch == len(history.seconds) else best
             if checkpoint:
                 checkpoints.write(checkpoint, run.state(history, best), settings)
@@ -243,10 +272,14 @@ def fit(
 
 
 def _check(model, training: Sample | Stream, epochs: int, batch_size: int) -> None:
-    """ValueError for sizes that cannot be; a warning where bfloat16 is asked of a processor without it."""
+    """ValueError for what cannot be trained; a warning where bfloat16 is asked of a processor without it."""
     if epochs < 1 or not 1 <= batch_size <= training.n_events:
         raise ValueError(
             f"cannot train {epochs} epochs in batches of {batch_size} on {training.n_events} training events"
         )
+    if not model.built:
+        model(training.take(np.arange(1)).features)
+    if not model.trainable_variables:
+        raise ValueError("the model has no weights to train")
     if _is_rough(model) and not (_has_gpu() or device.has_bfloat16()):
-        log.warning("this processor does not multiply in bfloat16; float32 is faster here")
+        log.warning("this processor, as far as is known, does not multiply in bfloat16; float32 is faster on such")

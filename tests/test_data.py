@@ -1,6 +1,7 @@
 import gzip
 import hashlib
 import os
+import platform
 import subprocess
 import sys
 import threading
@@ -145,8 +146,9 @@ def test_an_interrupt_leaves_neither_file_nor_thread(tmp_path, rows, monkeypatch
 def test_what_a_killed_process_left_is_removed(tmp_path):
     killed = subprocess.Popen([sys.executable, "-c", ""])
     killed.wait()
-    gone, alive = (tmp_path / f".partial-{pid}-events.parquet" for pid in (killed.pid, os.getppid()))
-    other = tmp_path / f".partial-{killed.pid}-other.parquet"
+    here = platform.node()
+    gone, alive = (tmp_path / f".partial-{here}-{pid}-events.parquet" for pid in (killed.pid, os.getppid()))
+    other = tmp_path / f".partial-{here}-{killed.pid}-other.parquet"
     for path in (gone, alive, other):
         path.touch()
     with data.written_whole(tmp_path / "events.parquet") as path:

@@ -103,7 +103,7 @@ def test_what_memory_does_not_hold_stays_in_the_file(events, monkeypatch):
 
 @pytest.mark.parametrize(("n_events", "batch_size"), [(1000, 7), (640, 64), (63, 10), (64, 100), (5000, 300)])
 def test_an_epoch_has_every_event_once_in_whole_batches(monkeypatch, n_events, batch_size):
-    monkeypatch.setattr(samples, "ROW_GROUP", 64)
+    monkeypatch.setattr(samples, "SHARD", 64)
     monkeypatch.setattr(samples, "SHARDS_A_BLOCK", 3)
     blocks = list(samples.order(n_events, batch_size, seed=1, epoch=2))
     assert np.array_equal(np.sort(np.concatenate(blocks)), np.arange(n_events))
