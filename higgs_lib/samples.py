@@ -131,7 +131,7 @@ class Stream:
         return sum(len(shard.rows) for shard in self.shards)
 
     def take(self, rows: np.ndarray) -> Sample:
-        """The events of these rows (n,), counted from the first of the stream's; every row group they are in is read once."""
+        """The events of these rows (n,), counted from the stream's first; each of their row groups is read once."""
         lengths = np.array([len(shard.rows) for shard in self.shards])
         starts = np.cumsum(lengths) - lengths
         of_row = np.searchsorted(starts, rows, side="right") - 1

@@ -53,8 +53,8 @@ def compiled_for(model, batch_size: int) -> bool:
     """Whether XLA trains the model faster than the plain graph.
 
     On a processor it does in batches that are not large, unless it would draw the random numbers of dropout anew at
-    each of their uses or multiply in bfloat16 without the processor's instructions (`benchmarks/results/training.json`).
-    On a GPU it is taken to, since one launch then does the work of many.
+    each of their uses or multiply in bfloat16 without the processor's instructions (as `make bench` measures). On a GPU
+    it is taken to, since one launch then does the work of many.
     """
     random = any("seed_generator" in variable.path for variable in model.variables)
     return _has_gpu() or (batch_size <= COMPILED_UP_TO and not random and not _is_rough(model))
