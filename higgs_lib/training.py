@@ -134,12 +134,21 @@ def _block_function(model, optimizer, loss, batch_size: int, compiled: bool) -> 
 
     def block(events: Sample) -> np.ndarray:
         whole = len(events.labels) // batch_size * batch_size
-        scores = [batches(events.features[:whole], events.labels[:whole]).numpy()] if whole else []
-        if whole < len(events.labels):
-            scores.append(rest(events.features[whole:], events.labels[whole:]).numpy())
-        return np.concatenate(scores)
+        parts = [(batches, slice(whole)), (rest, slice(whole, None))]
+        return np.concatenate([_called(graph, *(array[rows] for array in events)) for graph, rows in parts])
 
     return block
+
+
+def _called(graph, features, labels) -> np.ndarray:
+    """What a graph gives for these, if there are any.
+
+    A plain call would warn of tracing when several nets are trained after each other, as each has graphs of its own.
+    """
+    if not len(labels):
+        return np.empty(0, np.float32)
+    tensors = tf.convert_to_tensor(features), tf.convert_to_tensor(labels)
+    return graph.get_concrete_function(*tensors)(*tensors).numpy()
 
 
 def _ahead(blocks: Iterator[Sample]) -> Iterator[Sample]:
