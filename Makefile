@@ -96,7 +96,7 @@ $(REPORT): $(DONE)
 lab: $(READY) ## Open the notebooks in JupyterLab
 	$(PYTHON) -m jupyterlab --notebook-dir=.
 
-bench: $(READY) ## Measure this machine against what one would use instead (half an hour; 5 GB of other libraries)
+bench: $(READY) ## Measure this machine against what one would use instead (20 minutes; 5 GB of other libraries)
 	$(PYTHON) -m uv pip install --quiet --python $(PYTHON) --constraint requirements.lock --editable '.[dev,bench]'
 	$(PYTHON) benchmarks/scores.py
 	$(PYTHON) benchmarks/events.py

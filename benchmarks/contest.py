@@ -30,7 +30,6 @@ def _serve(pipe, contender: Contender) -> None:
         start = time.perf_counter()
         found = run()
         pipe.send((time.perf_counter() - start, found))
-    pipe.send(peak_gib())
 
 
 def peak_gib() -> float:
@@ -42,7 +41,7 @@ def peak_gib() -> float:
 
 
 def run(contenders: list[Contender], repeats: int) -> dict[str, dict]:
-    """By name: seconds of each of the `repeats` turns, what the last one gave, and the peak memory in GiB."""
+    """By name: seconds of each of the `repeats` turns, and what the last one gave."""
     context = multiprocessing.get_context("spawn")
     processes, pipes = [], {}
     for contender in contenders:  # one after the other: none warms up while another compiles
@@ -61,7 +60,7 @@ def run(contenders: list[Contender], repeats: int) -> dict[str, dict]:
     for name, pipe in pipes.items():
         pipe.send(False)
         seconds = [taken for taken, _ in turns[name]]
-        results[name] = {"seconds": seconds, "found": turns[name][-1][1], "peak_gib": pipe.recv()}
+        results[name] = {"seconds": seconds, "found": turns[name][-1][1]}
     for process in processes:
         process.join()
     return results

@@ -27,7 +27,6 @@ from higgs_lib.physics import Physics
 
 ROW_GROUP = 65_536  # events; 7.6 MB of float32, small enough to deal out to many readers
 
-
 # The digits of the other columns are as good as random: a dictionary makes them larger, zstd takes 11 % off and makes
 # reading take twice the time; lz4 takes nothing off, unless after BYTE_STREAM_SPLIT, which not every reader knows.
 FEW_VALUES = [name for name in COLUMNS if name == LABEL or name.endswith("b_tag")]

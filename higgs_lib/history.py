@@ -16,7 +16,7 @@ class Measures(NamedTuple):
 
 
 class History(NamedTuple):
-    """A training: one value an epoch in every list, and the number of the best epoch."""
+    """A training: one value an epoch in every list."""
 
     training: list[Measures]
     """Of the scores that the steps themselves computed: each with the weights before its step, and with dropout."""
@@ -24,8 +24,6 @@ class History(NamedTuple):
     """With the weights at the end of the epoch, without dropout."""
     seconds: list[float]
     """Wall-clock time of the training steps of each epoch; the first holds the compilation."""
-    best_epoch: int
-    """From 1; the one whose weights the model has: the lowest validation loss."""
     n_events: int
     """Training events an epoch."""
 
@@ -33,6 +31,11 @@ class History(NamedTuple):
     def events_per_second(self) -> float:
         """Median over the epochs."""
         return self.n_events / float(np.median(self.seconds))
+
+    @property
+    def best_epoch(self) -> int:
+        """From 1; the one whose weights the model has: the lowest validation loss."""
+        return int(np.argmin([measures.loss for measures in self.validation])) + 1
 
     def epochs_without(self, improvement: float) -> int:
         """Epochs since the validation loss last fell by this share of the lowest before it."""
@@ -45,15 +48,8 @@ class History(NamedTuple):
 
     def and_epoch(self, training: Measures, validation: Measures, seconds: float) -> "History":
         """With one more epoch."""
-        lowest = min((measures.loss for measures in self.validation), default=math.inf)
-        number = len(self.seconds) + 1
-        return History(
-            [*self.training, training],
-            [*self.validation, validation],
-            [*self.seconds, seconds],
-            number if validation.loss < lowest else self.best_epoch,
-            self.n_events,
-        )
+        lists = [*self.training, training], [*self.validation, validation], [*self.seconds, seconds]
+        return History(*lists, self.n_events)
 
     def as_dict(self) -> dict:
         """As JSON takes it."""

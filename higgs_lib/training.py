@@ -267,7 +267,7 @@ def fit(
     run = Training(model, optimizer, loss, training, batch_size, seed, compiled)
     settings = run.settings(epochs, validation) if checkpoint else {}
     stored = checkpoints.read(checkpoint, settings) if checkpoint else None
-    history, best = run.restored(stored) if stored else (History([], [], [], 0, training.n_events), [])
+    history, best = run.restored(stored) if stored else (History([], [], [], training.n_events), [])
     with tqdm(total=epochs, initial=len(history.seconds), desc=name, unit="epoch", mininterval=30) as progress:
         while len(history.seconds) < epochs and not 0 < patience <= history.epochs_without(improvement):
             history = run.next_epoch(history, validation, name)

@@ -140,7 +140,7 @@ def test_early_stopping_leaves_the_best_weights(samples):
 
 def test_an_improvement_too_small_does_not_count():
     losses = (0.9, 0.8, 0.7999, 0.79985, 0.7, 0.69999)
-    history = training.History([], [], [], 0, 10)
+    history = training.History([], [], [], 10)
     waited = []
     for loss in losses:
         history = history.and_epoch(*[training.Measures(loss, 0.5, 0.5)] * 2, 1.0)
@@ -201,6 +201,33 @@ def test_a_finished_training_is_not_run_again(samples, tmp_path):
         history = training.fit(model, step, *samples, epochs=3, batch_size=100, seed=1, checkpoint=tmp_path / "c.npz")
         found.append((weights(model).tolist(), history))
     assert found[0] == found[1]  # the seconds of each epoch too
+
+
+class Undescribed(keras.Model):
+    """A user's own class, of whose argument Keras cannot say how to make it again."""
+
+    def __init__(self, about: object, units: int):
+        super().__init__()
+        self.about = about
+        self.inner = keras.layers.Dense(units, activation="tanh")
+        self.outer = keras.layers.Dense(1, activation="sigmoid")
+
+    def call(self, features):
+        return self.outer(self.inner(features))
+
+
+def test_a_model_of_ones_own_class_goes_on_from_its_checkpoint(samples, tmp_path):
+    found = []
+    for _ in range(2):
+        model = Undescribed(object(), 5)
+        with pytest.raises(NotImplementedError):
+            model.to_json()
+        settings = {"epochs": 2, "batch_size": 100, "seed": 1, "checkpoint": tmp_path / "own.npz"}
+        history = training.fit(model, keras.optimizers.Adam(0.01), *samples, **settings)
+        found.append((history, weights(model).tolist()))
+    assert found[0] == found[1]  # first weights have no seed here: the second is the first's
+    with pytest.raises(CheckpointError, match="other model; delete"):
+        training.fit(Undescribed(object(), 6), keras.optimizers.Adam(0.01), *samples, **settings)
 
 
 def test_a_checkpoint_of_another_training_is_refused(samples, tmp_path):
