@@ -61,3 +61,27 @@ class History(NamedTuple):
     def of(cls, stored: dict) -> "History":
         """Back from what `as_dict` gave."""
         return cls(**stored | {part: [Measures(**m) for m in stored[part]] for part in ("training", "validation")})
+
+
+class Phases(NamedTuple):
+    """What one worker did with the time of an epoch: `total` is the sum of four."""
+
+    input: float
+    """Seconds that its steps waited for events."""
+    compute: float
+    """Seconds between the sums over the workers."""
+    all_reduce: float
+    """Seconds in the sums of gradients over the workers."""
+    waiting: float
+    """Of `all_reduce`: seconds in which it waited for a later worker, as the shortest sum of each step tells."""
+    evaluation: float
+    """Seconds: the measures of training and validation events."""
+    bytes_sent: float
+    """In the sums of gradients, by the ring's rule: each worker sends 2 (n - 1) / n of the vector at each step."""
+    losses: list[float]
+    """Of each step: the mean over the whole batch, with regularisation; empty for a worker alone."""
+
+    @property
+    def total(self) -> float:
+        """Seconds."""
+        return self.input + self.compute + self.all_reduce + self.evaluation

@@ -1,11 +1,11 @@
-"""The split of an events file into training, validation and test; its events as arrays, and their order in training."""
+"""The split of an events file into training, validation and test; its events as arrays, at once or when needed."""
 
 import hashlib
 import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +14,7 @@ import numpy as np
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import fs
 
 from higgs_lib.data import ROW_GROUP, origin
 from higgs_lib.device import cores
@@ -81,6 +82,10 @@ class Sample(NamedTuple):
         """The events of these rows (n,)."""
         return Sample(self.features[rows], self.labels[rows])
 
+    def cut(self, first: int, stop: int | None = None) -> "Sample":
+        """The events from `first` on to before `stop`; no copies."""
+        return Sample(self.features[first:stop], self.labels[first:stop])
+
     def whole(self) -> "Sample":
         """All events in memory: these."""
         return self
@@ -88,51 +93,90 @@ class Sample(NamedTuple):
     def blocks(self) -> Iterator["Sample"]:
         """All events in their order, some after the others; no copies."""
         for first in range(0, self.n_events, ROW_GROUP):
-            yield Sample(self.features[first : first + ROW_GROUP], self.labels[first : first + ROW_GROUP])
+            yield self.cut(first, first + ROW_GROUP)
 
 
 class _Shard(NamedTuple):
     """Rows that lie in one row group."""
 
+    file: str
     group: int
     first: int
     """Place of the first of them in the row group."""
-    rows: range
-    """Their places in the file."""
+    n: int
+    """How many."""
+
+    def between(self, start: int, stop: int) -> "_Shard":
+        """Its rows from `start` to before `stop`, as far as there are such."""
+        start, stop = max(start, 0), min(stop, self.n)
+        return self._replace(first=self.first + start, n=max(stop - start, 0))
+
+
+def _files(path: str | Path) -> tuple[fs.FileSystem, list[str]]:
+    """The Parquet files of a data set, in the order of their names: of a folder its parts, else the file itself."""
+    filesystem, place = fs.FileSystem.from_uri(str(path)) if "://" in str(path) else (fs.LocalFileSystem(), str(path))
+    kind = filesystem.get_file_info(place).type
+    if kind == fs.FileType.NotFound:
+        raise FileNotFoundError(f"{path}: no such events")
+    if kind != fs.FileType.Directory:
+        return filesystem, [place]
+    parts = filesystem.get_file_info(fs.FileSelector(place))
+    return filesystem, sorted(part.path for part in parts if part.extension == "parquet")
 
 
 @dataclass(frozen=True)
 class Stream:
-    """Consecutive rows of an events file that stay there until they are needed; used as a `Sample` is."""
+    """Rows of an events file that stay there until they are needed; used as a `Sample` is.
+
+    The file may be a folder of Parquet files, and in any file system that pyarrow reads: hdfs://, s3://, gs://.
+    """
 
     path: str | Path
     columns: tuple[str, ...]
     """The features, in the order of the model's inputs."""
     shards: tuple[_Shard, ...]
-    metadata: pq.FileMetaData
+    metadata: dict[str, pq.FileMetaData]
+    """Of each file."""
+    filesystem: fs.FileSystem
 
     @classmethod
     def of(cls, path: str | Path, features: tuple[str, ...], rows: range) -> "Stream":
         """ValueError where `rows` are not consecutive rows of the file; nothing but its end is read."""
-        metadata = pq.read_metadata(path)
-        if rows.step != 1 or rows.start < 0 or rows.stop > metadata.num_rows:
-            raise ValueError(f"{path}: {rows} are not consecutive rows of its {metadata.num_rows:,}")
-        shards, start = [], 0
-        for group in range(metadata.num_row_groups):
-            stop = start + metadata.row_group(group).num_rows
-            wanted = range(max(start, rows.start), min(stop, rows.stop))
-            if wanted:
-                shards.append(_Shard(group, wanted.start - start, wanted))
-            start = stop
-        return cls(path, features, tuple(shards), metadata)
+        filesystem, files = _files(path)
+        metadata = {file: pq.read_metadata(file, filesystem=filesystem) for file in files}
+        groups = [(file, group) for file, end in metadata.items() for group in range(end.num_row_groups)]
+        shards = [_Shard(file, group, 0, metadata[file].row_group(group).num_rows) for file, group in groups]
+        n_rows = sum(shard.n for shard in shards)
+        if rows.step != 1 or rows.start < 0 or rows.stop > n_rows:
+            raise ValueError(f"{path}: {rows} are not consecutive rows of its {n_rows:,}")
+        return cls(path, features, tuple(shards), metadata, filesystem).only([rows])
+
+    def only(self, ranges: Sequence[range]) -> "Stream":
+        """The same with only these of its events, in this order, counted from its first."""
+        starts = np.cumsum([0, *(shard.n for shard in self.shards)]).tolist()
+        cut = [
+            shard.between(rows.start - start, rows.stop - start)
+            for rows in ranges
+            for shard, start in zip(self.shards, starts, strict=False)
+        ]
+        return replace(self, shards=tuple(shard for shard in cut if shard.n))
 
     @property
     def n_events(self) -> int:
-        return sum(len(shard.rows) for shard in self.shards)
+        return sum(shard.n for shard in self.shards)
+
+    @property
+    def n_bytes(self) -> int:
+        """In memory."""
+        return 4 * self.n_events * (len(self.columns) + 1)  # float32, features and label
+
+    def held(self, sharing: int = 1) -> "Sample | Stream":
+        """In memory if it takes less than half of what is free there for each of `sharing` processes, else as it is."""
+        return self.whole() if self.n_bytes < psutil.virtual_memory().available / (2 * sharing) else self
 
     def take(self, rows: np.ndarray) -> Sample:
         """The events of these rows (n,), counted from the stream's first; each of their row groups is read once."""
-        lengths = np.array([len(shard.rows) for shard in self.shards])
+        lengths = np.array([shard.n for shard in self.shards], np.int64)
         starts = np.cumsum(lengths) - lengths
         of_row = np.searchsorted(starts, rows, side="right") - 1
         needed = np.unique(of_row)
@@ -154,7 +198,7 @@ class Stream:
 
     def _read(self, shards: Sequence[_Shard]) -> Sample:
         """The events of these shards, read in as many threads as there are cores."""
-        edges = np.cumsum([0, *(len(shard.rows) for shard in shards)])
+        edges = np.cumsum([0, *(shard.n for shard in shards)])
         sample = Sample(np.empty((edges[-1], len(self.columns)), np.float32), np.empty(edges[-1], np.float32))
         parts = [Sample(*(array[a:b] for array in sample)) for a, b in pairwise(edges)]
         with ThreadPoolExecutor(cores()) as pool:
@@ -169,42 +213,15 @@ class Stream:
 
     def _table(self, shard: _Shard, columns: Sequence[str]) -> pa.Table:
         """Only these columns of the row group are read."""
-        file = pq.ParquetFile(self.path, metadata=self.metadata)  # one a call: a file object serves one thread
-        return file.read_row_group(shard.group, list(columns), use_threads=False).slice(shard.first, len(shard.rows))
+        with self.filesystem.open_input_file(shard.file) as source:  # one a call: a file object serves one thread
+            file = pq.ParquetFile(source, metadata=self.metadata[shard.file])
+            table = file.read_row_group(shard.group, list(columns), use_threads=False)
+        return table.slice(shard.first, shard.n)
 
 
 def load(path: str | Path, features: tuple[str, ...], rows: range) -> Sample:
     """The given columns and consecutive rows of an events file; only they are read. Errors as `Stream.of`'s."""
     return Stream.of(path, features, rows).whole()
-
-
-def in_memory_or_streamed(path: str | Path, features: tuple[str, ...], rows: range) -> Sample | Stream:
-    """The same events in memory if they take less than half of what is free, else as a stream."""
-    size = 4 * len(rows) * (len(features) + 1)  # float32
-    stream = Stream.of(path, features, rows)
-    return stream.whole() if size < psutil.virtual_memory().available / 2 else stream
-
-
-SHARD = 65_536  # events; as many as in the package's row groups, so that one or two of these are read for it
-SHARDS_A_BLOCK = 16  # a million events are shuffled at a time: 117 MB of the complete features
-
-
-def order(n_events: int, batch_size: int, seed: int, epoch: int) -> Iterator[np.ndarray]:
-    """The rows of an epoch, a block after the other: each (n,), whole batches but for the last.
-
-    Shards of about `SHARD` neighbouring events are drawn in random order, and the events of `SHARDS_A_BLOCK` of
-    them are shuffled together: up to a million events all of them, of more those from random places of the file. It
-    depends on the arguments alone.
-    """
-    rng = np.random.default_rng([seed, epoch])
-    shard = max(SHARD // batch_size, 1) * batch_size
-    starts = rng.permutation(n_events // shard) * shard
-    rest = np.arange(n_events // shard * shard, n_events)  # fewer than a shard; they go into the last block
-    n_blocks = max(-(-len(starts) // SHARDS_A_BLOCK), 1)
-    for block in range(n_blocks):
-        chosen = starts[block * SHARDS_A_BLOCK : (block + 1) * SHARDS_A_BLOCK]
-        rows = (chosen[:, None] + np.arange(shard)).ravel()
-        yield rng.permutation(rows if block < n_blocks - 1 else np.concatenate([rows, rest]))
 
 
 def table(path: str | Path, rows: range) -> pa.Table:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from higgs_lib import training
+from higgs_lib import steps, training
 from higgs_lib.models import ModelSpec
 from higgs_lib.samples import Sample
 
@@ -58,7 +58,7 @@ def operations(spec: ModelSpec, n_features: int) -> int:
 
 def our_epoch(model, optimizer, sample: Sample, batch_size: int, compiled: bool | None = None) -> Callable[[], None]:
     """What `training.fit` does in an epoch but its measures, shuffling included; `compiled` as its own."""
-    compiled = training.compiled_for(model, batch_size) if compiled is None else compiled
+    compiled = steps.compiled_for(model, batch_size) if compiled is None else compiled
     loss = keras.losses.BinaryCrossentropy()
     run = training.Training(model, optimizer, loss, sample, batch_size, seed=1, compiled=compiled)
     return lambda: run.epoch(1) and None

@@ -46,7 +46,7 @@ def _samples(events: Path, features: str, splits: Splits, fingerprint: str) -> d
     """The fingerprint makes sure that events made anew under the same name are read anew."""
     names = feature_set(features)
     held = {part: samples.load(events, names, getattr(splits, part)) for part in ("validation", "test")}
-    return held | {"training": samples.in_memory_or_streamed(events, names, splits.training)}
+    return held | {"training": Stream.of(events, names, splits.training).held()}
 
 
 def quality(labels: np.ndarray, scores: np.ndarray) -> dict:

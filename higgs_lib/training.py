@@ -1,12 +1,11 @@
-"""One training loop for any Keras model: steps inside one graph, a million events at a time, from memory or a file."""
+"""One training loop for any Keras model, a million events at a time from memory or a file, in one process or more."""
 
-import hashlib
 import logging
 import math
-import re
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,14 +14,16 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from higgs_lib import checkpoints, device, metrics, samples
-from higgs_lib.history import History, Measures
+from higgs_lib import batches, checkpoints, device, metrics, steps
+from higgs_lib.batches import Block
+from higgs_lib.checkpoints import State
+from higgs_lib.history import History, Measures, Phases
 from higgs_lib.samples import Sample, Stream
+from higgs_lib.steps import ALONE, Team
 
 log = logging.getLogger(__name__)
 
 EVALUATION_BATCH = 8192  # events; large enough that a pass is bound by arithmetic
-COMPILED_UP_TO = 2048  # events a batch, on a processor; above, the plain graph's matrix products are the faster
 
 
 class DivergenceError(ArithmeticError):
@@ -41,38 +42,12 @@ def predict(model, features: np.ndarray) -> np.ndarray:
     """The model's scores (n,) of raw `features` (n, n_features), in float32."""
     blocks = range(0, len(features), EVALUATION_BATCH)
     scores = [model.predict_on_batch(features[i : i + EVALUATION_BATCH])[:, 0] for i in blocks]
-    return np.concatenate(scores)
+    return np.concatenate([np.empty(0, np.float32), *scores])
 
 
-def evaluate(model, sample: Sample, loss) -> Measures:
-    """What the model reaches on a sample, without dropout."""
-    return measures(loss, sample.labels, predict(model, sample.features))
-
-
-def compiled_for(model, batch_size: int) -> bool:
-    """Whether XLA trains the model faster than the plain graph.
-
-    On a processor it does in batches that are not large, unless it would draw the random numbers of dropout anew at
-    each of their uses or multiply in bfloat16 without the processor's instructions (as `make bench` measures). On a GPU
-    it is taken to, since one launch then does the work of many.
-    """
-    random = any("seed_generator" in variable.path for variable in model.variables)
-    return _has_gpu() or (batch_size <= COMPILED_UP_TO and not random and not _is_rough(model))
-
-
-def _has_gpu() -> bool:
-    return bool(tf.config.list_physical_devices("GPU"))
-
-
-def _is_rough(model) -> bool:
-    return any(layer.compute_dtype == "bfloat16" for layer in _layers(model))
-
-
-def _layers(layer) -> Iterator[keras.layers.Layer]:
-    """A model's layers, those inside others too."""
-    yield layer
-    for inner in getattr(layer, "layers", ()):
-        yield from _layers(inner)
+def evaluate(model, sample: Sample, loss, team: Team = ALONE) -> Measures:
+    """What the model reaches on a sample, or on those of a team's workers together, without dropout."""
+    return measures(loss, team.gathered(sample.labels), team.gathered(predict(model, sample.features)))
 
 
 class _Device(NamedTuple):
@@ -87,7 +62,7 @@ class _Device(NamedTuple):
 
 def _placed(events: Sample | Stream):
     """The events on the GPU, if there is one and they fit in its memory."""
-    if isinstance(events, Stream) or not _has_gpu():
+    if isinstance(events, Stream) or not steps.has_gpu():
         return events
     try:
         return _Device(tf.constant(events.features), tf.constant(events.labels))
@@ -96,62 +71,7 @@ def _placed(events: Sample | Stream):
         return events
 
 
-def _together(gradients: list) -> list:
-    """The same gradients, each of which depends on all.
-
-    Weights are then stepped when no gradient needs them any more, so that XLA writes the new ones over the old ones. It
-    copies them in every step if not. Adding 0 changes no finite number; one that is not finite makes all so.
-    """
-    dense = [g if g is None else tf.convert_to_tensor(g) for g in gradients]
-    nothing = 0.0 * sum(tf.cast(tf.reshape(g, [-1])[0], tf.float32) for g in dense if g is not None)
-    return [g if g is None else g + tf.cast(nothing, g.dtype) for g in dense]
-
-
-def _block_function(model, optimizer, loss, batch_size: int, compiled: bool) -> Callable[[Sample], np.ndarray]:
-    """Trains on a block of events, batch by batch in their order, and gives the scores (n,) that the steps computed."""
-    variables = model.trainable_variables
-    optimizer.build(variables)
-
-    def step(features, labels):
-        with tf.GradientTape() as tape:
-            scores = tf.squeeze(model(features, training=True), -1)
-            objective = loss(labels, scores) + sum(model.losses)
-        gradients = tape.gradient(objective, variables)
-        optimizer.apply(_together(gradients) if compiled else gradients, variables)
-        return tf.cast(scores, tf.float32)
-
-    @tf.function(jit_compile=compiled)
-    def batches(features, labels):
-        n_batches = features.shape[0] // batch_size
-        scores = tf.TensorArray(tf.float32, n_batches, element_shape=(batch_size,))
-        for number in tf.range(n_batches):
-            first = number * batch_size
-            batch = tf.slice(features, [first, 0], [batch_size, -1]), tf.slice(labels, [first], [batch_size])
-            scores = scores.write(number, step(*batch))
-        return tf.reshape(scores.stack(), [-1])
-
-    rest = tf.function(step, jit_compile=compiled)
-
-    def block(events: Sample) -> np.ndarray:
-        whole = len(events.labels) // batch_size * batch_size
-        parts = [(batches, slice(whole)), (rest, slice(whole, None))]
-        return np.concatenate([_called(graph, *(array[rows] for array in events)) for graph, rows in parts])
-
-    return block
-
-
-def _called(graph, features, labels) -> np.ndarray:
-    """What a graph gives for these, if there are any.
-
-    A plain call would warn of tracing when several nets are trained after each other, as each has graphs of its own.
-    """
-    if not len(labels):
-        return np.empty(0, np.float32)
-    tensors = tf.convert_to_tensor(features), tf.convert_to_tensor(labels)
-    return graph.get_concrete_function(*tensors)(*tensors).numpy()
-
-
-def _ahead(blocks: Iterator[Sample]) -> Iterator[Sample]:
+def _ahead(blocks: Iterator) -> Iterator:
     """The same blocks, each made while the one before is in use."""
     with ThreadPoolExecutor(1) as reader:
         waiting = reader.submit(next, blocks, None)
@@ -160,79 +80,76 @@ def _ahead(blocks: Iterator[Sample]) -> Iterator[Sample]:
             yield block
 
 
+class Pace(NamedTuple):
+    """How long a training goes on."""
+
+    epochs: int
+    patience: int = 0
+    """Epochs without a lower validation loss after which it ends; 0: never."""
+    improvement: float = 0.0
+    """The share by which it has to fall to count as lower."""
+
+    def ends(self, history: History) -> bool:
+        return len(history.seconds) >= self.epochs or 0 < self.patience <= history.epochs_without(self.improvement)
+
+
 class Training:
-    """What is fixed in a training, and its epochs."""
+    """What is fixed in a training, and its epochs; of one worker of a team."""
 
-    def __init__(self, model, optimizer, loss, events: Sample | Stream, batch_size: int, seed: int, compiled: bool):
-        self.model, self.optimizer, self.loss, self.compiled = model, optimizer, loss, compiled
-        self.events, self.placed, self.batch_size, self.seed = events, _placed(events), batch_size, seed
-        self.block = _block_function(model, optimizer, loss, batch_size, compiled)
+    def __init__(self, model, optimizer, loss, events, batch_size, seed, compiled, *, team=ALONE, precision="float32"):
+        """`events` are those of all workers together; of a stream this one's are read, if memory allows."""
+        self.model, self.optimizer, self.loss, self.team = model, optimizer, loss, team
+        self.n_events, self.batch_size, self.seed = events.n_events, batch_size, seed
+        self.owned = [] if team.share.of == 1 else batches.owned(events.n_events, batch_size, team.share)
+        self.events = _placed(events.only(self.owned).held(team.share.of) if self.owned else events)
+        self.block = steps.of(model, optimizer, loss, compiled, team, precision)
+        self.n_bytes = steps.bytes_sent(model, team, precision)
+        self.phases: list[Phases] = []
 
-    def epoch(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """Trains one epoch: the events' labels and the scores that the steps computed, both (n,) in their order."""
-        rows = samples.order(self.events.n_events, self.batch_size, self.seed, number)
-        passed = [(block.labels, self.block(block)) for block in _ahead(map(self.placed.take, rows))]
-        return tuple(np.concatenate(parts) for parts in zip(*passed, strict=True))
+    def _taken(self, block: Block) -> tuple[Block, Sample]:
+        return block, self.events.take(batches.places(block.rows, self.owned) if self.owned else block.rows)
+
+    def epoch(self, number: int) -> tuple[np.ndarray, steps.Passed, float]:
+        """Trains one epoch: the labels (n,) of its events in their order, what its steps gave, and the seconds that
+        they waited for events.
+        """
+        blocks = _ahead(map(self._taken, batches.order(*self._order(number))))
+        labels, passed, waited, asked = [], [], 0.0, time.perf_counter()
+        for block, events in blocks:
+            waited += time.perf_counter() - asked
+            labels.append(events.labels)
+            passed.append(self.block(events, block, self.batch_size))
+            asked = time.perf_counter()
+        return np.concatenate(labels), steps.Passed(*map(np.concatenate, zip(*passed, strict=True))), waited
+
+    def _order(self, number: int) -> tuple:
+        return self.n_events, self.batch_size, self.seed, number, self.team.share
 
     def next_epoch(self, history: History, validation: Sample, name: str) -> History:
         """Trains the epoch after those of `history`, and measures it; DivergenceError where the loss is not finite."""
         number = len(history.seconds) + 1
         start = time.perf_counter()
-        passed = self.epoch(number)
-        seconds = time.perf_counter() - start
-        reached = evaluate(self.model, validation, self.loss)
+        labels, passed, waited = self.epoch(number)
+        trained = time.perf_counter()
+        reached = evaluate(self.model, validation, self.loss, self.team)
         if not np.isfinite(reached.loss):
             raise DivergenceError(f"{name}: the loss is not finite after epoch {number}; lower the learning rate")
-        return history.and_epoch(measures(self.loss, *passed), reached, seconds)
+        of_steps = measures(self.loss, self.team.gathered(labels), self.team.gathered(passed.scores))
+        shortest = self.team.least(passed.all_reduce)  # the last worker to come waits for none
+        summed, sent = float(passed.all_reduce.sum()), self.n_bytes * len(passed.all_reduce)
+        evaluation, seconds = time.perf_counter() - trained, trained - start
+        compute = seconds - waited - summed
+        self.phases.append(
+            Phases(waited, compute, summed, summed - float(shortest.sum()), evaluation, sent, passed.losses.tolist())
+        )
+        return history.and_epoch(of_steps, reached, seconds)
 
-    def restored(self, state: checkpoints.State) -> tuple[History, list[np.ndarray]]:
-        """Puts model and optimizer back into a stored state: the history until then and the best weights."""
-        for variables, values in ((self.model.variables, state.model), (self.optimizer.variables, state.optimizer)):
-            for variable, value in zip(variables, values, strict=True):
-                variable.assign(value)
-        return History.of(state.history), state.best
-
-    def state(self, history: History, best: list[np.ndarray]) -> checkpoints.State:
-        """What `restored` takes."""
-        model, optimizer = ([_stored(v) for v in part.variables] for part in (self.model, self.optimizer))
-        return checkpoints.State(model, optimizer, best, history.as_dict())
-
-    def settings(self, epochs: int, validation: Sample) -> dict:
-        """What a checkpoint must agree with; of the events, their number and the first thousand."""
-        optimizer = keras.saving.serialize_keras_object(self.optimizer)
-        optimizer["config"] |= {"name": None}  # Keras numbers them: adam, adam_1, ...
-        return {
-            "model": _description(self.model),
-            "XLA": self.compiled,
-            "optimizer": optimizer,
-            "loss": keras.saving.serialize_keras_object(self.loss),
-            "epochs": epochs,
-            "batch size": self.batch_size,
-            "seed": self.seed,
-            "training events": _digest(self.events),
-            "validation events": _digest(validation),
-        }
-
-
-def _description(model) -> str:
-    """Names a model but for its weights: equal for one built in the same way again."""
-    try:
-        text = model.to_json()
-    except NotImplementedError:  # a class of the user's own that does not say how it was made
-        text = f"{type(model)} {[list(variable.shape) for variable in model.variables]}"
-    numberless = re.sub(r'_\d+"', '"', text)  # Keras numbers the layers that it names: dropout, dropout_1, ...
-    return hashlib.sha256(numberless.encode()).hexdigest()
-
-
-def _digest(events: Sample | Stream) -> str:
-    first = events.take(np.arange(min(1000, events.n_events)))
-    return f"{events.n_events} {hashlib.sha256(first.features.tobytes() + first.labels.tobytes()).hexdigest()}"
-
-
-def _stored(variable) -> np.ndarray:
-    """A variable as numpy's files take it: bfloat16 as float32, which holds it exactly."""
-    value = np.asarray(variable)
-    return value.astype(np.float32) if value.dtype.name == "bfloat16" else value
+    def epochs(self, history: History, best: list, validation: Sample, pace: Pace, name: str) -> Iterator[tuple]:
+        """Trains until it ends: after every epoch the history until then and the weights of the best one."""
+        while not pace.ends(history):
+            history = self.next_epoch(history, validation, name)
+            best = self.model.get_weights() if history.best_epoch == len(history.seconds) else best
+            yield history, best
 
 
 def fit(
@@ -261,26 +178,38 @@ def fit(
     ValueError for sizes that cannot be and for a checkpoint of another training; DivergenceError where the loss is not
     finite.
     """
-    _check(model, training, epochs, batch_size)
+    check(model, training, epochs, batch_size)
     loss = loss or keras.losses.BinaryCrossentropy()
-    compiled = compiled_for(model, batch_size) if compiled is None else compiled
+    compiled = steps.compiled_for(model, batch_size) if compiled is None else compiled
     run = Training(model, optimizer, loss, training, batch_size, seed, compiled)
-    settings = run.settings(epochs, validation) if checkpoint else {}
+    pace = Pace(epochs, patience, improvement)
+    numbers = {"epochs": epochs, "batch size": batch_size, "seed": seed, "XLA": compiled}
+    settings = checkpoints.settings(model, optimizer, loss, training, validation, numbers) if checkpoint else {}
     stored = checkpoints.read(checkpoint, settings) if checkpoint else None
-    history, best = run.restored(stored) if stored else (History([], [], [], training.n_events), [])
-    with tqdm(total=epochs, initial=len(history.seconds), desc=name, unit="epoch", mininterval=30) as progress:
-        while len(history.seconds) < epochs and not 0 < patience <= history.epochs_without(improvement):
-            history = run.next_epoch(history, validation, name)
-            best = model.get_weights() if history.best_epoch == len(history.seconds) else best
+    history, best = stored.restore(model, optimizer) if stored else (History([], [], [], training.n_events), [])
+    with progress(pace, history, name) as show:
+        for state in run.epochs(history, best, validation, pace, name):
+            history, best = state
             if checkpoint:
-                checkpoints.write(checkpoint, run.state(history, best), settings)
-            progress.set_postfix(validation_AUC=f"{history.validation[-1].auc:.4f}", refresh=False)
-            progress.update()
+                checkpoints.write(checkpoint, State.of(model, optimizer, history, best), settings)
+            show(history)
     model.set_weights(best)
     return history
 
 
-def _check(model, training: Sample | Stream, epochs: int, batch_size: int) -> None:
+@contextmanager
+def progress(pace: Pace, history: History, name: str) -> Iterator[Callable[[History], None]]:
+    """A line that shows how far a training is; a function that brings it up to date."""
+    with tqdm(total=pace.epochs, initial=len(history.seconds), desc=name, unit="epoch", mininterval=30) as line:
+
+        def show(history: History) -> None:
+            line.set_postfix(validation_AUC=f"{history.validation[-1].auc:.4f}", refresh=False)
+            line.update(len(history.seconds) - line.n)
+
+        yield show
+
+
+def check(model, training: Sample | Stream, epochs: int, batch_size: int) -> None:
     """ValueError for what cannot be trained; a warning where bfloat16 is asked of a processor without it."""
     if epochs < 1 or not 1 <= batch_size <= training.n_events:
         raise ValueError(
@@ -290,5 +219,5 @@ def _check(model, training: Sample | Stream, epochs: int, batch_size: int) -> No
         model(training.take(np.arange(1)).features)
     if not model.trainable_variables:
         raise ValueError("the model has no weights to train")
-    if _is_rough(model) and not (_has_gpu() or device.has_bfloat16()):
+    if steps.is_rough(model) and not (steps.has_gpu() or device.has_bfloat16()):
         log.warning("this processor, as far as is known, does not multiply in bfloat16; float32 is faster on such")

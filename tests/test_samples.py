@@ -95,31 +95,10 @@ def test_a_stream_reads_a_row_group_only_if_it_is_needed(streamed, monkeypatch):
 
 
 def test_what_memory_does_not_hold_stays_in_the_file(events, monkeypatch):
-    assert isinstance(samples.in_memory_or_streamed(events, COMPLETE, range(1000)), samples.Sample)
+    assert isinstance(samples.Stream.of(events, COMPLETE, range(1000)).held(), samples.Sample)
     free = SimpleNamespace(available=4 * 29 * 1000)
     monkeypatch.setattr(samples.psutil, "virtual_memory", lambda: free)
-    assert isinstance(samples.in_memory_or_streamed(events, COMPLETE, range(1000)), samples.Stream)
-
-
-@pytest.mark.parametrize(("n_events", "batch_size"), [(1000, 7), (640, 64), (63, 10), (64, 100), (5000, 300)])
-def test_an_epoch_has_every_event_once_in_whole_batches(monkeypatch, n_events, batch_size):
-    monkeypatch.setattr(samples, "SHARD", 64)
-    monkeypatch.setattr(samples, "SHARDS_A_BLOCK", 3)
-    blocks = list(samples.order(n_events, batch_size, seed=1, epoch=2))
-    assert np.array_equal(np.sort(np.concatenate(blocks)), np.arange(n_events))
-    assert all(len(block) % batch_size == 0 for block in blocks[:-1])
-
-
-def test_the_order_depends_on_seed_and_epoch_alone_and_mixes_the_file():
-    def first(seed, epoch):
-        return next(samples.order(3_000_000, 100, seed, epoch))
-
-    assert np.array_equal(first(1, 1), first(1, 1))
-    assert not np.array_equal(first(1, 1), first(1, 2))
-    assert not np.array_equal(first(1, 1), first(2, 1))
-    rows = first(1, 1)  # a million of three: each third of the file gives about a third, and any batch has all
-    assert np.bincount(rows // 1_000_000) / len(rows) == pytest.approx([1 / 3] * 3, abs=0.2)
-    assert rows[:50_000].std() == pytest.approx(rows.std(), rel=0.02)
+    assert isinstance(samples.Stream.of(events, COMPLETE, range(1000)).held(), samples.Stream)
 
 
 def test_no_rows_or_no_features_are_read_as_such(events):

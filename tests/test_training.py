@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from higgs_lib import data, metrics, models, training
+from higgs_lib import batches, data, metrics, models, steps, training
 from higgs_lib import samples as samples_module
 from higgs_lib.checkpoints import CheckpointError
 from higgs_lib.features import COMPLETE
@@ -53,8 +53,9 @@ def test_an_epoch_is_that_of_keras_fit_on_the_same_batches(samples, steps, compi
     theirs, step = build(spec)
     theirs.compile(step, "binary_crossentropy")
     for epoch in (1, 2):
-        (rows,) = samples_module.order(3030, 128, seed=5, epoch=epoch)
-        theirs.fit(samples[0].features[rows], samples[0].labels[rows], batch_size=128, shuffle=False, verbose=0)
+        (block,) = batches.order(3030, 128, seed=5, epoch=epoch)
+        shuffled = samples[0].take(block.rows)
+        theirs.fit(*shuffled, batch_size=128, shuffle=False, verbose=0)
     # a tenth of the largest change of a weight by one step of Adam is 1e-4
     assert weights(ours) == pytest.approx(weights(theirs), abs=2e-5)
 
@@ -68,8 +69,8 @@ def test_the_deep_nets_loss_is_keras_after_an_epoch_in_batches_of_100(events):
         optimizer = models.optimizer(PRESETS["deep"], n_events=20_000, batch_size=100, epochs=1)
         if losses:
             model.compile(optimizer, "binary_crossentropy")
-            (rows,) = samples_module.order(20_000, 100, seed=5, epoch=1)
-            model.fit(*sample.take(rows), batch_size=100, shuffle=False, verbose=0)
+            (block,) = batches.order(20_000, 100, seed=5, epoch=1)
+            model.fit(*sample.take(block.rows), batch_size=100, shuffle=False, verbose=0)
         else:
             training.fit(model, optimizer, sample, sample, epochs=1, batch_size=100, seed=5)
         losses.append(training.evaluate(model, sample, keras.losses.BinaryCrossentropy()).loss)
@@ -111,10 +112,10 @@ def test_from_the_file_the_weights_are_those_from_memory(tmp_path, monkeypatch, 
     """To the bit, with several blocks an epoch, the last of them smaller."""
     monkeypatch.setattr(data, "ROW_GROUP", 300)
     data.simulate(tmp_path / "events.parquet", 2500, seed=1, workers=1)
-    monkeypatch.setattr(samples_module, "SHARD", 256)
-    monkeypatch.setattr(samples_module, "SHARDS_A_BLOCK", 3)
+    monkeypatch.setattr(batches, "SHARD", 256)
+    monkeypatch.setattr(batches, "SHARDS_A_BLOCK", 3)
     stream = Stream.of(tmp_path / "events.parquet", COMPLETE, range(100, 2400))
-    assert len(list(samples_module.order(stream.n_events, 100, 1, 1))) == 4
+    assert len(list(batches.order(stream.n_events, 100, 1, 1))) == 4
     found = []
     for events in (stream, stream.whole()):
         model = models.build(ModelSpec((20, 20), dropout=0.1), models.standardisation(events), seed=1)
@@ -268,7 +269,7 @@ def test_bfloat16_reaches_the_same_auc(samples):
 
 def test_a_processor_without_bfloat16_is_told(samples, monkeypatch, caplog):
     monkeypatch.setattr(training.device, "has_bfloat16", lambda: False)
-    monkeypatch.setattr(training, "_has_gpu", lambda: False)
+    monkeypatch.setattr(steps, "has_gpu", lambda: False)
     for precision, warnings in (("float32", 0), ("bfloat16", 1)):
         model, step = build(ModelSpec((5,), precision=precision))
         training.fit(model, step, *samples, epochs=1, batch_size=500, seed=1)
@@ -280,11 +281,11 @@ def test_a_processor_without_bfloat16_is_told(samples, monkeypatch, caplog):
     [({}, 100, True), ({}, 8192, False), ({"dropout": 0.1}, 100, False), ({"precision": "bfloat16"}, 100, False)],
 )
 def test_xla_is_chosen_where_it_was_measured_to_be_faster(monkeypatch, changes, batch_size, compiled):
-    monkeypatch.setattr(training, "_has_gpu", lambda: False)
+    monkeypatch.setattr(steps, "has_gpu", lambda: False)
     model = build(ModelSpec((5,), **changes))[0]
-    assert training.compiled_for(model, batch_size) == compiled
+    assert steps.compiled_for(model, batch_size) == compiled
     inside = keras.Sequential([keras.Input((6,)), model])
-    assert training.compiled_for(inside, batch_size) == compiled
+    assert steps.compiled_for(inside, batch_size) == compiled
 
 
 def test_a_model_that_is_not_built_yet_is_trained_and_one_without_weights_refused(samples):
@@ -298,7 +299,7 @@ def test_a_model_that_is_not_built_yet_is_trained_and_one_without_weights_refuse
 
 def test_events_on_a_device_are_taken_as_from_memory(samples, monkeypatch):
     """On the processor, as TensorFlow's device."""
-    monkeypatch.setattr(training, "_has_gpu", lambda: True)
+    monkeypatch.setattr(steps, "has_gpu", lambda: True)
     placed = training._placed(samples[0])
     rows = np.random.default_rng(1).permutation(3030)[:500]
     taken, wanted = placed.take(rows), samples[0].take(rows)

@@ -1,0 +1,218 @@
+"""Training steps inside one graph, of one process or of several that add their gradients."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from higgs_lib.batches import ALL, Block
+from higgs_lib.samples import Sample
+
+COMPILED_UP_TO = 2048  # events a batch, on a processor; above, the plain graph's matrix products are the faster
+
+STEPS_A_CALL = 200  # of several workers, so that a worker that stands still is seen soon
+
+
+class Team:
+    """The processes that train one model together: here one alone."""
+
+    share = ALL
+
+    def sum(self, vector: tf.Tensor) -> tf.Tensor:
+        """(n,), summed over the team, inside a graph."""
+        return vector
+
+    def gathered(self, values: np.ndarray) -> np.ndarray:
+        """The values (n,) of every worker, after each other."""
+        return values
+
+    def least(self, values: np.ndarray) -> np.ndarray:
+        """(n,), the least of any worker's at each place."""
+        return values
+
+
+ALONE = Team()
+
+
+class Passed(NamedTuple):
+    """What some steps gave, as one worker sees them."""
+
+    scores: np.ndarray
+    """(n,) of its events, with the weights before their step."""
+    losses: np.ndarray
+    """(n_steps,) mean over the whole batch, with regularisation; empty for one process alone."""
+    all_reduce: np.ndarray
+    """(n_steps,) seconds that the sum over the workers took, the wait for them included; empty for one alone."""
+
+
+def has_gpu() -> bool:
+    """Whether TensorFlow sees one."""
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def is_rough(model) -> bool:
+    """Whether some layer multiplies in bfloat16."""
+    return any(layer.compute_dtype == "bfloat16" for layer in _layers(model))
+
+
+def _layers(layer) -> Iterator[keras.layers.Layer]:
+    """A model's layers, those inside others too."""
+    yield layer
+    for inner in getattr(layer, "layers", ()):
+        yield from _layers(inner)
+
+
+def compiled_for(model, batch_size: int) -> bool:
+    """Whether XLA trains the model faster than the plain graph.
+
+    On a processor it does in batches that are not large, unless it would draw the random numbers of dropout anew at
+    each of their uses or multiply in bfloat16 without the processor's instructions (as `make bench` measures). On a GPU
+    it is taken to, since one launch then does the work of many.
+    """
+    random = any("seed_generator" in variable.path for variable in model.variables)
+    return has_gpu() or (batch_size <= COMPILED_UP_TO and not random and not is_rough(model))
+
+
+def _together(gradients: list) -> list:
+    """The same gradients, each of which depends on all.
+
+    Weights are then stepped when no gradient needs them any more, so that XLA writes the new ones over the old ones. It
+    copies them in every step if not. Adding 0 changes no finite number; one that is not finite makes all so.
+    """
+    dense = [g if g is None else tf.convert_to_tensor(g) for g in gradients]
+    nothing = 0.0 * sum(tf.cast(tf.reshape(g, [-1])[0], tf.float32) for g in dense if g is not None)
+    return [g if g is None else g + tf.cast(nothing, g.dtype) for g in dense]
+
+
+def _gradients(model, loss, features, labels, weight=1.0, n_workers: int = 1):
+    """Gradients of this worker's part of the objective, that part, and the scores (n,).
+
+    `weight` is its share of the batch's events. Summed over the workers the objective is that of the whole batch.
+    """
+    with tf.GradientTape() as tape:
+        scores = tf.squeeze(model(features, training=True), -1)
+        objective = weight * loss(labels, scores) + sum(model.losses) / n_workers
+    gradients = tape.gradient(objective, model.trainable_variables)
+    return gradients, objective, tf.cast(scores, tf.float32)
+
+
+def bytes_sent(model, team: Team, precision: str) -> float:
+    """What each worker of a team sends in a step, by the ring's rule (Patarasuk and Yuan 2009)."""
+    values = 1 + sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)  # the objective goes along
+    return 2 * (team.share.of - 1) / team.share.of * values * tf.as_dtype(precision).size
+
+
+def of(model, optimizer, loss, compiled: bool, team: Team, precision: str) -> Callable[[Sample, Block, int], Passed]:
+    """A function that trains on a block: of its events in their order, their rows, and the size of its whole batches.
+
+    `precision` is the type in which a team's gradients are summed.
+    """
+    optimizer.build(model.trainable_variables)
+    if team.share.of == 1:
+        return _alone(model, optimizer, loss, compiled)
+    return _in_team(model, optimizer, loss, compiled, team, tf.as_dtype(precision))
+
+
+def _alone(model, optimizer, loss, compiled: bool) -> Callable[[Sample, Block, int], Passed]:
+    """All whole batches of a block are one graph, which XLA compiles if `compiled`; the last batch is another."""
+    variables = model.trainable_variables
+
+    def step(features, labels):
+        gradients, _, scores = _gradients(model, loss, features, labels)
+        optimizer.apply(_together(gradients) if compiled else gradients, variables)
+        return scores
+
+    @partial(tf.function, jit_compile=compiled)
+    def batches(features, labels, size: int):
+        n_batches = features.shape[0] // size
+        scores = tf.TensorArray(tf.float32, n_batches, element_shape=(size,))
+        for number in tf.range(n_batches):
+            scores = scores.write(number, step(*_batch(features, labels, number, size)))
+        return tf.reshape(scores.stack(), [-1])
+
+    def block(events: Sample, rows: Block, batch_size: int) -> Passed:
+        edge, nothing = rows.whole.size, np.empty(0, np.float32)
+        parts = [(events.cut(0, edge), batch_size)] if edge else []
+        parts += [(events.cut(edge), rows.n_rest)] if rows.n_rest else []
+        return Passed(np.concatenate([_called(batches, part, size) for part, size in parts]), nothing, nothing)
+
+    return block
+
+
+def _batch(features, labels, number, size: int) -> tuple[tf.Tensor, tf.Tensor]:
+    first = number * size
+    return tf.slice(features, [first, 0], [size, -1]), tf.slice(labels, [first], [size])
+
+
+def _in_team(model, optimizer, loss, compiled: bool, team: Team, precision) -> Callable[[Sample, Block, int], Passed]:
+    """The loop over batches is a plain graph; what comes before and after each sum is compiled by XLA if `compiled`.
+
+    Gradients and objective are summed as one vector: one message each way instead of one a variable.
+    """
+    variables = model.trainable_variables
+    sizes = [int(np.prod(variable.shape)) for variable in variables] + [1]
+
+    @partial(tf.function, jit_compile=compiled)
+    def flat_gradients(features, labels, weight):
+        gradients, objective, scores = _gradients(model, loss, features, labels, weight, team.share.of)
+        pairs = zip(gradients, variables, strict=True)
+        parts = [*(tf.zeros_like(v) if g is None else tf.convert_to_tensor(g) for g, v in pairs), objective]
+        return tf.concat([tf.reshape(tf.cast(part, precision), [-1]) for part in parts], 0), scores
+
+    @partial(tf.function, jit_compile=compiled)
+    def apply(total):
+        *parts, objective = tf.split(total, sizes)
+        gradients = [tf.reshape(tf.cast(p, v.dtype), v.shape) for p, v in zip(parts, variables, strict=True)]
+        optimizer.apply(gradients, variables)
+        return tf.cast(objective[0], tf.float32)
+
+    @tf.function
+    def batches(features, labels, size: int, weight):
+        n_batches = tf.shape(labels)[0] // size
+        scores = tf.TensorArray(tf.float32, n_batches, element_shape=(size,))
+        losses, seconds = (tf.TensorArray(kind, n_batches, element_shape=()) for kind in (tf.float32, tf.float64))
+        for number in tf.range(n_batches):
+            vector, passed = flat_gradients(*_batch(features, labels, number, size), weight)
+            total, taken = _timed(team.sum, vector)
+            scores, losses = scores.write(number, passed), losses.write(number, apply(total))
+            seconds = seconds.write(number, taken)
+        return tf.reshape(scores.stack(), [-1]), losses.stack(), seconds.stack()
+
+    def block(events: Sample, rows: Block, batch_size: int) -> Passed:
+        edge, (_, size) = rows.whole.size, rows.whole.shape
+        calls = range(0, edge, STEPS_A_CALL * size)
+        parts = [(events.cut(first, min(first + calls.step, edge)), size, size / batch_size) for first in calls]
+        if len(rows.rest):
+            parts.append((events.cut(edge), len(rows.rest), len(rows.rest) / rows.n_rest))
+        elif rows.n_rest:  # others have events in this batch, so that this worker has to join in the sum
+            nothing = Sample(np.zeros((1, events.features.shape[1]), np.float32), np.zeros(1, np.float32))
+            parts.append((nothing, 1, 0.0))
+        passed = [_called(batches, part, size, weight, of_any_length=True) for part, size, weight in parts]
+        scores, losses, seconds = (np.concatenate(values) for values in zip(*passed, strict=True))
+        return Passed(scores[: len(events.labels)], losses, seconds)
+
+    return block
+
+
+def _timed(function, tensor: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """What a function of a tensor gives inside a graph, and the seconds that it took."""
+    with tf.control_dependencies([tensor]):
+        start = tf.timestamp()
+    with tf.control_dependencies([start]):
+        result = function(tf.identity(tensor))
+    with tf.control_dependencies([result]):
+        return result, tf.timestamp() - start
+
+
+def _called(graph, events: Sample, size: int, *values: float, of_any_length: bool = False):
+    """What a graph gives for the events in batches of this size, as arrays; one graph for all numbers of them if asked.
+
+    A plain call would warn of tracing when several nets are trained after each other, as each has graphs of its own.
+    """
+    features, labels, *others = (tf.convert_to_tensor(part) for part in (*events, *map(np.float32, values)))
+    kinds = [tf.TensorSpec([None, *t.shape[1:]], t.dtype) if of_any_length else t for t in (features, labels)]
+    concrete = graph.get_concrete_function(*kinds, size, *others)
+    return tf.nest.map_structure(lambda tensor: tensor.numpy(), concrete(features, labels, *others))
