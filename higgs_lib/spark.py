@@ -26,6 +26,16 @@ class JavaError(RuntimeError):
     """No Java that Spark can use; the message says what to install."""
 
 
+class ClusterError(RuntimeError):
+    pass
+
+
+def slots(session) -> int:
+    return session.sparkContext._jsc.sc().maxNumConcurrentTasks(
+        session.sparkContext._jsc.sc().resourceProfileManager().defaultResourceProfile()
+    )
+
+
 def _java_version(java: Path) -> int:
     """The major version of a java program; 0 if it does not run."""
     try:

@@ -8,33 +8,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from higgs_lib.batches import ALL, Block
+from higgs_lib.batches import Block
 from higgs_lib.samples import Sample
+from higgs_lib.teams import Team
 
 COMPILED_UP_TO = 2048  # events a batch, on a processor; above, the plain graph's matrix products are the faster
 
 STEPS_A_CALL = 200  # of several workers, so that a worker that stands still is seen soon
-
-
-class Team:
-    """The processes that train one model together: here one alone."""
-
-    share = ALL
-
-    def sum(self, vector: tf.Tensor) -> tf.Tensor:
-        """(n,), summed over the team, inside a graph."""
-        return vector
-
-    def gathered(self, values: np.ndarray) -> np.ndarray:
-        """The values (n,) of every worker, after each other."""
-        return values
-
-    def least(self, values: np.ndarray) -> np.ndarray:
-        """(n,), the least of any worker's at each place."""
-        return values
-
-
-ALONE = Team()
 
 
 class Passed(NamedTuple):
@@ -190,7 +170,10 @@ def _in_team(model, optimizer, loss, compiled: bool, team: Team, precision) -> C
         elif rows.n_rest:  # others have events in this batch, so that this worker has to join in the sum
             nothing = Sample(np.zeros((1, events.features.shape[1]), np.float32), np.zeros(1, np.float32))
             parts.append((nothing, 1, 0.0))
-        passed = [_called(batches, part, size, weight, of_any_length=True) for part, size, weight in parts]
+        passed = []
+        for part, size, weight in parts:
+            passed.append(_called(batches, part, size, weight, of_any_length=True))
+            team.stepped()
         scores, losses, seconds = (np.concatenate(values) for values in zip(*passed, strict=True))
         return Passed(scores[: len(events.labels)], losses, seconds)
 

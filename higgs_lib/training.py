@@ -19,7 +19,7 @@ from higgs_lib.batches import Block
 from higgs_lib.checkpoints import State
 from higgs_lib.history import History, Measures, Phases
 from higgs_lib.samples import Sample, Stream
-from higgs_lib.steps import ALONE, Team
+from higgs_lib.teams import ALONE, Team
 
 log = logging.getLogger(__name__)
 

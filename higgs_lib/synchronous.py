@@ -1,0 +1,253 @@
+"""Synchronous data-parallel training over a Spark cluster: one barrier job, one worker a task.
+
+At each step every worker computes the gradient on its part of the batch, and all add them up (as BigDL does: J. Dai et
+al., arXiv:1804.05839, section 3). Spark places the workers; TensorFlow's collectives sum the gradients.
+"""
+
+import logging
+import pickle
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+from pyspark import InheritableThread
+
+from higgs_lib import checkpoints, spark, steps, workers
+from higgs_lib.checkpoints import State
+from higgs_lib.history import History, Phases
+from higgs_lib.samples import Stream
+from higgs_lib.spark import ClusterError
+from higgs_lib.supervision import Message, Supervisor
+from higgs_lib.training import Pace, check, progress
+from higgs_lib.workers import Epoch, Job
+
+log = logging.getLogger(__name__)
+
+PRECISIONS = ("float32", "float16")
+
+RECOVERY = 120  # seconds in which a cluster has to replace executors that it lost
+
+
+class WorkerError(RuntimeError):
+    """A training was given up; the message says which worker failed last, and why."""
+
+
+class _Failed(Exception):  # noqa: N818 - not an error yet: the job is submitted again
+    """A job ended before its training did."""
+
+
+class _Stale(_Failed):
+    """Its processes belonged to different teams; no fault of theirs."""
+
+
+class Trained(NamedTuple):
+    """What a training over a cluster reached, and where its time went."""
+
+    history: History
+    """As that of one machine; its seconds are the first worker's."""
+    phases: list[list[Phases]]
+    """An entry an epoch that this call trained, in it one a worker."""
+
+
+def fit(
+    session,
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    training: Stream,
+    validation: Stream,
+    *,
+    n_workers: int,
+    epochs: int,
+    batch_size: int,
+    seed: int,
+    patience: int = 0,
+    improvement: float = 0.0,
+    loss: keras.losses.Loss | None = None,
+    compiled: bool | None = None,
+    checkpoint: str | Path | None = None,
+    name: str = "model",
+    precision: str = "float32",
+    retries: int = 3,
+    timeout: float = 60.0,
+) -> Trained:
+    """Trains the model as `training.fit` does, by `n_workers` tasks of the Spark session.
+
+    The events are read by the workers, each its own part of the file, which all of them and this program must reach.
+    `batch_size` is that of all workers together: they take the batches of `training.fit` apart, so that the losses are
+    those of one machine but for rounding (and for the random numbers of dropout). `precision` is that of the gradients
+    on their way ("float16" halves the bytes; weights and sums of steps stay in float32). A layer that keeps averages
+    of its events, as BatchNormalization, has those of the first worker's.
+
+    When a worker is lost or stands still for `timeout` seconds the job is submitted again, up to `retries` times, from
+    the last epoch; after an interrupt the next call goes on from `checkpoint`, which lies with this program.
+    ClusterError at once for fewer task slots than workers; WorkerError that names worker and cause when all tries
+    failed; errors as `training.fit`'s else.
+    """
+    check(model, training, epochs, batch_size)
+    _check(session, n_workers, batch_size, precision)
+    loss = loss or keras.losses.BinaryCrossentropy()
+    compiled = steps.compiled_for(model, batch_size) if compiled is None else compiled
+    optimizer.build(model.trainable_variables)
+    numbers = {"epochs": epochs, "batch size": batch_size, "seed": seed, "XLA": compiled}
+    settings = checkpoints.settings(model, optimizer, loss, training, validation, numbers)
+    state = checkpoints.read(checkpoint, settings) if checkpoint else None
+    state = state or State.of(model, optimizer, History([], [], [], training.n_events), [])
+    serialised = (keras.saving.serialize_keras_object(part) for part in (optimizer, loss))
+    pace = Pace(epochs, patience, improvement)
+    cores = int(session.conf.get("spark.task.cpus", "1"))
+    job = partial(
+        Job, pickle.dumps(model), *serialised, training=training, validation=validation, pace=pace, name=name,
+        batch_size=batch_size, seed=seed, compiled=compiled, precision=precision, cores=cores,
+    )  # fmt: skip
+    with progress(pace, History.of(state.history), name) as show:
+
+        def keep(state: State) -> None:
+            if checkpoint:
+                checkpoints.write(checkpoint, state, settings)
+            show(History.of(state.history))
+
+        run = _Run(session, n_workers, job, state, keep, timeout)
+        run.until_it_ends(retries, name)
+    history, best = run.state.restore(model, optimizer)
+    model.set_weights(best)
+    return Trained(history, [run.phases[epoch] for epoch in sorted(run.phases)])
+
+
+def _check(session, n_workers: int, batch_size: int, precision: str) -> None:
+    if not 1 <= n_workers <= batch_size:
+        raise ValueError(f"cannot divide batches of {batch_size} events among {n_workers} workers")
+    if precision not in PRECISIONS:
+        raise ValueError(f"unknown precision {precision!r} of the gradients: choose one of {', '.join(PRECISIONS)}")
+    slots = spark.slots(session)
+    if slots < n_workers:
+        raise ClusterError(
+            f"{n_workers} workers were asked for, but {session.sparkContext.master} can run {slots} tasks at once: give "
+            "fewer workers, or the cluster more executors or cores"
+        )
+
+
+class _Run:
+    """A training that is submitted until it ends."""
+
+    generation = 0  # of the processes; Spark makes new ones for a new value of an environment variable
+
+    def __init__(self, session, n_workers, job, state, keep: Callable[[State], None], timeout: float):
+        self.session, self.n_workers, self.job, self.keep, self.timeout = session, n_workers, job, keep, timeout
+        self.state: State = state
+        self.phases: dict[int, list[Phases]] = {}
+        self._weights: dict[int, dict[int, bytes]] = {}
+
+    def until_it_ends(self, retries: int, name: str) -> None:
+        """WorkerError when it failed more than `retries` times."""
+        failures = 0
+        while True:
+            try:
+                return self._submit()
+            except _Stale:
+                type(self).generation += 1
+            except _Failed as failure:
+                type(self).generation += 1
+                failures += 1
+                epochs = len(self.state.history["seconds"])
+                if failures > retries:
+                    raise WorkerError(
+                        f"{name}: {failure}; given up after {failures} tries, {epochs} epochs done"
+                    ) from None
+                log.warning("%s: %s; submitted again from epoch %d", name, failure, epochs + 1)
+                self._await_slots()
+
+    def _await_slots(self) -> None:
+        """Until the cluster has replaced lost executors."""
+        end = time.monotonic() + RECOVERY
+        while (slots := spark.slots(self.session)) < self.n_workers:
+            if time.monotonic() > end:
+                raise ClusterError(
+                    f"the cluster lost executors and has {slots} task slots for {self.n_workers} workers"
+                )
+            time.sleep(0.2)
+
+    def _submit(self) -> None:
+        """One barrier job, to its end."""
+        with Supervisor(_host(self.session)) as supervisor, self._barrier_job(supervisor):
+            failures, done = [], 0
+            while done < self.n_workers:
+                message = supervisor.next(timeout=1.0)
+                if message and message.kind == "epoch":
+                    self._epoch(message.worker, message.content)
+                elif message and message.kind == "done":
+                    done += 1
+                elif message and message.kind in ("failed", "lost"):
+                    failures.append(message)
+                elif message and message.kind == "job":
+                    raise _cause(failures, supervisor, message.content)
+                worker = supervisor.hanging(self.timeout)
+                if worker is not None:
+                    about = supervisor.workers[worker]
+                    raise _Failed(f"worker {worker} ({about}) stood still for more than {self.timeout:.0f} s")
+
+    @contextmanager
+    def _barrier_job(self, supervisor: Supervisor) -> Iterator[None]:
+        """Submits it in a thread; what leaves this early cancels it. If it fails by itself, a message "job" says so."""
+        context = self.session.sparkContext
+        context.environment |= {"HIGGS_LIB_TEAM": f"{self.n_workers}-{self.generation}", "TF_CPP_MIN_LOG_LEVEL": "2"}
+        group = uuid.uuid4().hex
+        job = self.job(state=self.state, address=supervisor.address)
+        tasks = context.parallelize(range(self.n_workers), self.n_workers).barrier()
+
+        def submit() -> None:
+            context.setJobGroup(group, f"synchronous training of {job.name}")
+            try:
+                tasks.mapPartitions(partial(workers.work, job)).collect()
+            except Exception as error:  # py4j's, or Spark's own; the main thread finds the cause
+                supervisor.messages.put(Message(-1, "job", error))
+
+        thread = InheritableThread(target=submit, daemon=True)
+        thread.start()
+        try:
+            yield
+        except BaseException:
+            context.cancelJobGroup(group)
+            raise
+        finally:
+            thread.join(RECOVERY)
+
+    def _epoch(self, worker: int, epoch: Epoch) -> None:
+        self._weights.setdefault(epoch.number, {})[worker] = epoch.weights
+        if len(set(self._weights[epoch.number].values())) > 1:
+            raise RuntimeError(f"the workers' weights differ after epoch {epoch.number}: no sum can be trusted")
+        self.phases.setdefault(epoch.number, [None] * self.n_workers)[worker] = epoch.phases
+        if epoch.state:
+            self.state = epoch.state
+            self.keep(epoch.state)
+
+
+def _host(session) -> str:
+    """The name by which workers reach this program."""
+    local = session.sparkContext.master.startswith("local")
+    return "127.0.0.1" if local else session.conf.get("spark.driver.host")
+
+
+def _cause(failures: list[Message], supervisor: Supervisor, job: Exception) -> Exception:
+    """What made a job fail: of all that was heard of workers the first that was not another's consequence."""
+    while (message := supervisor.next(timeout=1.0)) is not None:
+        failures = [*failures, message] if message.kind in ("failed", "lost") else failures
+    kinds = [message.content[0] if message.kind == "failed" else "lost" for message in failures]
+    for kind, message in zip(kinds, failures, strict=True):
+        about = supervisor.workers.get(message.worker, "not heard of before")
+        if kind == "final":
+            return pickle.loads(message.content[2])
+        if kind == "lost":
+            return _Failed(
+                f"worker {message.worker} ({about}) was lost: its process was killed, crashed or out of memory"
+            )
+        if kind == "own":
+            return _Failed(f"worker {message.worker} ({about}) failed: {message.content[1]}")
+    if "stale" in kinds:
+        return _Stale()
+    texts = [f"worker {message.worker}: {message.content[1]}" for message in failures]
+    return _Failed("; ".join(texts) or str(job).splitlines()[0])

@@ -1,0 +1,79 @@
+"""The processes that train one model together, and what they do with each other: sum and gather."""
+
+import json
+import os
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from higgs_lib.batches import ALL, Share
+
+
+class Team:
+    """One process alone, which has nobody to wait for."""
+
+    share = ALL
+
+    stepped: Callable[[], None] = staticmethod(lambda: None)
+    """Called after some steps."""
+
+    def sum(self, vector: tf.Tensor) -> tf.Tensor:
+        """(n,), summed over the team, inside a graph."""
+        return vector
+
+    def gathered(self, values: np.ndarray) -> np.ndarray:
+        """The values (n,) of every worker, after each other; their numbers may differ."""
+        return values
+
+    def least(self, values: np.ndarray) -> np.ndarray:
+        """(n,), at each place the least of any worker's."""
+        return self.gathered(values).reshape(self.share.of, -1).min(0)
+
+
+ALONE = Team()
+
+
+class Several(Team):
+    """Processes joined by TensorFlow's multi-worker strategy, of which this is one.
+
+    Model and optimizer are not made under the strategy: each worker has its own, equal to the others' from the first
+    step on, and only what is summed goes through it. Keras' optimizers would sum a second time if they were. A process
+    can be in one such team in its life, which has to be the first thing that it does with TensorFlow.
+    """
+
+    def __init__(self, addresses: list[str], number: int):
+        """`addresses` are all workers' (host:port), `number` says which is this one's."""
+        task = {"type": "worker", "index": number}
+        os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": task})
+        ring = tf.distribute.experimental.CommunicationImplementation.RING
+        self._options = tf.distribute.experimental.CommunicationOptions(implementation=ring)
+        self._strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=self._options)
+        self.share = Share(number, len(addresses))
+        self._gather = tf.function(self._gathered_in_graph, reduce_retracing=True)
+
+    def sum(self, vector: tf.Tensor) -> tf.Tensor:
+        def summed(vector):
+            here = tf.identity(vector)  # on a device, as the strategy needs it
+            return tf.distribute.get_replica_context().all_reduce("SUM", here, options=self._options)
+
+        return self._strategy.run(summed, (vector,))
+
+    def _gathered_in_graph(self, values: tf.Tensor) -> tf.Tensor:
+        def gathered(values):
+            here = tf.identity(values)
+            return tf.distribute.get_replica_context().all_gather(here, axis=0, options=self._options)
+
+        return self._strategy.run(gathered, (values,))
+
+    def gathered(self, values: np.ndarray) -> np.ndarray:
+        tensor = tf.convert_to_tensor(values)
+        kind = tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype)
+        return self._gather.get_concrete_function(kind)(tensor).numpy()
+
+
+def joined(addresses: list[str], number: int, cores: int) -> Team:
+    """The team of the processes at these addresses, with `cores` threads in this one."""
+    tf.config.threading.set_intra_op_parallelism_threads(cores)
+    tf.config.threading.set_inter_op_parallelism_threads(cores + 1)  # one of them moves sums
+    return Several(addresses, number) if len(addresses) > 1 else Team()

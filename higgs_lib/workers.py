@@ -1,0 +1,166 @@
+"""One worker of a synchronous training: a task of Spark's, in a process of its own."""
+
+import hashlib
+import json
+import pickle
+import socket
+import uuid
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from pyspark import BarrierTaskContext
+
+from higgs_lib import training
+from higgs_lib.checkpoints import State
+from higgs_lib.history import Phases
+from higgs_lib.samples import Stream
+from higgs_lib.supervision import Address, Reporter
+from higgs_lib.teams import Team, joined
+
+
+class StaleTeamError(RuntimeError):
+    """The processes that Spark gave to a job don't belong together; new ones are needed."""
+
+
+class Job(NamedTuple):
+    """What every worker needs to know."""
+
+    model: bytes
+    """Pickled, as Keras does it."""
+    optimizer: dict
+    """As Keras serialises it, and the loss likewise."""
+    loss: dict
+    state: State
+    """Where the training goes on."""
+    training: Stream
+    validation: Stream
+    pace: training.Pace
+    batch_size: int
+    seed: int
+    compiled: bool | None
+    precision: str
+    """Of the gradients' sum."""
+    name: str
+    cores: int
+    """Threads of each worker."""
+    address: Address
+    """Of the supervisor."""
+
+
+class Epoch(NamedTuple):
+    """What a worker tells of an epoch."""
+
+    number: int
+    phases: Phases
+    weights: bytes
+    """A digest; equal for equal weights."""
+    state: State | None
+    """From the first worker."""
+
+
+def work(job: Job, _: Iterator) -> Iterator:
+    """Trains as one of a barrier job's tasks; everything is told to the supervisor."""
+    context = BarrierTaskContext.get()
+    reporter = Reporter(job.address, context.partitionId())
+    try:
+        team = _joined(context, job.cores)
+        team.stepped = reporter.moves
+        reporter.worker = team.share.number
+        train(job, team, reporter)
+    except Exception as error:
+        reporter.failed(_reason(error))
+        raise
+    reporter.done()
+    return iter(())
+
+
+FOLLOWS = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+)
+
+FINAL = (training.DivergenceError, ValueError, TypeError, FileNotFoundError)
+
+
+def _reason(error: Exception) -> tuple[str, str, bytes]:
+    """Whether another worker's failure made this one ("follows"), any worker would fail so ("final") or neither
+    ("own"); the text; the error.
+    """
+    kind = "follows" if isinstance(error, FOLLOWS) else "final" if isinstance(error, FINAL) else "own"
+    kind = "stale" if isinstance(error, StaleTeamError) else kind
+    try:
+        pickled = pickle.dumps(error)
+    except (TypeError, AttributeError, pickle.PicklingError):  # an exception of someone's own
+        pickled = pickle.dumps(RuntimeError(str(error)))
+    return kind, f"{type(error).__name__}: {error}", pickled
+
+
+def train(job: Job, team: Team, reporter: Reporter) -> None:
+    """This worker's part of a whole training, or of what is left of it."""
+    reporter.begins("building the model")
+    model, loss = pickle.loads(job.model), keras.saving.deserialize_keras_object(job.loss)
+    optimizer = keras.saving.deserialize_keras_object(job.optimizer)
+    optimizer.build(model.trainable_variables)
+    history, best = job.state.restore(model, optimizer)
+    _own_dropout(model, team.share.number)
+    reporter.begins("reading events")
+    settings = (job.training, job.batch_size, job.seed, job.compiled)
+    run = training.Training(model, optimizer, loss, *settings, team=team, precision=job.precision)
+    rows = team.share.part(job.validation.n_events)
+    validation = job.validation.only([rows]).whole()
+    reporter.begins("training")
+    for history, best in run.epochs(history, best, validation, job.pace, job.name):
+        state = State.of(model, optimizer, history, best) if team.share.number == 0 else None
+        reporter.epoch(Epoch(len(history.seconds), run.phases[-1], _digest(model), state))
+    keras.backend.clear_session()
+
+
+def _own_dropout(model, number: int) -> None:
+    """Each worker draws other numbers, so that they don't drop the same outputs of their events; the first as one alone."""
+    for variable in model.variables:
+        if "seed_generator" in variable.path:
+            seed = np.array(variable)
+            seed[0] += number
+            variable.assign(seed)
+
+
+def _digest(model) -> bytes:
+    """Equal for equal weights."""
+    weights = b"".join(np.ascontiguousarray(v).tobytes() for v in model.trainable_variables)
+    return hashlib.sha256(weights).digest()
+
+
+class Standing(NamedTuple):
+    """The team that this process belongs to; TensorFlow can make only one in the life of a process."""
+
+    identity: str
+    team: Team
+
+
+_standing: Standing | None = None
+
+
+def _joined(context: BarrierTaskContext, cores: int) -> Team:
+    """The team of a barrier job's tasks: the one that all of them stand in already, or a new one."""
+    global _standing
+    mine = {"standing": _standing.identity if _standing else "", "port": _free_port(), "new": uuid.uuid4().hex}
+    all_of = [json.loads(text) for text in context.allGather(json.dumps(mine))]
+    standing = {one["standing"] for one in all_of}
+    if standing == {""}:
+        hosts = [info.address.rsplit(":", 1)[0] for info in context.getTaskInfos()]
+        addresses = [f"{host}:{one['port']}" for host, one in zip(hosts, all_of, strict=True)]
+        _standing = Standing(all_of[0]["new"], joined(addresses, context.partitionId(), cores))
+    elif len(standing) > 1 or _standing.team.share.of != len(all_of):
+        raise StaleTeamError("the processes stand in different teams")
+    return _standing.team
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return probe.getsockname()[1]
