@@ -91,9 +91,9 @@ def fit(
     check(model, training, epochs, batch_size)
     _check(session, n_workers, batch_size, precision)
     loss = loss or keras.losses.BinaryCrossentropy()
-    compiled = steps.compiled_for(model, batch_size) if compiled is None else compiled
     optimizer.build(model.trainable_variables)
-    numbers = {"epochs": epochs, "batch size": batch_size, "seed": seed, "XLA": compiled}
+    numbers = {"epochs": epochs, "batch size": batch_size, "seed": seed}
+    numbers["XLA"] = steps.compiled_for(model, batch_size) if compiled is None else compiled  # as on one machine
     settings = checkpoints.settings(model, optimizer, loss, training, validation, numbers)
     state = checkpoints.read(checkpoint, settings) if checkpoint else None
     state = state or State.of(model, optimizer, History([], [], [], training.n_events), [])
@@ -102,7 +102,8 @@ def fit(
     cores = int(session.conf.get("spark.task.cpus", "1"))
     job = partial(
         Job, pickle.dumps(model), *serialised, training=training, validation=validation, pace=pace, name=name,
-        batch_size=batch_size, seed=seed, compiled=compiled, precision=precision, cores=cores,
+        batch_size=batch_size, seed=seed, precision=precision, cores=cores,
+        compiled=steps.compiled_for(model, batch_size // n_workers) if compiled is None else compiled,
     )  # fmt: skip
     with progress(pace, History.of(state.history), name) as show:
 
@@ -126,8 +127,8 @@ def _check(session, n_workers: int, batch_size: int, precision: str) -> None:
     slots = spark.slots(session)
     if slots < n_workers:
         raise ClusterError(
-            f"{n_workers} workers were asked for, but {session.sparkContext.master} can run {slots} tasks at once: give "
-            "fewer workers, or the cluster more executors or cores"
+            f"{n_workers} workers were asked for, but {session.sparkContext.master} can run {slots} tasks at once: "
+            "give fewer workers, or the cluster more executors or cores"
         )
 
 
@@ -153,12 +154,10 @@ class _Run:
             except _Failed as failure:
                 type(self).generation += 1
                 failures += 1
-                epochs = len(self.state.history["seconds"])
+                done = len(self.state.history["seconds"])
                 if failures > retries:
-                    raise WorkerError(
-                        f"{name}: {failure}; given up after {failures} tries, {epochs} epochs done"
-                    ) from None
-                log.warning("%s: %s; submitted again from epoch %d", name, failure, epochs + 1)
+                    raise WorkerError(f"{name}: {failure}; given up after {failures} tries and {done} epochs") from None
+                log.warning("%s: %s; submitted again from epoch %d", name, failure, done + 1)
                 self._await_slots()
 
     def _await_slots(self) -> None:
@@ -167,12 +166,13 @@ class _Run:
         while (slots := spark.slots(self.session)) < self.n_workers:
             if time.monotonic() > end:
                 raise ClusterError(
-                    f"the cluster lost executors and has {slots} task slots for {self.n_workers} workers"
+                    f"the cluster lost executors: {slots} task slots are left for {self.n_workers} workers"
                 )
             time.sleep(0.2)
 
     def _submit(self) -> None:
         """One barrier job, to its end."""
+        self._weights.clear()
         with Supervisor(_host(self.session)) as supervisor, self._barrier_job(supervisor):
             failures, done = [], 0
             while done < self.n_workers:

@@ -114,14 +114,15 @@ def train(job: Job, team: Team, reporter: Reporter) -> None:
     rows = team.share.part(job.validation.n_events)
     validation = job.validation.only([rows]).whole()
     reporter.begins("training")
-    for history, best in run.epochs(history, best, validation, job.pace, job.name):
+    for reached in run.epochs(history, best, validation, job.pace, job.name):
+        history, best = reached
         state = State.of(model, optimizer, history, best) if team.share.number == 0 else None
         reporter.epoch(Epoch(len(history.seconds), run.phases[-1], _digest(model), state))
     keras.backend.clear_session()
 
 
 def _own_dropout(model, number: int) -> None:
-    """Each worker draws other numbers, so that they don't drop the same outputs of their events; the first as one alone."""
+    """Each worker draws other numbers, so that they don't drop the same outputs; the first those of one alone."""
     for variable in model.variables:
         if "seed_generator" in variable.path:
             seed = np.array(variable)
@@ -153,6 +154,7 @@ def _joined(context: BarrierTaskContext, cores: int) -> Team:
     standing = {one["standing"] for one in all_of}
     if standing == {""}:
         hosts = [info.address.rsplit(":", 1)[0] for info in context.getTaskInfos()]
+        hosts = hosts if len(set(hosts)) > 1 else ["127.0.0.1"] * len(hosts)
         addresses = [f"{host}:{one['port']}" for host, one in zip(hosts, all_of, strict=True)]
         _standing = Standing(all_of[0]["new"], joined(addresses, context.partitionId(), cores))
     elif len(standing) > 1 or _standing.team.share.of != len(all_of):
