@@ -92,11 +92,11 @@ def of(model, optimizer, loss, compiled: bool, team: Team, precision: str) -> Ca
     """
     optimizer.build(model.trainable_variables)
     if team.share.of == 1:
-        return _alone(model, optimizer, loss, compiled)
+        return _alone(model, optimizer, loss, compiled, team)
     return _in_team(model, optimizer, loss, compiled, team, tf.as_dtype(precision))
 
 
-def _alone(model, optimizer, loss, compiled: bool) -> Callable[[Sample, Block, int], Passed]:
+def _alone(model, optimizer, loss, compiled: bool, team: Team) -> Callable[[Sample, Block, int], Passed]:
     """All whole batches of a block are one graph, which XLA compiles if `compiled`; the last batch is another."""
     variables = model.trainable_variables
 
@@ -117,7 +117,9 @@ def _alone(model, optimizer, loss, compiled: bool) -> Callable[[Sample, Block, i
         edge, nothing = rows.whole.size, np.empty(0, np.float32)
         parts = [(events.cut(0, edge), batch_size)] if edge else []
         parts += [(events.cut(edge), rows.n_rest)] if rows.n_rest else []
-        return Passed(np.concatenate([_called(batches, part, size) for part, size in parts]), nothing, nothing)
+        scores = np.concatenate([_called(batches, part, size) for part, size in parts])
+        team.stepped()
+        return Passed(scores, nothing, nothing)
 
     return block
 

@@ -164,7 +164,7 @@ class Study:
     def _once(self, recipe: dict, train: Callable[[str], tuple[dict, dict]]) -> dict:
         name = f"{recipe['kind']}-{recipe['features']}-seed{recipe['seed']}"
         stored = self.run.result(name)
-        if stored and stored["recipe"] == _as_stored(recipe):
+        if stored and stored["recipe"] == as_stored(recipe):
             log.info("%s: read back", name)
             return stored
         start = time.perf_counter()
@@ -179,6 +179,6 @@ class Study:
         return self.run.result(name)
 
 
-def _as_stored(recipe: dict) -> dict:
+def as_stored(recipe: dict) -> dict:
     """As JSON gives it back: tuples as lists."""
     return json.loads(json.dumps(recipe))

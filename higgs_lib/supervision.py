@@ -15,6 +15,8 @@ log = logging.getLogger(__name__)
 
 BEAT = 1.0  # seconds from one sign of life to the next
 
+TRAINING = "training"
+
 
 class Message(NamedTuple):
     """From a worker; also made by the supervisor itself where a worker falls silent."""
@@ -58,6 +60,7 @@ class Supervisor:
         self._listener = Listener((host, 0), authkey=secret, backlog=128)
         self.address = Address(host, self._listener.address[1], secret)
         self._open = True
+        self._connections = []
 
     def __enter__(self) -> "Supervisor":
         threading.Thread(target=self._accept, daemon=True).start()
@@ -68,6 +71,12 @@ class Supervisor:
         with socket.socket() as knock:  # ends the accept that waits
             knock.connect_ex(self._listener.address)
         self._listener.close()
+        for connection in self._connections:
+            with socket.fromfd(connection.fileno(), socket.AF_INET, socket.SOCK_STREAM) as line:
+                try:
+                    line.shutdown(socket.SHUT_RDWR)  # a worker that is left over ends when it speaks again
+                except OSError as error:  # the worker is gone already
+                    log.debug("the line to a worker: %s", error)
 
     def _accept(self) -> None:
         while self._open:
@@ -77,6 +86,7 @@ class Supervisor:
                 if self._open:
                     log.warning("someone who is no worker of ours spoke to port %d: %s", self.address.port, error)
                 continue
+            self._connections.append(connection)
             threading.Thread(target=self._listen, args=(connection,), daemon=True).start()
 
     def _listen(self, connection) -> None:
@@ -104,6 +114,10 @@ class Supervisor:
             self.workers.pop(message.worker, None)
         return message
 
+    def are_training(self, n_workers: int) -> bool:
+        """Whether so many have made their first steps."""
+        return sum(worker.doing == TRAINING for worker in self.workers.values()) == n_workers
+
     def hanging(self, timeout: float) -> int | None:
         """A worker not heard of for `timeout` seconds, or that stands still that long; None: there is none.
 
@@ -115,7 +129,7 @@ class Supervisor:
         late = [number for number, seconds in still.items() if seconds > timeout]
         if not late:
             return None
-        return max(late, key=lambda number: (silent[number] > 3 * BEAT, self.workers[number].doing != "training"))
+        return max(late, key=lambda number: (silent[number] > 3 * BEAT, self.workers[number].doing != TRAINING))
 
 
 class Reporter:
@@ -147,10 +161,13 @@ class Reporter:
     def begins(self, doing: str) -> None:
         """Something else than before."""
         self.doing, self.moved = doing, time.monotonic()
+        self._send("alive", self._state())
 
-    def moves(self) -> None:
-        """It makes progress with what it is doing."""
+    def steps(self) -> None:
+        """It has made some steps."""
         self.moved = time.monotonic()
+        if self.doing != TRAINING:
+            self.begins(TRAINING)
 
     def epoch(self, content) -> None:
         """An epoch is over."""

@@ -5,6 +5,7 @@ al., arXiv:1804.05839, section 3). Spark places the workers; TensorFlow's collec
 """
 
 import logging
+import math
 import pickle
 import time
 import uuid
@@ -52,6 +53,8 @@ class Trained(NamedTuple):
     """As that of one machine; its seconds are the first worker's."""
     phases: list[list[Phases]]
     """An entry an epoch that this call trained, in it one a worker."""
+    start_up: float
+    """Seconds from the call until all workers had made their first steps (of one worker: its first million events)."""
 
 
 def fit(
@@ -88,6 +91,7 @@ def fit(
     ClusterError at once for fewer task slots than workers; WorkerError that names worker and cause when all tries
     failed; errors as `training.fit`'s else.
     """
+    called = time.monotonic()
     check(model, training, epochs, batch_size)
     _check(session, n_workers, batch_size, precision)
     loss = loss or keras.losses.BinaryCrossentropy()
@@ -116,7 +120,7 @@ def fit(
         run.until_it_ends(retries, name)
     history, best = run.state.restore(model, optimizer)
     model.set_weights(best)
-    return Trained(history, [run.phases[epoch] for epoch in sorted(run.phases)])
+    return Trained(history, [run.phases[epoch] for epoch in sorted(run.phases)], run.began - called)
 
 
 def _check(session, n_workers: int, batch_size: int, precision: str) -> None:
@@ -141,6 +145,8 @@ class _Run:
         self.session, self.n_workers, self.job, self.keep, self.timeout = session, n_workers, job, keep, timeout
         self.state: State = state
         self.phases: dict[int, list[Phases]] = {}
+        self.began = math.nan
+        """When all workers first trained, by the monotonic clock."""
         self._weights: dict[int, dict[int, bytes]] = {}
 
     def until_it_ends(self, retries: int, name: str) -> None:
@@ -185,6 +191,8 @@ class _Run:
                     failures.append(message)
                 elif message and message.kind == "job":
                     raise _cause(failures, supervisor, message.content)
+                if math.isnan(self.began) and supervisor.are_training(self.n_workers):
+                    self.began = time.monotonic()
                 worker = supervisor.hanging(self.timeout)
                 if worker is not None:
                     about = supervisor.workers[worker]

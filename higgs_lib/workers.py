@@ -67,7 +67,7 @@ def work(job: Job, _: Iterator) -> Iterator:
     reporter = Reporter(job.address, context.partitionId())
     try:
         team = _joined(context, job.cores)
-        team.stepped = reporter.moves
+        team.stepped = reporter.steps
         reporter.worker = team.share.number
         train(job, team, reporter)
     except Exception as error:
@@ -113,7 +113,7 @@ def train(job: Job, team: Team, reporter: Reporter) -> None:
     run = training.Training(model, optimizer, loss, *settings, team=team, precision=job.precision)
     rows = team.share.part(job.validation.n_events)
     validation = job.validation.only([rows]).whole()
-    reporter.begins("training")
+    reporter.begins("preparing its first steps")
     for reached in run.epochs(history, best, validation, job.pace, job.name):
         history, best = reached
         state = State.of(model, optimizer, history, best) if team.share.number == 0 else None

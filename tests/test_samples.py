@@ -101,6 +101,36 @@ def test_what_memory_does_not_hold_stays_in_the_file(events, monkeypatch):
     assert isinstance(samples.Stream.of(events, COMPLETE, range(1000)).held(), samples.Stream)
 
 
+def test_a_folder_of_files_is_one_data_set(tmp_path, events):
+    """As Spark writes it; by its address as well."""
+    folder = tmp_path / "events"
+    folder.mkdir()
+    table = pq.read_table(events)
+    for number, start in enumerate(range(0, 20_000, 7000)):
+        pq.write_table(table.slice(start, 7000), folder / f"part-{number:05d}.parquet", row_group_size=3000)
+    (folder / "_SUCCESS").touch()
+    wanted = samples.load(events, COMPLETE, range(2500, 16_000))
+    for place in (folder, str(folder), folder.as_uri()):
+        stream = samples.Stream.of(place, COMPLETE, range(2500, 16_000))
+        assert stream.n_events == 13_500
+        assert np.array_equal(stream.whole().features, wanted.features)
+        rows = np.array([0, 13_499, 4499, 4500, 4501])
+        assert np.array_equal(stream.take(rows).features, wanted.features[rows])
+    with pytest.raises(FileNotFoundError, match="nowhere: no such events"):
+        samples.Stream.of(tmp_path / "nowhere", COMPLETE, range(5))
+
+
+def test_a_stream_of_some_of_its_events(events):
+    stream = samples.Stream.of(events, COMPLETE, range(100, 19_000))
+    ranges = [range(5, 10), range(10, 4000), range(10_000, 10_001), range(18_000, 18_900)]
+    rows = np.concatenate([np.arange(r.start, r.stop) for r in ranges])
+    some = pickle.loads(pickle.dumps(stream)).only(ranges)  # as a worker gets it
+    assert some.n_events == len(rows)
+    assert np.array_equal(some.whole().features, stream.take(rows).features)
+    assert np.array_equal(some.whole().labels, stream.whole().labels[rows])
+    assert stream.only([]).whole().features.shape == (0, 28)
+
+
 def test_no_rows_or_no_features_are_read_as_such(events):
     nothing = samples.load(events, COMPLETE, range(100, 100))
     assert nothing.features.shape == (0, 28)

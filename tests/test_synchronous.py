@@ -64,8 +64,7 @@ def alone(streams):
 
     whole, run.block = run.block, stepwise
     empty = training.History([], [], [], streams[0].n_events)
-    for history, _ in run.epochs(empty, [], streams[1].whole(), training.Pace(3), "alone"):
-        pass
+    *_, (history, _) = run.epochs(empty, [], streams[1].whole(), training.Pace(3), "alone")
     return model, history, losses
 
 
@@ -116,10 +115,10 @@ class _Intervention:
 
         def next_message(supervisor, timeout):
             message = hear(supervisor, timeout)
-            if message and message.kind == "epoch" and message.worker == 1 and self.left:
-                if message.content.number >= 2:
-                    self.left -= 1
-                    act(psutil.Process(supervisor.workers[1].pid))
+            of_second = message and message.kind == "epoch" and message.worker == 1
+            if of_second and message.content.number >= 2 and self.left:
+                self.left -= 1
+                act(psutil.Process(supervisor.workers[1].pid))
             return message
 
         monkeypatch.setattr(Supervisor, "next", next_message)

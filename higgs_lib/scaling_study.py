@@ -1,0 +1,120 @@
+"""Trainings over a cluster, timed: each is run once, stored with its phases, and read back ever after."""
+
+import logging
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from higgs_lib import device
+from higgs_lib.features import feature_set
+from higgs_lib.history import Phases
+from higgs_lib.scaling import Timings
+from higgs_lib.study import Study, as_stored
+
+log = logging.getLogger(__name__)
+
+MODULES = ("batches", "steps", "teams", "training", "workers", "synchronous", "models", "schedules", "samples")
+
+
+class Timed(NamedTuple):
+    """A training over a cluster, as stored."""
+
+    n_workers: int
+    batch_size: int
+    seconds: list[float]
+    """Of the steps of each epoch; the first holds tracing and compilation."""
+    phases: list[list[Phases]]
+    """An entry an epoch, in it one a worker."""
+    validation_auc: list[float]
+    """After each epoch."""
+    start_up: float
+    """Seconds from the call to the first steps."""
+    n_parameters: int
+
+    @property
+    def steady(self) -> list[float]:
+        """Seconds of the epochs after the first."""
+        return self.seconds[1:]
+
+    def seconds_to(self, auc: float) -> float:
+        """Seconds of training until the validation AUC is first reached at an epoch's end; inf: it was not."""
+        reached = np.flatnonzero(np.array(self.validation_auc) >= auc)
+        return float(np.sum(self.seconds[: reached[0] + 1])) if len(reached) else np.inf
+
+    def mean_phases(self) -> dict[str, float]:
+        """Seconds of each phase in an epoch after the first, mean over epochs and workers; `transfer` is what is left of
+        the sums without the wait for other workers.
+        """
+        of_workers = [phases for epoch in self.phases[1:] for phases in epoch]
+        means = {name: float(np.mean([getattr(p, name) for p in of_workers])) for name in Phases._fields[:5]}
+        return means | {"transfer": means["all_reduce"] - means["waiting"]}
+
+    def per_step(self, phase: str, n_events: int) -> float:
+        """Seconds of a phase in one step of an epoch of `n_events`."""
+        return self.mean_phases()[phase] / -(-n_events // self.batch_size)
+
+
+@dataclass(frozen=True)
+class ScalingStudy:
+    """Trainings of a study's nets on its first training events, over the workers of a Spark session."""
+
+    study: Study
+    session: Any
+    n_events: int
+    """Of an epoch."""
+    features: str = "complete"
+
+    @cached_property
+    def _streams(self):
+        from higgs_lib.samples import Stream
+
+        splits, names = self.study.splits, feature_set(self.features)
+        rows = splits.training[: self.n_events], splits.validation
+        return tuple(Stream.of(self.study.events, names, part) for part in rows)
+
+    def train(
+        self, kind: str, spec, *, n_workers: int, batch_size: int, epochs: int, seed: int, precision: str = "float32"
+    ) -> Timed:
+        """Trains the net of a `ModelSpec` by so many workers, or reads back what that gave before; `kind` names it."""
+        name = f"cluster-{kind}-{n_workers}x{batch_size}-seed{seed}"
+        stamp = device.stamp()
+        recipe = {
+            **{"kind": kind, "spec": asdict(spec), "n_workers": n_workers, "batch_size": batch_size, "epochs": epochs},
+            **{"seed": seed, "precision": precision, "features": self.features, "events": self.study.fingerprint},
+            **{"n_training": self._streams[0].n_events, "master": self.session.sparkContext.master.split(":")[0]},
+            "machine": {key: stamp[key] for key in ("processor", "cores", "tensorflow", "keras", "pyspark")},
+            "code": device.code_version(*MODULES),
+        }
+        stored = self.study.run.result(name)
+        if not stored or stored["recipe"] != as_stored(recipe):
+            self.study.run.save(name, {"recipe": recipe, **self._trained(spec, recipe)})
+            stored = self.study.run.result(name)
+        phases = [[Phases(**worker) for worker in epoch] for epoch in stored["phases"]]
+        others = {key: stored[key] for key in ("seconds", "validation_auc", "start_up", "n_parameters")}
+        return Timed(n_workers, batch_size, phases=phases, **others)
+
+    def _trained(self, spec, recipe: dict) -> dict:
+        from higgs_lib import models, synchronous  # here, as TensorFlow is slow to import
+
+        training, validation = self._streams
+        pace = {name: recipe[name] for name in ("epochs", "batch_size")}
+        model = models.build(spec, models.standardisation(training), recipe["seed"])
+        optimizer = models.optimizer(spec, n_events=training.n_events, **pace)
+        settings = {name: recipe[name] for name in ("n_workers", "seed", "precision")}
+        trained = synchronous.fit(self.session, model, optimizer, training, validation, **pace, **settings)
+        log.info("%s: %.2f s an epoch", recipe["kind"], np.median(trained.history.seconds[1:]))
+        return {
+            "seconds": trained.history.seconds,
+            "phases": [[phases._replace(losses=[])._asdict() for phases in epoch] for epoch in trained.phases],
+            "validation_auc": [measures.auc for measures in trained.history.validation],
+            "start_up": trained.start_up,
+            "n_parameters": spec.n_parameters(len(feature_set(self.features))),
+        }
+
+
+def timings(trainings: list[Timed]) -> Timings:
+    """The epochs of some trainings but for the first of each."""
+    workers = [np.full(len(t.steady), t.n_workers) for t in trainings]
+    return Timings(np.concatenate(workers), np.concatenate([t.steady for t in trainings]))
