@@ -5,10 +5,10 @@ import logging
 import sys
 from pathlib import Path
 
-from higgs_lib import data, notebook, spark
+from higgs_lib import data, java, notebook, spark
 from higgs_lib.data import DataError
+from higgs_lib.java import JavaError
 from higgs_lib.notebook import NotebookError, ProfileError
-from higgs_lib.spark import JavaError
 
 
 def _events(arguments: argparse.Namespace) -> None:
@@ -54,7 +54,7 @@ def _assignment(text: str) -> tuple[str, float]:
 
 def _java(_: argparse.Namespace) -> None:
     try:
-        print(f"Java for Spark: {spark.ensure_java()}")
+        print(f"Java for Spark: {java.ensure_java()}")
     except JavaError as error:  # only Spark needs it: the rest of the environment is of use
         print(f"note: {error}", file=sys.stderr)
 
