@@ -44,8 +44,8 @@ class Timed(NamedTuple):
         return float(np.sum(self.seconds[: reached[0] + 1])) if len(reached) else np.inf
 
     def mean_phases(self) -> dict[str, float]:
-        """Seconds of each phase in an epoch after the first, mean over epochs and workers; `transfer` is what is left of
-        the sums without the wait for other workers.
+        """Seconds of each phase in an epoch after the first, mean over epochs and workers; `transfer` is the sums
+        without the wait for other workers.
         """
         of_workers = [phases for epoch in self.phases[1:] for phases in epoch]
         means = {name: float(np.mean([getattr(p, name) for p in of_workers])) for name in Phases._fields[:5]}

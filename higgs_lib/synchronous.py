@@ -20,9 +20,9 @@ from pyspark import InheritableThread
 
 from higgs_lib import checkpoints, spark, steps, workers
 from higgs_lib.checkpoints import State
+from higgs_lib.cluster import ClusterError
 from higgs_lib.history import History, Phases
 from higgs_lib.samples import Stream
-from higgs_lib.spark import ClusterError
 from higgs_lib.supervision import Message, Supervisor
 from higgs_lib.training import Pace, check, progress
 from higgs_lib.workers import Epoch, Job

@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import psutil
 import pytest
-from higgs_lib.cluster import ClusterError
 
 from higgs_lib import models, spark, steps, synchronous, training
 from higgs_lib.checkpoints import CheckpointError
+from higgs_lib.cluster import ClusterError
 from higgs_lib.features import COMPLETE
 from higgs_lib.models import ModelSpec
 from higgs_lib.samples import Stream
