@@ -9,7 +9,6 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 from higgs_lib.metrics import Histogram, Interval, Roc
-from higgs_lib.scaling import Summary
 
 SIGNAL, BACKGROUND = "#3f90da", "#bd1f01"  # M. Petroff's colour-blind safe cycle (arXiv:2107.02270), as CMS uses it
 FEATURE_COLOURS = {"low": "#ffa90e", "high": "#832db6", "complete": "#3f90da"}
@@ -36,13 +35,13 @@ def use_style() -> None:
     set_matplotlib_formats("svg", metadata={"Date": None})
 
 
-def _axes(ax: Axes | None) -> Axes:
+def axes(ax: Axes | None) -> Axes:
     return ax if ax is not None else plt.gca()
 
 
 def classes(histogram: Histogram, *, label: str, peaks: dict[str, float] | None = None, legend: bool = True, ax=None):
     """Signal and background of one feature, each with area one; `peaks` marks a mass for a class, in the same unit."""
-    ax = _axes(ax)
+    ax = axes(ax)
     for name, counts, colour in (
         ("signal", histogram.signal, SIGNAL),
         ("background", histogram.background, BACKGROUND),
@@ -86,7 +85,7 @@ def ratio(
 
 def correlations(matrix: np.ndarray, names: list[str], *, title: str, ax=None):
     """Linear correlations between features: `matrix` (n, n) in [-1, 1]."""
-    ax = _axes(ax)
+    ax = axes(ax)
     sns.heatmap(
         matrix, vmin=-1, vmax=1, cmap="RdBu_r", square=True, xticklabels=names, yticklabels=names, ax=ax,
         cbar_kws={"label": "linear correlation", "shrink": 0.7}, rasterized=True,
@@ -98,7 +97,7 @@ def correlations(matrix: np.ndarray, names: list[str], *, title: str, ax=None):
 
 def by_epoch(training: np.ndarray, validation: np.ndarray, *, measure: str, name: str, colour: str, ax=None):
     """A measure against the epoch: validation solid, training dashed; one row a seed, (seeds, epochs), nan-padded."""
-    ax = _axes(ax)
+    ax = axes(ax)
     epochs = np.arange(1, validation.shape[1] + 1)
     ax.plot(epochs, validation.T, color=colour, label=[name] + [None] * (len(validation) - 1))
     ax.plot(epochs, training.T, color=colour, linestyle="--", alpha=0.6)
@@ -110,7 +109,7 @@ def by_epoch(training: np.ndarray, validation: np.ndarray, *, measure: str, name
 
 def roc(curve: Roc, *, label: str, colour: str | None = None, line: str = "-", ax=None):
     """Background rejection against signal efficiency."""
-    ax = _axes(ax)
+    ax = axes(ax)
     ax.plot(curve.signal_efficiency, curve.background_rejection, color=colour, linestyle=line, label=label)
     ax.set(xlabel="signal efficiency", ylabel="background rejection", xlim=(0, 1), ylim=(0, 1.005))
     ax.legend(fontsize="small", loc="lower left")
@@ -119,7 +118,7 @@ def roc(curve: Roc, *, label: str, colour: str | None = None, line: str = "-", a
 
 def scores(histogram: Histogram, *, title: str, normalised: bool = True, ax=None):
     """The output of a net for both classes, with statistical uncertainties; each with area one, or in events."""
-    ax = _axes(ax)
+    ax = axes(ax)
     for name, counts, colour in (
         ("signal", histogram.signal, SIGNAL),
         ("background", histogram.background, BACKGROUND),
@@ -133,7 +132,7 @@ def scores(histogram: Histogram, *, title: str, normalised: bool = True, ax=None
 
 def expected(histogram: Histogram, *, signal: float, background: float, title: str, ax=None):
     """The output of a net, scaled to the expected events of each class: signal on top of the background."""
-    ax = _axes(ax)
+    ax = axes(ax)
     counts = [
         histogram.background * background / histogram.background.sum(),
         histogram.signal * signal / histogram.signal.sum(),
@@ -150,7 +149,7 @@ def expected(histogram: Histogram, *, signal: float, background: float, title: s
 
 def against_cut(cuts: np.ndarray, values: np.ndarray, *, label: str, ylabel: str, best: float, colour: str, ax=None):
     """A measure against the cut on the net's output; the dotted line marks the cut chosen, `best`."""
-    ax = _axes(ax)
+    ax = axes(ax)
     ax.plot(cuts, values, label=label, color=colour)
     ax.axvline(best, color=colour, linestyle=":", linewidth=1)
     ax.set(xlabel="cut on the output", ylabel=ylabel, xlim=(0, 1))
@@ -167,7 +166,7 @@ def intervals(
     ax=None,
 ):
     """One value with its interval a row, top down; `references` puts marks of other sources at the same rows."""
-    ax = _axes(ax)
+    ax = axes(ax)
     places = np.arange(len(rows))[::-1]
     values = np.array([row.value for row in rows.values()])
     errors = np.array([[row.value - row.low, row.high - row.value] for row in rows.values()]).T
@@ -183,7 +182,7 @@ def intervals(
 
 def learning_curve(n_training: list[int], aucs: list[Interval], *, label: str, colour: str, line: str = "-", ax=None):
     """Test AUC with its interval against the number of training events."""
-    ax = _axes(ax)
+    ax = axes(ax)
     values = np.array([auc.value for auc in aucs])
     errors = np.array([[auc.value - auc.low, auc.high - auc.value] for auc in aucs]).T
     ax.errorbar(n_training, values, yerr=errors, marker="o", capsize=3, color=colour, linestyle=line, label=label)
@@ -199,7 +198,7 @@ def rates(
 
     `rates` gives median, lowest and highest for each contender and batch size; `ceiling` is a rate.
     """
-    ax = _axes(ax)
+    ax = axes(ax)
     for number, (name, by_batch) in enumerate(rates.items()):
         median, low, high = np.array(list(by_batch.values())).T
         style = {"color": CYCLE[number % len(CYCLE)], "marker": "osD^vP*"[number % 7], "markersize": 5, "capsize": 2}
@@ -213,63 +212,4 @@ def rates(
     ax.set(xlabel="events a batch", ylabel="training events / s", title=title)
     ax.set_ylim(bottom=0)
     ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
-    return ax
-
-
-def epoch_seconds(summaries: dict[str, Summary], *, cores: int | None = None, ax=None):
-    """Seconds an epoch against the number of workers, a line an optimizer; hollow where workers share `cores`."""
-    ax = _by_workers({name: (found.workers, found.seconds) for name, found in summaries.items()}, cores, ax)
-    ax.set(ylabel="s / epoch")
-    ax.set_ylim(bottom=0)
-    ax.legend(fontsize="small")
-    return ax
-
-
-def relative_seconds(summaries: dict[str, Summary], *, cores: int | None = None, ax=None):
-    """The same relative to the fewest workers, with the ideal: inverse to their number."""
-    ax = _by_workers({name: (found.workers, found.relative_seconds) for name, found in summaries.items()}, cores, ax)
-    workers = np.unique([n for found in summaries.values() for n in found.workers])
-    fine = np.linspace(workers[0], workers[-1], 100)
-    ax.plot(fine, workers[0] / fine, color="black", linestyle="--", linewidth=1, label="ideal")
-    ax.set(ylabel="time relative to the fewest workers")
-    ax.set_ylim(bottom=0)
-    ax.legend(fontsize="small")
-    return ax
-
-
-def speed_up(summaries: dict[str, Summary], *, predicted: dict[str, Summary] | None = None, cores=None, ax=None):
-    """Speed-up against the number of workers, with the ideal; hollow as in `epoch_seconds`.
-
-    `predicted` adds curves of laws with their bands, from the same fewest workers on: in the colour of the points of
-    the same name, if there are any.
-    """
-    curves = predicted or {}
-    line = "" if curves else "-"
-    ax = _by_workers({name: (found.workers, found.speed_up) for name, found in summaries.items()}, cores, ax, line)
-    colours = {name: CYCLE[number % len(CYCLE)] for number, name in enumerate(summaries | curves)}
-    for name, found in curves.items():
-        value, low, high = np.array(found.speed_up).T
-        label = None if name in summaries else name
-        ax.plot(found.workers, value, color=colours[name], linewidth=1, label=label)
-        ax.fill_between(found.workers, low, high, color=colours[name], alpha=0.2, linewidth=0)
-    workers = np.unique([n for found in [*summaries.values(), *curves.values()] for n in found.workers])
-    ax.plot(workers, workers / workers[0], color="black", linestyle="--", linewidth=1, label="ideal")
-    ax.set(ylabel="speed-up")
-    ax.set_ylim(bottom=0)
-    ax.legend(fontsize="small")
-    return ax
-
-
-def _by_workers(
-    rows: dict[str, tuple[np.ndarray, list[Interval]]], cores: int | None, ax: Axes | None, line="-"
-) -> Axes:
-    ax = _axes(ax)
-    for number, (name, (workers, intervals)) in enumerate(rows.items()):
-        value, low, high = np.array(intervals).T
-        style = {"color": CYCLE[number % len(CYCLE)], "marker": "osD^vP*"[number % 7], "markersize": 5}
-        ax.errorbar(workers, value, [value - low, high - value], label=name, capsize=2, linestyle=line, **style)
-        shared = workers > (cores or np.inf)
-        ax.plot(workers[shared], value[shared], linestyle="", markerfacecolor="white", zorder=3, **style)
-    ax.set(xlabel="workers")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return ax
