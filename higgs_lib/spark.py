@@ -2,33 +2,195 @@
 
 import json
 import os
+import secrets
 import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pyarrow as pa
 
-from higgs_lib import java, simulation
+from higgs_lib import cluster, executors, gateway, java, simulation
+from higgs_lib import master as masters
+from higgs_lib.cluster import ClusterError
 from higgs_lib.data import ROW_GROUP, DataError, simulation_recipe
 from higgs_lib.features import COLUMNS, LABEL
 from higgs_lib.physics import Physics
 
+SECRET_FILE = "HIGGS_SPARK_SECRET_FILE"
+SECRET = "spark.authenticate.secret"
 
-def session(master: str = "local[*]", name: str = "higgs_lib"):
-    """A Spark session on `master`, with Arrow on, quiet, whose workers run this environment's Python.
 
-    JavaError where there is no Java.
+def session(
+    master: str = "local[*]",
+    name: str = "higgs_lib",
+    *,
+    secret: str = "",
+    encrypted: bool | None = None,
+    settings: dict[str, str] | None = None,
+):
+    """A Spark session on `master`, with Arrow on, quiet, that returns once its executors are there.
+
+    `master` is local[n], local-cluster[n,cores,MB], spark://host:port, yarn or k8s://https://host:port; `settings` are
+    Spark's own, and go before those made here. A session with the same settings is taken again.
+
+    With `encrypted` all channels of Spark are authenticated and encrypted; None means where a network is crossed, and
+    on loopback where there is a secret. A standalone master's `secret` is by default the one of this machine's cluster
+    at that URL (`cluster.start`), else of the file that HIGGS_SPARK_SECRET_FILE names. Other masters make their own.
+
+    Workers run this environment's Python, at the same path; with spark.archives the one of the first archive
+    (./name/bin/python, where name is what follows #); with spark.pyspark.python that.
+
+    Executors are waited for as long as spark.scheduler.maxRegisteredResourcesWaitingTime, by default 120 s, on YARN
+    and Kubernetes 300 s. ClusterError says why a session cannot be had, or which one has to be stopped before; nothing
+    is left of it then. JavaError where there is no Java.
     """
+    environment = {"JAVA_HOME": str(java.ensure_java()), "PYSPARK_DRIVER_PYTHON": sys.executable}
+    environment["PYSPARK_PYTHON"] = _workers_python(master, settings or {})
+    os.environ.update(environment)
+    masters.check(master)
+    wanted = _settings(master, name) | _channels(master, secret, encrypted) | (settings or {})
+    here = {"SPARK_LOCAL_IP": cluster.HOST} if masters.on_this_machine(master) else {}
+    return _active(wanted) or _start(wanted, environment | here)
+
+
+def slots(session) -> int:
+    """How many tasks can run at once now: the executors' cores by the cores that a task takes."""
+    context = session.sparkContext._jsc.sc()
+    return context.maxNumConcurrentTasks(context.resourceProfileManager().defaultResourceProfile())
+
+
+def _workers_python(master: str, settings: dict[str, str]) -> str:
+    if "spark.pyspark.python" in settings:
+        return settings["spark.pyspark.python"]
+    if "spark.archives" in settings and not masters.in_one_process(master):
+        path, _, alias = settings["spark.archives"].split(",")[0].partition("#")
+        return f"./{alias or Path(path).name}/bin/python"
+    return sys.executable
+
+
+def _settings(master: str, name: str) -> dict[str, str]:
+    common = {
+        "spark.master": master,
+        "spark.app.name": name,
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+    }
+    if masters.on_this_machine(master):
+        return common | {
+            "spark.driver.host": cluster.HOST,
+            "spark.driver.bindAddress": cluster.HOST,
+            executors.LIMIT: "120s",
+        }
+    if master == "yarn":  # which by default tries to reach an absent one for a quarter of an hour
+        common["spark.hadoop.yarn.resourcemanager.connect.max-wait.ms"] = "30000"
+        common["spark.hadoop.yarn.resourcemanager.connect.retry-interval.ms"] = "5000"
+        common["spark.hadoop.ipc.client.connect.max.retries"] = "2"
+    return common | {executors.LIMIT: "120s" if master.startswith("spark://") else "300s"}
+
+
+def _channels(master: str, secret: str, encrypted: bool | None) -> dict[str, str]:
+    """Spark's settings for authentication and encryption."""
+    if encrypted is False:
+        return {"spark.authenticate": "false", "spark.network.crypto.enabled": "false"}
+    standalone = master.startswith("spark://")
+    if standalone:
+        secret = secret or cluster.secret_of(master) or _secret_file()
+    if not (encrypted or secret or not masters.on_this_machine(master)):
+        return {}
+    if standalone and not secret:
+        raise ClusterError(
+            f"{master}: the master's secret is needed; give secret=..., or a file's path in {SECRET_FILE}, "
+            "or encrypted=False for a master without one on a network that you trust"
+        )
+    return cluster.CHANNELS | ({SECRET: secret} if secret else {})
+
+
+def _secret_file() -> str:
+    path = os.environ.get(SECRET_FILE)
+    if not path:
+        return ""
+    try:
+        return Path(path).read_text().strip()
+    except OSError as error:
+        raise ClusterError(f"{path}, named by {SECRET_FILE}, cannot be read: {error.strerror}; correct it") from error
+
+
+def _active(wanted: dict[str, str]):
+    """The active session if it has the settings `wanted`, None if there is none; ClusterError if it has others."""
+    from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
-    os.environ["JAVA_HOME"] = str(java.ensure_java())
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    builder = SparkSession.builder.master(master).appName(name).config("spark.ui.enabled", "false")
-    builder = builder.config("spark.sql.execution.arrow.pyspark.enabled", "true")
-    if master.startswith("local"):
-        builder = builder.config("spark.driver.host", "localhost").config("spark.driver.bindAddress", "127.0.0.1")
-    spark = builder.getOrCreate()
-    spark.sparkContext.setLogLevel("ERROR")
-    return spark
+    context = SparkContext._active_spark_context
+    if context is None:
+        return None
+    if not gateway.alive() or context._jsc.sc().isStopped():
+        _discard(context)
+        return None
+    given = dict(context.getConf().getAll())
+    others = sorted(key for key, value in wanted.items() if key != "spark.app.name" and given.get(key) != value)
+    if others:
+        raise ClusterError(
+            f"{wanted['spark.master']}: a session on {context.master} is active, and differs in {', '.join(others)}; "
+            "stop it first (its method stop)"
+        )
+    return SparkSession.builder.getOrCreate()
+
+
+def _start(wanted: dict[str, str], environment: dict[str, str]):
+    from py4j.protocol import Py4JError, Py4JJavaError
+    from pyspark import SparkConf
+
+    master = wanted["spark.master"]
+    with gateway.opened(wanted, environment) as jvm:
+        try:
+            conf = SparkConf(_jvm=jvm).setAll(wanted.items())
+            if masters.workers_of_local_cluster(master) and conf.get("spark.authenticate", "") == "true":
+                conf.setIfMissing(SECRET, secrets.token_hex(32))
+            if master.startswith("spark://"):
+                masters.probe(jvm, conf._jconf, master)
+            return _begin(conf, conf._jconf.getTimeAsSeconds(executors.LIMIT))
+        except Py4JJavaError as error:  # without it as the cause, as its text is Java's stack trace
+            raise ClusterError(f"{master}: Spark did not start: {_told(error.java_exception)}") from None
+        except (Py4JError, OSError) as error:  # OSError where the process has gone
+            raise ClusterError(f"{master}: Spark's Java process ended while it started: {error}") from None
+
+
+def _begin(conf, seconds: float):
+    """A session whose executors are there; they and the master have so long."""
+    from pyspark import SparkContext
+    from pyspark.sql import SparkSession
+
+    until = time.monotonic() + seconds
+    context = None
+    try:
+        with gateway.limited(seconds, f"{conf.get('spark.master')}: the application was not accepted"):
+            context = SparkContext(conf=conf)
+        executors.wait(context, until)
+        context.setLogLevel("ERROR")
+        return SparkSession.builder.getOrCreate()
+    except BaseException:
+        _discard(context)
+        raise
+
+
+def _discard(context) -> None:
+    """Stops what can be stopped of a session that cannot be used."""
+    if context is None:
+        return
+    if not gateway.alive():
+        context._jsc = None  # else `stop` would ask a process that has gone
+    context.stop()
+
+
+def _told(java_exception) -> str:
+    """What a Java exception says, and its first cause, in one line each."""
+    texts = [java_exception.toString()]
+    while (java_exception := java_exception.getCause()) is not None:
+        texts.append(java_exception.toString())
+    first, last = (text.splitlines()[0] for text in (texts[0], texts[-1]))
+    return first if last in first else f"{first} ({last})"
 
 
 def generate(spark, destination: str, n_events: int, seed: int, *, physics: Physics = Physics()) -> None:

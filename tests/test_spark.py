@@ -1,6 +1,7 @@
 import json
 import os
 import sys
+import tarfile
 
 import pyarrow as pa
 import pyarrow.dataset
@@ -12,30 +13,55 @@ from higgs_lib.features import SCHEMA
 from higgs_lib.physics import Physics
 
 
-def test_a_session_reads_the_events_with_this_python(events):
-    with spark.session("local-cluster[1,1,1024]") as session:
-        frame = session.read.parquet(str(events))
-        assert frame.count() == origin(events).n_events
-        places = session.sparkContext.parallelize([0], 1).map(lambda _: (sys.executable, os.getpid())).collect()
-    assert places[0][0] == sys.executable
-    assert places[0][1] != os.getpid()
+@pytest.fixture(scope="module")
+def session(tmp_path_factory):
+    """A session with two executors, processes of their own with one core each, whose Python is shipped."""
+    folder = tmp_path_factory.mktemp("shipped")
+    python = folder / "python"
+    python.write_text(f'#!/bin/sh\nHIGGS_SHIPPED=yes exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    with tarfile.open(folder / "shipped.tar.gz", "w:gz") as archive:
+        archive.add(python, "bin/python")
+    settings = {"spark.archives": f"{folder}/shipped.tar.gz#environment"}
+    with spark.session("local-cluster[2,1,1024]", settings=settings) as session:
+        yield session
 
 
-def test_two_executors_make_the_events_of_one_process(tmp_path):
+def test_executors_read_the_events_with_the_python_that_was_shipped(session, events):
+    assert session.read.parquet(str(events)).count() == origin(events).n_events
+    places = session.sparkContext.parallelize([0], 1).map(lambda _: (os.environ["HIGGS_SHIPPED"], os.getpid()))
+    ((shipped, process),) = places.collect()
+    assert shipped == "yes"
+    assert process != os.getpid()
+
+
+def test_a_session_returns_with_all_its_executors(session):
+    assert spark.slots(session) == 2
+    executors = session.sparkContext._jsc.sc().statusTracker().getExecutorInfos()
+    assert len(executors) == 1 + 2  # the driver is one of them
+
+
+def test_two_executors_make_the_events_of_one_process(session, tmp_path):
     physics = Physics(m_heavy_higgs=500.0)
     n = data.ROW_GROUP + 3000
     folder = tmp_path / "events"
-    with spark.session("local-cluster[2,1,1024]") as session:
-        spark.generate(session, str(folder), n, seed=4, physics=physics)
-        written = session.read.parquet(str(folder))
-        assert json.loads(written.schema["label"].metadata["higgs_lib"])["physics"] == {"m_heavy_higgs": 500.0}
-        executors = session.sparkContext._jsc.sc().statusTracker().getExecutorInfos()
-        assert len(executors) == 1 + 2  # the driver is one of them
-        with pytest.raises(DataError, match="there is something already"):
-            spark.generate(session, str(folder), n, seed=4)
+    spark.generate(session, str(folder), n, seed=4, physics=physics)
+    written = session.read.parquet(str(folder))
+    assert json.loads(written.schema["label"].metadata["higgs_lib"])["physics"] == {"m_heavy_higgs": 500.0}
+    with pytest.raises(DataError, match="there is something already"):
+        spark.generate(session, str(folder), n, seed=4)
     assert len(list(folder.glob("part-*.parquet"))) == 2
     made = pa.dataset.dataset(folder, format="parquet").to_table().cast(SCHEMA)
     assert made.equals(simulation.generate(n, seed=4, physics=physics).combine_chunks())
+
+
+def test_workers_run_the_python_of_what_is_shipped():
+    local = "local-cluster[1,1,1024]"
+    assert spark._workers_python(local, {}) == sys.executable
+    assert spark._workers_python(local, {"spark.pyspark.python": "/opt/python"}) == "/opt/python"
+    assert spark._workers_python(local, {"spark.archives": "hdfs:///e.tgz#e,b.zip"}) == "./e/bin/python"
+    assert spark._workers_python("yarn", {"spark.archives": "/tmp/e.tgz"}) == "./e.tgz/bin/python"
+    assert spark._workers_python("local[2]", {"spark.archives": "/tmp/e.tgz"}) == sys.executable
 
 
 def test_nothing_to_generate_is_refused(tmp_path):
