@@ -3,6 +3,7 @@
 PROFILE := laptop
 DATA :=
 ENV := .venv
+WORKERS := 2
 
 ifeq ($(PROFILE),)
 $(error PROFILE is empty: give the name of a file of params/)
@@ -36,10 +37,10 @@ $(error DATA: make can only take a path without spaces, not "$(DATA)")
 endif
 endif
 
-.PHONY: help env data reproduce report lab bench test lint format clean lock FORCE
+.PHONY: help env data reproduce report lab cluster cluster-stop bench test lint format clean lock FORCE
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  PROFILE=$(PROFILE)   one of: $(sort $(basename $(notdir $(wildcard params/*.yaml))))"
 	@echo "  DATA=            a .csv or .csv.gz in UCI HIGGS' format, instead of the profile's events"
@@ -95,6 +96,12 @@ $(REPORT): $(DONE)
 
 lab: $(READY) ## Open the notebooks in JupyterLab
 	$(PYTHON) -m jupyterlab --notebook-dir=.
+
+cluster: $(READY) ## Start a Spark cluster on this machine: a master and WORKERS=2 workers with a core and 2 GB each
+	@$(PYTHON) -m higgs_lib cluster start --folder runs/cluster --workers $(WORKERS)
+
+cluster-stop: $(READY) ## Stop that cluster
+	@$(PYTHON) -m higgs_lib cluster stop --folder runs/cluster
 
 bench: $(READY) ## Measure this machine against what one would use instead (20 minutes; 5 GB of other libraries)
 	$(PYTHON) -m uv pip install --quiet --python $(PYTHON) --constraint requirements.lock --editable '.[dev,bench]'

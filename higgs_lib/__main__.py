@@ -5,7 +5,8 @@ import logging
 import sys
 from pathlib import Path
 
-from higgs_lib import data, java, notebook, spark
+from higgs_lib import cluster, data, java, notebook, spark
+from higgs_lib.cluster import ClusterError
 from higgs_lib.data import DataError
 from higgs_lib.java import JavaError
 from higgs_lib.notebook import NotebookError, ProfileError
@@ -59,6 +60,30 @@ def _java(_: argparse.Namespace) -> None:
         print(f"note: {error}", file=sys.stderr)
 
 
+def _cluster_start(arguments: argparse.Namespace) -> None:
+    made = cluster.start(arguments.folder, arguments.workers, arguments.cores, arguments.memory)
+    print(f"Spark cluster: {made.description}")
+    print(f'In Python: spark.session("{made.url}"), which on this machine finds the secret by itself')
+
+
+def _cluster_stop(arguments: argparse.Namespace) -> None:
+    if cluster.stop(arguments.folder):
+        print(f"Spark cluster of {arguments.folder}: stopped")
+
+
+def _add_cluster(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(required=True, metavar="start|stop")
+    start = actions.add_parser("start", help="start it, unless it runs; it lives on until it is stopped")
+    start.set_defaults(function=_cluster_start)
+    start.add_argument("--workers", type=int, default=2)
+    start.add_argument("--cores", type=int, default=1, help="of each worker (default: 1)")
+    start.add_argument("--memory", default="2g", help="of each worker (default: 2g)")
+    stop = actions.add_parser("stop", help="stop it, with its executors")
+    stop.set_defaults(function=_cluster_stop)
+    for action in (start, stop):
+        action.add_argument("--folder", default="runs/cluster", help="its logs and secret (default: runs/cluster)")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="higgs_lib", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
@@ -90,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--master", help="Spark's master, e.g. spark://host:7077, yarn or local[4]")
     help_physics = "what differs from the defaults, e.g. m_heavy_higgs=600 m_charged_higgs=400"
     added.add_argument("--physics", nargs="*", default=[], type=_assignment, metavar="NAME=VALUE", help=help_physics)
+    _add_cluster(command(None, "cluster", "start or stop a Spark cluster on this machine"))
     command(_java, "java", "find a Java for Spark, or bring one into this environment")
     return parser
 
@@ -101,7 +127,7 @@ def main() -> int:
     arguments = _parser().parse_args()
     try:
         arguments.function(arguments)
-    except (DataError, JavaError, ProfileError, NotebookError, OSError) as error:
+    except (ClusterError, DataError, JavaError, ProfileError, NotebookError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -28,7 +28,20 @@ def make(*arguments):
 def test_make_alone_lists_the_targets():
     answer = make()
     assert answer.returncode == 0
-    for target in ["env", "data", "reproduce", "report", "lab", "test", "lint", "format", "clean", "lock"]:
+    for target in [
+        "env",
+        "data",
+        "reproduce",
+        "report",
+        "lab",
+        "cluster",
+        "cluster-stop",
+        "test",
+        "lint",
+        "format",
+        "clean",
+        "lock",
+    ]:
         assert f"make {target} " in answer.stdout
 
 
