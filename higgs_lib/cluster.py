@@ -22,7 +22,7 @@ MASTER = "org.apache.spark.deploy.master.Master"
 WORKER = "org.apache.spark.deploy.worker.Worker"
 START_LIMIT = 120.0  # seconds, for the master and then for its workers
 STOP_LIMIT = 10.0  # seconds, from SIGTERM to SIGKILL
-DAEMON_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # halves the time to start of what then has little to do
+DAEMON_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # half the time to start; they have little to do then
 
 CHANNELS = {  # authenticated, and encrypted by a mode that notices changes; the same at both ends of a channel
     "spark.authenticate": "true",
@@ -111,12 +111,11 @@ def running(folder: str | Path) -> Cluster | None:
 
 def stop(folder: str | Path) -> bool:
     """Ends the processes of the cluster in `folder`, executors included, and tells whether there were any."""
-    folder = Path(folder)
-    cluster = _read(folder)
+    cluster = _read(Path(folder))
     if cluster is None:
         return False
     ended = _end(cluster.processes)
-    _forget(folder)
+    _forget(Path(folder))
     return ended
 
 
@@ -140,8 +139,7 @@ def _environment(folder: Path) -> dict[str, str]:
     own = {name: value for name, value in os.environ.items() if not name.startswith("SPARK_")}
     home = str(Path(pyspark.__file__).parent)
     place = {"JAVA_HOME": str(java.ensure_java()), "SPARK_HOME": home, "SPARK_CONF_DIR": str(folder)}
-    daemons = {"SPARK_LOCAL_IP": HOST, "SPARK_DAEMON_MEMORY": "512m", "SPARK_DAEMON_JAVA_OPTS": DAEMON_JAVA}
-    return own | place | daemons
+    return own | place | {"SPARK_LOCAL_IP": HOST, "SPARK_DAEMON_JAVA_OPTS": DAEMON_JAVA}
 
 
 def _write_settings(folder: Path) -> None:

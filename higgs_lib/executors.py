@@ -24,6 +24,8 @@ def wait(context, until: float) -> None:
         if found >= needed and complete:
             return
         time.sleep(0.1)
+    if java_context.isStopped():
+        raise ClusterError(f"{context.master}: the application was ended from there; the logs of its workers tell why")
     raise ClusterError(_too_few(context, found, needed))
 
 

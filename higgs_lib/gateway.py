@@ -18,18 +18,16 @@ STOP_LIMIT = 5.0  # seconds, from the end of its input to SIGKILL
 
 
 class _Chatter(threading.Thread):
-    """What the Java process writes to stderr: kept while a session starts, passed on afterwards."""
+    """Passes on what the Java process writes to stderr, unless a session is starting."""
 
     def __init__(self, pipe: int):
         super().__init__(daemon=True, name="stderr of Spark")
-        self.pipe, self.kept, self.quiet = pipe, b"", True
+        self.pipe, self.quiet = pipe, True
 
     def run(self) -> None:
         # raw reads and writes: a buffered stream's lock, held at the interpreter's end, would abort it
         while chunk := os.read(self.pipe, 65536):
-            if self.quiet:
-                self.kept += chunk
-            else:
+            if not self.quiet:
                 os.write(2, chunk)
         os.close(self.pipe)
 
@@ -45,17 +43,17 @@ def opened(settings: dict[str, str], environment: dict[str, str]) -> Iterator:
 
     public = {name: value for name, value in settings.items() if not PRIVATE.search(name)}
     gateway = SparkContext._gateway
-    if not alive() or gateway.__dict__.get("started_with") != (public, environment):
+    ours = alive() and "started_with" in gateway.__dict__  # py4j answers for attributes that are not there
+    if not ours or (gateway.proc is not None and gateway.started_with != (public, environment)):
         close()
         gateway = _launch(public, environment)
-    chatter = gateway.chatter
-    chatter.kept, chatter.quiet = b"", True
+    gateway.chatter.quiet = True
     try:
         yield gateway.jvm
     except BaseException:
         close()
         raise
-    chatter.quiet = False
+    gateway.chatter.quiet = False
 
 
 def alive() -> bool:
@@ -70,12 +68,11 @@ def close() -> None:
     """Ends the Java process, and whatever session it has, if there is one; the next session starts another."""
     from pyspark import SparkContext
 
-    gateway, SparkContext._gateway, SparkContext._jvm = SparkContext._gateway, None, None
-    if gateway is None:
+    gateway = SparkContext._gateway
+    if gateway is None or gateway.proc is None:  # under spark-submit it is this process' parent, and stays
         return
+    SparkContext._gateway = SparkContext._jvm = None
     gateway.shutdown()
-    if gateway.proc is None:  # under spark-submit it is this process' parent
-        return
     gateway.proc.stdin.close()
     try:
         gateway.proc.wait(STOP_LIMIT)

@@ -93,7 +93,7 @@ def phases(means: dict[str, dict[str, float]], *, xlabel: str, ax=None):
 
 
 def predicted_speed_up(workers: np.ndarray, curves: dict[str, tuple[np.ndarray, float]], *, title: str, ax=None):
-    """Predicted speed-up (k,) against the workers (k,), both logarithmic, with the number from which the network bounds.
+    """Predicted speed-up (k,) against workers (k,), both logarithmic, and a dot where the network begins to bound.
 
     A name that ends in ", network alone" is drawn in the colour of the one without, broken.
     """

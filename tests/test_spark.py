@@ -59,6 +59,15 @@ def test_two_executors_make_the_events_of_one_process(session, tmp_path):
     assert made.equals(simulation.generate(n, seed=4, physics=physics).combine_chunks())
 
 
+def test_workers_run_the_python_of_what_is_shipped():
+    local = "local-cluster[1,1,1024]"
+    assert spark._workers_python(local, {}) == sys.executable
+    assert spark._workers_python(local, {"spark.pyspark.python": "/opt/python"}) == "/opt/python"
+    assert spark._workers_python(local, {"spark.archives": "hdfs:///e.tgz#e,b.zip"}) == "./e/bin/python"
+    assert spark._workers_python("yarn", {"spark.archives": "/tmp/e.tgz"}) == "./e.tgz/bin/python"
+    assert spark._workers_python("local[2]", {"spark.archives": "/tmp/e.tgz"}) == sys.executable
+
+
 def test_executors_score_events_as_this_process_does(session, events, tmp_path):
     spec = ModelSpec((20, 20))
     model = models.build(spec, models.standardisation(Stream.of(events, COMPLETE, range(5000))), seed=1)
@@ -79,15 +88,6 @@ def test_executors_score_events_as_this_process_does(session, events, tmp_path):
         spark.score(session, tmp_path / "model.keras", str(events), str(tmp_path / "again"), ("m_bb", "m_zz"))
     with pytest.raises(DataError, match=r"nowhere: no Parquet data set \(PATH_NOT_FOUND\)"):
         spark.score(session, tmp_path / "model.keras", str(tmp_path / "nowhere"), str(tmp_path / "again"), COMPLETE)
-
-
-def test_workers_run_the_python_of_what_is_shipped():
-    local = "local-cluster[1,1,1024]"
-    assert spark._workers_python(local, {}) == sys.executable
-    assert spark._workers_python(local, {"spark.pyspark.python": "/opt/python"}) == "/opt/python"
-    assert spark._workers_python(local, {"spark.archives": "hdfs:///e.tgz#e,b.zip"}) == "./e/bin/python"
-    assert spark._workers_python("yarn", {"spark.archives": "/tmp/e.tgz"}) == "./e.tgz/bin/python"
-    assert spark._workers_python("local[2]", {"spark.archives": "/tmp/e.tgz"}) == sys.executable
 
 
 def test_nothing_to_generate_is_refused(tmp_path):
