@@ -95,17 +95,19 @@ class Workers(NamedTuple):
                 print(json.dumps(question), file=process.stdin, flush=True)
         answers = {}
         while waiting := [p.stdout for p in self.processes if p.stdout not in answers]:
-            answers |= {pipe: self._read(pipe) for pipe in select.select(waiting, [], [], PATIENCE)[0] or [None]}
+            ready = select.select(waiting, [], [], PATIENCE)[0]
+            if not ready:
+                raise RuntimeError(f"{len(self.processes)} workers: no answer for {PATIENCE} s")
+            answers |= {process.stdout: self._read(process) for process in self.processes if process.stdout in ready}
         return np.array([answers[p.stdout] for p in self.processes])
 
-    def _read(self, pipe) -> list[float]:
-        if pipe is None:
-            raise RuntimeError(f"{len(self.processes)} workers: no answer for {PATIENCE} s")
-        if line := pipe.readline():
+    def _read(self, process: subprocess.Popen) -> list[float]:
+        if line := process.stdout.readline():
             return json.loads(line)
+        status = process.wait()
         self.log.seek(0)
         said = [line.strip() for line in self.log if line.strip()] or ["nothing"]
-        raise RuntimeError(f"one of {len(self.processes)} workers ended; the last it said: {said[-1]}")
+        raise RuntimeError(f"a worker of {len(self.processes)} ended with status {status}; last was said: {said[-1]}")
 
 
 @contextmanager
@@ -152,7 +154,8 @@ def _point(n: int, link: Link, vector: Vector, seconds: np.ndarray, sent: np.nda
         "type": vector.type,
         "bytes": vector.n_bytes,
         "seconds": contest.spread(seconds),
-        "sent_to_ring": contest.spread(sent / ring),
+        "bytes_sent": float(np.median(sent)),
+        "ring_bytes": ring,
     }
 
 
@@ -174,17 +177,20 @@ def _interval(values: np.ndarray) -> dict[str, float | None]:
     return {name: float(f"{v:.4g}") if np.isfinite(v) else None for name, v in zip(names, values, strict=True)}
 
 
-def ratios(points: list[dict], link: Link, fit: NetworkFit) -> list[dict]:
-    """Seconds measured over those predicted from two workers, by number of workers."""
-    found = []
+def compared(points: list[dict], link: Link, fit: NetworkFit) -> Iterator[dict]:
+    """By number of workers: seconds over those predicted from two, and what the rate adds over the wire's seconds."""
     for n in sorted({p["workers"] for p in points}):
-        these = [p for p in points if p["link"] == _named(link) and p["workers"] == n]
-        n_bytes = np.array([p["bytes"] for p in these])
-        predicted = all_reduce_seconds(n, n_bytes, fit.network())
-        ratio = np.array([p["seconds"]["median"] for p in these]) / predicted
-        worst = float(ratio[np.abs(np.log(ratio)).argmax()])
-        found.append({"workers": n, "median": float(np.median(ratio)), "worst": worst, "each": ratio.tolist()})
-    return found
+        these, free = (
+            [p for p in points if p["link"] == _named(one) and p["workers"] == n]
+            for one in (link, link._replace(rate=np.inf))
+        )
+        n_bytes, sent = (np.array([p[name] for p in these]) for name in ("bytes", "bytes_sent"))
+        seconds, without = (np.array([p["seconds"]["median"] for p in some]) for some in (these, free))
+        ratio = seconds / all_reduce_seconds(n, n_bytes, fit.network())
+        found = {"workers": n, "median": float(np.median(ratio)), "worst": float(ratio[np.abs(np.log(ratio)).argmax()])}
+        if np.isfinite(link.rate):
+            found["added_to_wire"] = contest.spread((seconds - without) / (8e-9 * sent / link.rate))
+        yield found
 
 
 def _text(link: dict) -> str:
@@ -196,7 +202,7 @@ def _line(point: dict) -> str:
     median, low, high = (1e3 * seconds for seconds in point["seconds"].values())
     what = f"{point['workers']} workers  {_text(point['link']):16s}{point['values']:>9,} {point['type']}"
     crowded = "  more workers than cores" if point["more_workers_than_cores"] else ""
-    return f"{what}{median:10.2f} ms [{low:.2f}, {high:.2f}]  {point['sent_to_ring']['median']:.3f}{crowded}"
+    return f"{what}{median:10.2f} ms [{low:.2f}, {high:.2f}]  {point['bytes_sent'] / point['ring_bytes']:.3f}{crowded}"
 
 
 def _verdict(fit: dict) -> str:
@@ -215,8 +221,8 @@ def main() -> None:
     if lack := cables.missing():
         print(f"nothing measured: this needs {lack}")
         return
-    no_delay = cables.not_done(Link(np.inf, 1.0))
-    links = [Link(rate, delay) for delay in (DELAYS[:1] if no_delay else DELAYS) for rate in RATES]
+    without_netem = cables.not_done(Link(np.inf, 1.0))
+    links = [Link(rate, delay) for delay in (DELAYS[:1] if without_netem else DELAYS) for rate in RATES]
     print("an all-reduce, median [range]; bytes sent over those of the ring", flush=True)
     try:
         points = [p for n in range(2, arguments.most + 1) for p in measured(n, links, arguments.repeats)]
@@ -227,9 +233,10 @@ def main() -> None:
     fits = []
     for link in links:
         fit, found = fitted(points, link)
-        fits.append(found | {"measured_to_predicted": ratios(points, link, fit)})
+        fits.append(found | {"measured_to_predicted": list(compared(points, link, fit))})
         print(_verdict(fits[-1]))
-    note = {"delays": f"not set: {no_delay}" if no_delay else "set"}
+    note = {"delays": "not set, as the kernel has no netem" if without_netem else "set"}
+    print(f"delays: {note['delays']}")
     contest.save(arguments.result, note | {"fits_to_two_workers": fits, "points": points})
 
 
