@@ -114,6 +114,8 @@ def fit_network(n_workers: np.ndarray, n_bytes: np.ndarray, seconds: np.ndarray)
     the latency found then holds 1 / (2 (n - 1)) of it. ValueError if the two cannot be told from each other.
     """
     n_workers, n_bytes, seconds = (np.asarray(values, float) for values in (n_workers, n_bytes, seconds))
+    timings = Timings(n_workers, seconds)
+    timings.check()
     if n_workers.min() < 2 or len(np.unique(n_bytes / n_workers)) < 2:
         raise ValueError(
             "latency and bandwidth need all-reduces of two or more workers and of two or more sizes: "
@@ -124,9 +126,14 @@ def fit_network(n_workers: np.ndarray, n_bytes: np.ndarray, seconds: np.ndarray)
         return 2 * (workers - 1) * (latency + n_bytes / workers * seconds_per_byte)
 
     law = Law("ring all-reduce", ("latency", "s per byte"), ("s", "s"), (0, 0), (np.inf, np.inf), all_reduce)
-    per_message, carried = seconds / (2 * (n_workers - 1)), n_bytes / n_workers
-    start = np.array([per_message.min(), (per_message / carried).min()])
-    latency, inverse = maximum_likelihood(law, Timings(n_workers, seconds), start).intervals().values()
+    a_message = seconds / (2 * (n_workers - 1))
+    start = np.array([a_message.min(), (a_message * n_workers / n_bytes).min()])
+    latency, per_byte = maximum_likelihood(law, timings, start).intervals().values()
+    return NetworkFit(latency, _inverse(per_byte))
+
+
+def _inverse(interval: Interval) -> Interval:
+    ends = np.array([interval.value, interval.high, interval.low])
+    ends[ends < 1e-9 * np.nanmax(ends)] = 0  # it is, but for rounding
     with np.errstate(divide="ignore"):
-        value, low, high = (float(np.divide(1, v)) for v in (inverse.value, inverse.high, inverse.low))
-    return NetworkFit(latency, Interval(value, low, high))
+        return Interval(*(1 / ends).tolist())
