@@ -178,7 +178,10 @@ def _interval(values: np.ndarray) -> dict[str, float | None]:
 
 
 def compared(points: list[dict], link: Link, fit: NetworkFit) -> Iterator[dict]:
-    """By number of workers: seconds over those predicted from two, and what the rate adds over the wire's seconds."""
+    """By number of workers: seconds over those predicted from two, and what the rate adds over the wire's seconds.
+
+    The latter is a difference of two measurements, so noise where the wire's seconds are few beside the software's.
+    """
     for n in sorted({p["workers"] for p in points}):
         these, free = (
             [p for p in points if p["link"] == _named(one) and p["workers"] == n]
