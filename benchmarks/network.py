@@ -178,9 +178,8 @@ def _interval(values: np.ndarray) -> dict[str, float | None]:
 
 
 def compared(points: list[dict], link: Link, fit: NetworkFit) -> Iterator[dict]:
-    """By number of workers: seconds over those predicted from two, and what the rate adds over the wire's seconds.
-
-    The latter is a difference of two measurements, so noise where the wire's seconds are few beside the software's.
+    """By number of workers: seconds over those predicted from two, and what the rate adds over the wire's seconds
+    (a difference, so noise where these are few beside the software's).
     """
     for n in sorted({p["workers"] for p in points}):
         these, free = (
@@ -226,7 +225,8 @@ def main() -> None:
         return
     without_netem = cables.not_done(Link(np.inf, 1.0))
     links = [Link(rate, delay) for delay in (DELAYS[:1] if without_netem else DELAYS) for rate in RATES]
-    print("an all-reduce, median [range]; bytes sent over those of the ring", flush=True)
+    delays = "not set, as the kernel has no netem" if without_netem else "set"
+    print(f"an all-reduce, median [range]; bytes sent over those of the ring; delays {delays}", flush=True)
     try:
         points = [p for n in range(2, arguments.most + 1) for p in measured(n, links, arguments.repeats)]
     except RuntimeError as error:
@@ -238,9 +238,7 @@ def main() -> None:
         fit, found = fitted(points, link)
         fits.append(found | {"measured_to_predicted": list(compared(points, link, fit))})
         print(_verdict(fits[-1]))
-    note = {"delays": "not set, as the kernel has no netem" if without_netem else "set"}
-    print(f"delays: {note['delays']}")
-    contest.save(arguments.result, note | {"fits_to_two_workers": fits, "points": points})
+    contest.save(arguments.result, {"delays": delays, "fits_to_two_workers": fits, "points": points})
 
 
 if __name__ == "__main__":
