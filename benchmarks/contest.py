@@ -66,18 +66,19 @@ def run(contenders: list[Contender], repeats: int) -> dict[str, dict]:
     return results
 
 
-def _spread(values: np.ndarray) -> dict[str, float]:
+def spread(values: np.ndarray) -> dict[str, float]:
+    """Median and range."""
     return {"median": float(np.median(values)), "low": float(values.min()), "high": float(values.max())}
 
 
 def rate(amount: float, seconds: list[float]) -> dict[str, float]:
     """Amount a second: median and range over the turns."""
-    return _spread(amount / np.array(seconds))
+    return spread(amount / np.array(seconds))
 
 
 def ratio(results: dict[str, dict], of: str, to: str) -> dict[str, float]:
     """How many times faster `of` is than `to`: median and range over the turns, each against the one beside it."""
-    return _spread(np.array(results[to]["seconds"]) / np.array(results[of]["seconds"]))
+    return spread(np.array(results[to]["seconds"]) / np.array(results[of]["seconds"]))
 
 
 def compared(of: str, to: str, found: dict[str, float]) -> str:

@@ -170,7 +170,7 @@ def _extreme(fit: Fit, quantity: Callable[..., float], excess: float, sign: int)
 
 
 def _slope(function: Callable[[np.ndarray], float], steps: np.ndarray, width: float = 1e-5) -> np.ndarray:
-    here = function(steps)  # one-sided: several times faster than SciPy's own differences
+    here = function(steps)  # one-sided: an interval takes about half the time of SciPy's own differences
     return np.array([function(steps + side) - here for side in width * np.eye(len(steps))]) / width
 
 

@@ -184,10 +184,11 @@ def _in_team(model, optimizer, loss, compiled: bool, team: Team, precision) -> C
 
 def _timed(function, tensor: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """What a function of a tensor gives inside a graph, and the seconds that it took."""
-    with tf.control_dependencies([tensor]):
+    here = tf.identity(tensor)  # an operation that waits for the values, where the tensor may come from a call
+    with tf.control_dependencies([here]):
         start = tf.timestamp()
     with tf.control_dependencies([start]):
-        result = function(tf.identity(tensor))
+        result = function(tf.identity(here))
     with tf.control_dependencies([result]):
         return result, tf.timestamp() - start
 

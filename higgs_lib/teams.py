@@ -75,5 +75,5 @@ class Several(Team):
 def joined(addresses: list[str], number: int, cores: int) -> Team:
     """The team of the processes at these addresses, with `cores` threads in this one."""
     tf.config.threading.set_intra_op_parallelism_threads(cores)
-    tf.config.threading.set_inter_op_parallelism_threads(cores + 1)  # one of them moves sums
+    tf.config.threading.set_inter_op_parallelism_threads(cores)  # else operations side by side would use more
     return Several(addresses, number) if len(addresses) > 1 else Team()
