@@ -69,7 +69,7 @@ class Phases(NamedTuple):
     input: float
     """Seconds that its steps waited for events."""
     compute: float
-    """Seconds between the sums over the workers."""
+    """Seconds of the steps but for the sums over the workers."""
     all_reduce: float
     """Seconds in the sums of gradients over the workers."""
     waiting: float

@@ -9,7 +9,6 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 from higgs_lib.metrics import Histogram, Interval, Roc
-from higgs_lib.scaling import Summary
 
 SIGNAL, BACKGROUND = "#3f90da", "#bd1f01"  # M. Petroff's colour-blind safe cycle (arXiv:2107.02270), as CMS uses it
 FEATURE_COLOURS = {"low": "#ffa90e", "high": "#832db6", "complete": "#3f90da"}
@@ -213,63 +212,4 @@ def rates(
     ax.set(xlabel="events a batch", ylabel="training events / s", title=title)
     ax.set_ylim(bottom=0)
     ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
-    return ax
-
-
-def epoch_seconds(summaries: dict[str, Summary], *, cores: int | None = None, ax=None):
-    """Seconds an epoch against the number of workers, a line an optimizer; hollow where workers share `cores`."""
-    ax = _by_workers({name: (found.workers, found.seconds) for name, found in summaries.items()}, cores, ax)
-    ax.set(ylabel="s / epoch")
-    ax.set_ylim(bottom=0)
-    ax.legend(fontsize="small")
-    return ax
-
-
-def relative_seconds(summaries: dict[str, Summary], *, cores: int | None = None, ax=None):
-    """The same relative to the fewest workers, with the ideal: inverse to their number."""
-    ax = _by_workers({name: (found.workers, found.relative_seconds) for name, found in summaries.items()}, cores, ax)
-    workers = np.unique([n for found in summaries.values() for n in found.workers])
-    fine = np.linspace(workers[0], workers[-1], 100)
-    ax.plot(fine, workers[0] / fine, color="black", linestyle="--", linewidth=1, label="ideal")
-    ax.set(ylabel="time relative to the fewest workers")
-    ax.set_ylim(bottom=0)
-    ax.legend(fontsize="small")
-    return ax
-
-
-def speed_up(summaries: dict[str, Summary], *, predicted: dict[str, Summary] | None = None, cores=None, ax=None):
-    """Speed-up against the number of workers, with the ideal; hollow as in `epoch_seconds`.
-
-    `predicted` adds curves of laws with their bands, from the same fewest workers on: in the colour of the points of
-    the same name, if there are any.
-    """
-    curves = predicted or {}
-    line = "" if curves else "-"
-    ax = _by_workers({name: (found.workers, found.speed_up) for name, found in summaries.items()}, cores, ax, line)
-    colours = {name: CYCLE[number % len(CYCLE)] for number, name in enumerate(summaries | curves)}
-    for name, found in curves.items():
-        value, low, high = np.array(found.speed_up).T
-        label = None if name in summaries else name
-        ax.plot(found.workers, value, color=colours[name], linewidth=1, label=label)
-        ax.fill_between(found.workers, low, high, color=colours[name], alpha=0.2, linewidth=0)
-    workers = np.unique([n for found in [*summaries.values(), *curves.values()] for n in found.workers])
-    ax.plot(workers, workers / workers[0], color="black", linestyle="--", linewidth=1, label="ideal")
-    ax.set(ylabel="speed-up")
-    ax.set_ylim(bottom=0)
-    ax.legend(fontsize="small")
-    return ax
-
-
-def _by_workers(
-    rows: dict[str, tuple[np.ndarray, list[Interval]]], cores: int | None, ax: Axes | None, line="-"
-) -> Axes:
-    ax = _axes(ax)
-    for number, (name, (workers, intervals)) in enumerate(rows.items()):
-        value, low, high = np.array(intervals).T
-        style = {"color": CYCLE[number % len(CYCLE)], "marker": "osD^vP*"[number % 7], "markersize": 5}
-        ax.errorbar(workers, value, [value - low, high - value], label=name, capsize=2, linestyle=line, **style)
-        shared = workers > (cores or np.inf)
-        ax.plot(workers[shared], value[shared], linestyle="", markerfacecolor="white", zorder=3, **style)
-    ax.set(xlabel="workers")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return ax

@@ -109,18 +109,20 @@ class Training:
     def _taken(self, block: Block) -> tuple[Block, Sample]:
         return block, self.events.take(batches.places(block.rows, self.owned) if self.owned else block.rows)
 
-    def epoch(self, number: int) -> tuple[np.ndarray, steps.Passed, float]:
+    def epoch(self, number: int) -> tuple[np.ndarray, steps.Passed, float, float]:
         """Trains one epoch: the labels (n,) of its events in their order, what its steps gave, and the seconds that
-        they waited for events.
+        they waited for events and that they took.
         """
         blocks = _ahead(map(self._taken, batches.order(*self._order(number))))
-        labels, passed, waited, asked = [], [], 0.0, time.perf_counter()
+        labels, passed, waited, busy, asked = [], [], 0.0, 0.0, time.perf_counter()
         for block, events in blocks:
-            waited += time.perf_counter() - asked
+            began = time.perf_counter()
             labels.append(events.labels)
             passed.append(self.block(events, block, self.batch_size))
-            asked = time.perf_counter()
-        return np.concatenate(labels), steps.Passed(*map(np.concatenate, zip(*passed, strict=True))), waited
+            waited, asked = waited + began - asked, time.perf_counter()
+            busy += asked - began
+        together = steps.Passed(*map(np.concatenate, zip(*passed, strict=True)))
+        return np.concatenate(labels), together, waited, busy
 
     def _order(self, number: int) -> tuple:
         return self.n_events, self.batch_size, self.seed, number, self.team.share
@@ -129,7 +131,7 @@ class Training:
         """Trains the epoch after those of `history`, and measures it; DivergenceError where the loss is not finite."""
         number = len(history.seconds) + 1
         start = time.perf_counter()
-        labels, passed, waited = self.epoch(number)
+        labels, passed, waited, busy = self.epoch(number)
         trained = time.perf_counter()
         reached = evaluate(self.model, validation, self.loss, self.team)
         if not np.isfinite(reached.loss):
@@ -138,9 +140,10 @@ class Training:
         shortest = self.team.least(passed.all_reduce)  # the last worker to come waits for none
         summed, sent = float(passed.all_reduce.sum()), self.n_bytes * len(passed.all_reduce)
         evaluation, seconds = time.perf_counter() - trained, trained - start
-        compute = seconds - waited - summed
         self.phases.append(
-            Phases(waited, compute, summed, summed - float(shortest.sum()), evaluation, sent, passed.losses.tolist())
+            Phases(
+                waited, busy - summed, summed, summed - float(shortest.sum()), evaluation, sent, passed.losses.tolist()
+            )
         )
         return history.and_epoch(of_steps, reached, seconds)
 

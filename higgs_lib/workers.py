@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import pickle
 import socket
 import uuid
@@ -154,12 +155,21 @@ def _joined(context: BarrierTaskContext, cores: int) -> Team:
     standing = {one["standing"] for one in all_of}
     if standing == {""}:
         hosts = [info.address.rsplit(":", 1)[0] for info in context.getTaskInfos()]
-        hosts = hosts if len(set(hosts)) > 1 else ["127.0.0.1"] * len(hosts)
+        if len(set(hosts)) == 1:
+            hosts = ["127.0.0.1"] * len(hosts)
+            _keep_to_cores(context.partitionId(), len(hosts), cores)
         addresses = [f"{host}:{one['port']}" for host, one in zip(hosts, all_of, strict=True)]
         _standing = Standing(all_of[0]["new"], joined(addresses, context.partitionId(), cores))
     elif len(standing) > 1 or _standing.team.share.of != len(all_of):
         raise StaleTeamError("the processes stand in different teams")
     return _standing.team
+
+
+def _keep_to_cores(number: int, n_workers: int, cores: int) -> None:
+    """Gives each of the workers on one machine cores of its own, if there are enough: sums are faster then."""
+    allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    if n_workers * cores <= len(allowed):
+        os.sched_setaffinity(0, allowed[number * cores : (number + 1) * cores])
 
 
 def _free_port() -> int:

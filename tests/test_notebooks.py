@@ -16,6 +16,8 @@ PROFILE = """
 common: {n_test: 1500, n_validation: 800}
 02_training: {seeds: [1], few_epochs: 3, few_patience: 0, comparison_epochs: 1}
 03_performance: {tree_iterations: 20}
+05_cluster_scaling: {timed_events: 2048, optimizers: [adam], batch_sizes: [512], batch_size: 1024, epochs: 3,
+  repeats: 1, extra_workers: 0, target_auc: 0.5}
 10_fidelity: {few_epochs: 2, few_patience: 0, n_compared: 3000, n_built_in_test: 3000}
 11_speed: {timed_events: 3000, batch_sizes: [100, 1024], repeats: 2, comparison_epochs: 1}
 """
@@ -49,6 +51,8 @@ def test_notebooks_show_what_was_measured(run):
     assert all(row["interval"][1] <= row["interval"][0] <= row["interval"][2] for row in significance)
     assert "0.885" in text(run, "09_conclusions")
     assert "In batches of 100 ours trains" in text(run, "11_speed")
+    assert "The speed of 2 workers is that of one times" in text(run, "05_cluster_scaling")
+    assert "The first optimizer to an AUC of 0.5 is adam" in text(run, "05_cluster_scaling")
 
 
 def test_running_a_notebook_again_trains_nothing(run):
