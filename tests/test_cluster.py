@@ -5,12 +5,17 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
+import numpy as np
 import psutil
 import pytest
 
-from higgs_lib import cluster, spark
+from higgs_lib import cluster, models, spark, synchronous, training
 from higgs_lib.cluster import ClusterError
+from higgs_lib.features import COMPLETE
+from higgs_lib.models import ModelSpec
+from higgs_lib.samples import Stream
 
 
 def command(*arguments):
@@ -74,6 +79,20 @@ def test_a_job_runs_on_both_workers_over_authenticated_loopback(folder):
     assert len(processes) == 3 + 2
     assert sum("org.apache.spark.executor.CoarseGrainedExecutorBackend" in line for line in lines) >= 2
     assert not any(secret in word for line in lines for word in line)
+
+
+def test_the_workers_of_a_real_cluster_train_as_one_process_does(folder, events):
+    streams = Stream.of(events, COMPLETE, range(8000)), Stream.of(events, COMPLETE, range(8000, 10_000))
+    spec = ModelSpec((20, 20))
+    pace = {"epochs": 2, "batch_size": 256}
+    reached = []
+    with spark.session(cluster.running(folder).url) as session:
+        for fit, how in ((partial(synchronous.fit, session), {"n_workers": 2}), (training.fit, {})):
+            parts = streams if how else [stream.whole() for stream in streams]
+            model = models.build(spec, models.standardisation(streams[0]), seed=1)
+            fit(model, models.optimizer(spec, n_events=8000, **pace), *parts, **pace, **how, seed=1)
+            reached.append(np.concatenate([w.ravel() for w in model.get_weights()]))
+    assert reached[0] == pytest.approx(reached[1], abs=2e-6)
 
 
 def test_the_secret_is_in_private_files_alone(folder):
