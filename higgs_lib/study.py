@@ -96,7 +96,7 @@ class Study:
         `kind` names the net in files and tables. The model, its scores on validation and test events and the
         measures of every epoch are stored.
         """
-        modules = ("models", "schedules", "history", "checkpoints", "training")
+        modules = ("models", "schedules", "history", "checkpoints", "batches", "steps", "teams", "training")
         recipe = self._recipe(kind, features, seed, modules, ("tensorflow", "keras", "numpy"))
         recipe |= {"spec": asdict(spec), **fit._asdict()}
         return self._once(recipe, lambda name: self._train_net(name, spec, recipe, fit))

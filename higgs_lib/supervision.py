@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from multiprocessing import AuthenticationError
-from multiprocessing.connection import Client, Listener
+from multiprocessing.connection import Client, Listener, answer_challenge, deliver_challenge
 from typing import Any, NamedTuple
 
 log = logging.getLogger(__name__)
@@ -57,19 +57,21 @@ class Supervisor:
         self.messages: queue.Queue[Message] = queue.Queue()
         self.workers: dict[int, Worker] = {}
         secret = secrets.token_bytes(32)
-        self._listener = Listener((host, 0), authkey=secret, backlog=128)
+        self._listener = Listener((host, 0), backlog=128)
         self.address = Address(host, self._listener.address[1], secret)
         self._open = True
         self._connections = []
 
     def __enter__(self) -> "Supervisor":
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._acceptor = threading.Thread(target=self._accept, daemon=True)
+        self._acceptor.start()
         return self
 
     def __exit__(self, *_) -> None:
         self._open = False
         with socket.socket() as knock:  # ends the accept that waits
             knock.connect_ex(self._listener.address)
+        self._acceptor.join()
         self._listener.close()
         for connection in self._connections:
             with socket.fromfd(connection.fileno(), socket.AF_INET, socket.SOCK_STREAM) as line:
@@ -80,27 +82,27 @@ class Supervisor:
 
     def _accept(self) -> None:
         while self._open:
-            try:
-                connection = self._listener.accept()
-            except (AuthenticationError, EOFError, OSError) as error:
-                if self._open:
-                    log.warning("someone who is no worker of ours spoke to port %d: %s", self.address.port, error)
-                continue
+            connection = self._listener.accept()
             self._connections.append(connection)
             threading.Thread(target=self._listen, args=(connection,), daemon=True).start()
 
     def _listen(self, connection) -> None:
+        """Hears one worker out. It has to know the secret, and to prove it here: a stranger keeps nobody waiting."""
         worker = None
         try:
+            deliver_challenge(connection, self.address.secret)
+            answer_challenge(connection, self.address.secret)
             while True:
                 message = connection.recv()
                 worker = message.worker
                 self.messages.put(message)
                 if message.kind in ("done", "failed"):
                     return
-        except (EOFError, OSError) as error:
+        except (AuthenticationError, EOFError, OSError) as error:
             if worker is not None:
                 self.messages.put(Message(worker, "lost", repr(error)))
+            elif self._open:
+                log.warning("someone who is no worker of ours spoke to port %d: %s", self.address.port, error)
 
     def next(self, timeout: float) -> Message | None:
         """The next message, signs of life included; None if none came in `timeout` seconds."""
@@ -137,7 +139,7 @@ class Reporter:
 
     def __init__(self, address: Address, worker: int):
         self.worker, self.doing, self.moved = worker, "starting", time.monotonic()
-        self._lock = threading.Lock()
+        self._lock, self._ended = threading.Lock(), False
         self._connection = Client((address.host, address.port), authkey=address.secret)
         self._send("hello", self._state())
         threading.Thread(target=self._beat, daemon=True).start()
@@ -145,16 +147,21 @@ class Reporter:
     def _state(self) -> tuple:
         return socket.gethostname(), os.getpid(), self.doing, time.monotonic() - self.moved
 
-    def _send(self, kind: str, content) -> None:
+    def _send(self, kind: str, content, *, last: bool = False) -> None:
         with self._lock:
             self._connection.send(Message(self.worker, kind, content))
+            if last:
+                self._ended = True
+                self._connection.close()
 
     def _beat(self) -> None:
-        while not self._connection.closed:
-            try:
-                self._send("alive", self._state())
-            except OSError:
-                if not self._connection.closed:
+        while True:
+            with self._lock:
+                if self._ended:
+                    return
+                try:
+                    self._connection.send(Message(self.worker, "alive", self._state()))
+                except OSError:
                     os._exit(1)  # nobody waits for this worker any more
             time.sleep(BEAT)
 
@@ -175,10 +182,8 @@ class Reporter:
 
     def failed(self, content) -> None:
         """It gives up."""
-        self._send("failed", content)
-        self._connection.close()
+        self._send("failed", content, last=True)
 
     def done(self) -> None:
         """It has ended as it should."""
-        self._send("done", None)
-        self._connection.close()
+        self._send("done", None, last=True)

@@ -7,6 +7,7 @@ al., arXiv:1804.05839, section 3). Spark places the workers; TensorFlow's collec
 import logging
 import math
 import pickle
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -76,7 +77,7 @@ def fit(
     name: str = "model",
     precision: str = "float32",
     retries: int = 3,
-    timeout: float = 60.0,
+    timeout: float = 120.0,
 ) -> Trained:
     """Trains the model as `training.fit` does, by `n_workers` tasks of the Spark session.
 
@@ -258,4 +259,11 @@ def _cause(failures: list[Message], supervisor: Supervisor, job: Exception) -> E
     if "stale" in kinds:
         return _Stale()
     texts = [f"worker {message.worker}: {message.content[1]}" for message in failures]
-    return _Failed("; ".join(texts) or str(job).splitlines()[0])
+    return _Failed("; ".join(texts) or _told(job))
+
+
+def _told(job: Exception) -> str:
+    """What Spark says of a job that failed before any worker spoke: the last error in its text, which has Python's."""
+    lines = str(job).splitlines()
+    errors = [line.strip() for line in lines if re.match(r"\s*[\w.]+(Error|Exception): ", line)]
+    return errors[-1] if errors else lines[0]
