@@ -34,6 +34,8 @@ PRECISIONS = ("float32", "float16")
 
 RECOVERY = 120  # seconds in which a cluster has to replace executors that it lost
 
+LAST_WORDS = 2  # seconds in which workers of a failed job may still say why
+
 
 class WorkerError(RuntimeError):
     """A training was given up; the message says which worker failed last, and why."""
@@ -243,8 +245,10 @@ def _host(session) -> str:
 
 def _cause(failures: list[Message], supervisor: Supervisor, job: Exception) -> Exception:
     """What made a job fail: of all that was heard of workers the first that was not another's consequence."""
-    while (message := supervisor.next(timeout=1.0)) is not None:
-        failures = [*failures, message] if message.kind in ("failed", "lost") else failures
+    end = time.monotonic() + LAST_WORDS
+    while (left := end - time.monotonic()) > 0:
+        message = supervisor.next(timeout=left)
+        failures = [*failures, message] if message and message.kind in ("failed", "lost") else failures
     kinds = [message.content[0] if message.kind == "failed" else "lost" for message in failures]
     for kind, message in zip(kinds, failures, strict=True):
         about = supervisor.workers.get(message.worker, "not heard of before")
