@@ -16,8 +16,8 @@ PROFILE = """
 common: {n_test: 1500, n_validation: 800}
 02_training: {seeds: [1], few_epochs: 3, few_patience: 0, comparison_epochs: 1}
 03_performance: {tree_iterations: 20}
-05_cluster_scaling: {timed_events: 2048, optimizers: [adam], batch_sizes: [512], batch_size: 1024, epochs: 3,
-  repeats: 1, target_auc: 0.5}
+05_cluster_scaling: {cluster_events: 2048, optimizers: [adam], cluster_batch_sizes: [512], cluster_batch_size: 1024,
+  cluster_epochs: 3, cluster_repeats: 1, target_auc: 0.5}
 10_fidelity: {few_epochs: 2, few_patience: 0, n_compared: 3000, n_built_in_test: 3000}
 11_speed: {timed_events: 3000, batch_sizes: [100, 1024], repeats: 2, comparison_epochs: 1}
 """
