@@ -178,7 +178,7 @@ def test_it_gives_up_with_the_worker_and_the_cause_and_goes_on_in_the_next_call(
         model, optimizer = build(streams, DROPPING, epochs=6)
         settings = {**SETTINGS, "epochs": 6, "n_workers": 2, "checkpoint": tmp_path / "training.npz"}
         with pytest.raises(
-            WorkerError, match=r"worker 1 \(.*\): its process was killed.*given up after 2 tries and \d ep"
+            WorkerError, match=r"worker 1 \(.*\) was lost: its process was killed.*given up after 2 tries and \d ep"
         ):
             synchronous.fit(session, model, optimizer, *streams, **settings, retries=1)
     model, optimizer = build(streams, DROPPING, epochs=6)
