@@ -164,22 +164,27 @@ def _in_team(model, optimizer, loss, compiled: bool, team: Team, precision) -> C
         return tf.reshape(scores.stack(), [-1]), losses.stack(), seconds.stack()
 
     def block(events: Sample, rows: Block, batch_size: int) -> Passed:
-        edge, (_, size) = rows.whole.size, rows.whole.shape
-        calls = range(0, edge, STEPS_A_CALL * size)
-        parts = [(events.cut(first, min(first + calls.step, edge)), size, size / batch_size) for first in calls]
-        if len(rows.rest):
-            parts.append((events.cut(edge), len(rows.rest), len(rows.rest) / rows.n_rest))
-        elif rows.n_rest:  # others have events in this batch, so that this worker has to join in the sum
-            nothing = Sample(np.zeros((1, events.features.shape[1]), np.float32), np.zeros(1, np.float32))
-            parts.append((nothing, 1, 0.0))
         passed = []
-        for part, size, weight in parts:
+        for part, size, weight in _parts(events, rows, batch_size):
             passed.append(_called(batches, part, size, weight, of_any_length=True))
             team.stepped()
         scores, losses, seconds = (np.concatenate(values) for values in zip(*passed, strict=True))
         return Passed(scores[: len(events.labels)], losses, seconds)
 
     return block
+
+
+def _parts(events: Sample, rows: Block, batch_size: int) -> list[tuple[Sample, int, float]]:
+    """A worker's part of a block for each call: events, how many a step, and their share of the batch."""
+    edge, (_, size) = rows.whole.size, rows.whole.shape
+    calls = range(0, edge, STEPS_A_CALL * size)
+    parts = [(events.cut(first, min(first + calls.step, edge)), size, size / batch_size) for first in calls]
+    if len(rows.rest):
+        parts.append((events.cut(edge), len(rows.rest), len(rows.rest) / rows.n_rest))
+    elif rows.n_rest:  # others have events in this batch, so that this worker has to join in the sum
+        nothing = Sample(np.zeros((1, events.features.shape[1]), np.float32), np.zeros(1, np.float32))
+        parts.append((nothing, 1, 0.0))
+    return parts
 
 
 def _timed(function, tensor: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
