@@ -13,19 +13,18 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import keras
 from pyspark import InheritableThread
 
-from higgs_lib import checkpoints, spark, steps, workers
+from higgs_lib import spark, workers
 from higgs_lib.checkpoints import State
 from higgs_lib.cluster import ClusterError
 from higgs_lib.history import History, Phases
 from higgs_lib.samples import Stream
 from higgs_lib.supervision import Message, Supervisor
-from higgs_lib.training import Pace, check, progress
+from higgs_lib.training import Plan
 from higgs_lib.workers import Epoch, Job
 
 log = logging.getLogger(__name__)
@@ -68,20 +67,12 @@ def fit(
     validation: Stream,
     *,
     n_workers: int,
-    epochs: int,
-    batch_size: int,
-    seed: int,
-    patience: int = 0,
-    improvement: float = 0.0,
-    loss: keras.losses.Loss | None = None,
-    compiled: bool | None = None,
-    checkpoint: str | Path | None = None,
-    name: str = "model",
     precision: str = "float32",
     retries: int = 3,
     timeout: float = 120.0,
+    **settings,
 ) -> Trained:
-    """Trains the model as `training.fit` does, by `n_workers` tasks of the Spark session.
+    """Trains the model as `training.fit` does, with its other `settings`, by `n_workers` tasks of the Spark session.
 
     The events are read by the workers, each its own part of the file, which all of them and this program must reach.
     `batch_size` is that of all workers together: they take the batches of `training.fit` apart, so that the losses are
@@ -95,32 +86,17 @@ def fit(
     failed; errors as `training.fit`'s else.
     """
     called = time.monotonic()
-    check(model, training, epochs, batch_size)
-    _check(session, n_workers, batch_size, precision)
-    loss = loss or keras.losses.BinaryCrossentropy()
-    optimizer.build(model.trainable_variables)
-    numbers = {"epochs": epochs, "batch size": batch_size, "seed": seed}
-    numbers["XLA"] = steps.compiled_for(model, batch_size) if compiled is None else compiled  # as on one machine
-    settings = checkpoints.settings(model, optimizer, loss, training, validation, numbers)
-    state = checkpoints.read(checkpoint, settings) if checkpoint else None
-    state = state or State.of(model, optimizer, History([], [], [], training.n_events), [])
-    serialised = (keras.saving.serialize_keras_object(part) for part in (optimizer, loss))
-    pace = Pace(epochs, patience, improvement)
-    cores = int(session.conf.get("spark.task.cpus", "1"))
+    plan = Plan.of(model, optimizer, training, validation, **settings)
+    _check(session, n_workers, plan.batch_size, precision)
     job = partial(
-        Job, pickle.dumps(model), *serialised, training=training, validation=validation, pace=pace, name=name,
-        batch_size=batch_size, seed=seed, precision=precision, cores=cores,
-        compiled=steps.compiled_for(model, batch_size // n_workers) if compiled is None else compiled,
+        Job, pickle.dumps(model), *map(keras.saving.serialize_keras_object, (optimizer, plan.loss)),
+        training=training, validation=validation, pace=plan.pace, name=plan.name, batch_size=plan.batch_size,
+        seed=plan.seed, precision=precision, compiled=plan.is_compiled(model, n_workers),
+        cores=int(session.conf.get("spark.task.cpus", "1")),
     )  # fmt: skip
-    with progress(pace, History.of(state.history), name) as show:
-
-        def keep(state: State) -> None:
-            if checkpoint:
-                checkpoints.write(checkpoint, state, settings)
-            show(History.of(state.history))
-
-        run = _Run(session, n_workers, job, state, keep, timeout)
-        run.until_it_ends(retries, name)
+    with plan.progress() as reached:
+        run = _Run(session, n_workers, job, plan.state, reached, timeout)
+        run.until_it_ends(retries, plan.name)
     history, best = run.state.restore(model, optimizer)
     model.set_weights(best)
     return Trained(history, [run.phases[epoch] for epoch in sorted(run.phases)], run.began - called)

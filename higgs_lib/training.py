@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -155,6 +156,75 @@ class Training:
             yield history, best
 
 
+class Plan(NamedTuple):
+    """What is asked of a training, checked, and where it begins."""
+
+    pace: Pace
+    batch_size: int
+    seed: int
+    loss: keras.losses.Loss
+    compiled: bool | None
+    """As asked; None: by batch size and device."""
+    name: str
+    state: State
+    """The first weights, or what the checkpoint holds."""
+    keep: Callable[[State], None]
+    """Stores a state in the checkpoint, if one is asked for."""
+
+    @classmethod
+    def of(
+        cls, model, optimizer, training, validation, *, epochs, batch_size, seed, patience=0, improvement=0.0,
+        loss=None, compiled=None, checkpoint=None, name="model",
+    ) -> "Plan":  # fmt: skip
+        """Of the arguments of `fit`; its errors."""
+        _check(model, training, epochs, batch_size)
+        loss = loss or keras.losses.BinaryCrossentropy()
+        optimizer.build(model.trainable_variables)
+        state, keep = State.of(model, optimizer, History([], [], [], training.n_events), []), _nowhere
+        if checkpoint:
+            numbers = {"epochs": epochs, "batch size": batch_size, "seed": seed}
+            numbers["XLA"] = steps.compiled_for(model, batch_size) if compiled is None else compiled
+            settings = checkpoints.settings(model, optimizer, loss, training, validation, numbers)
+            state = checkpoints.read(checkpoint, settings) or state
+            keep = partial(checkpoints.write, checkpoint, settings=settings)
+        return cls(Pace(epochs, patience, improvement), batch_size, seed, loss, compiled, name, state, keep)
+
+    def is_compiled(self, model, n_workers: int = 1) -> bool:
+        """Whether XLA compiles the steps of each of so many workers."""
+        return steps.compiled_for(model, self.batch_size // n_workers) if self.compiled is None else self.compiled
+
+    @contextmanager
+    def progress(self) -> Iterator[Callable[[State], None]]:
+        """A function to be called after every epoch: it keeps the state, and a line shows how far the training is."""
+        done, epochs = len(self.state.history["seconds"]), self.pace.epochs
+        with tqdm(total=epochs, initial=done, desc=self.name, unit="epoch", mininterval=30) as line:
+
+            def reached(state: State) -> None:
+                self.keep(state)
+                line.set_postfix(validation_AUC=f"{state.history['validation'][-1]['auc']:.4f}", refresh=False)
+                line.update(len(state.history["seconds"]) - line.n)
+
+            yield reached
+
+
+def _nowhere(_: State) -> None:
+    """Where no checkpoint is asked for."""
+
+
+def _check(model, training: Sample | Stream, epochs: int, batch_size: int) -> None:
+    """ValueError for what cannot be trained; a warning where bfloat16 is asked of a processor without it."""
+    if epochs < 1 or not 1 <= batch_size <= training.n_events:
+        raise ValueError(
+            f"cannot train {epochs} epochs in batches of {batch_size} on {training.n_events} training events"
+        )
+    if not model.built:
+        model(training.take(np.arange(1)).features)
+    if not model.trainable_variables:
+        raise ValueError("the model has no weights to train")
+    if steps.is_rough(model) and not (steps.has_gpu() or device.has_bfloat16()):
+        log.warning("this processor, as far as is known, does not multiply in bfloat16; float32 is faster on such")
+
+
 def fit(
     model: keras.Model,
     optimizer: keras.optimizers.Optimizer,
@@ -181,46 +251,15 @@ def fit(
     ValueError for sizes that cannot be and for a checkpoint of another training; DivergenceError where the loss is not
     finite.
     """
-    check(model, training, epochs, batch_size)
-    loss = loss or keras.losses.BinaryCrossentropy()
-    compiled = steps.compiled_for(model, batch_size) if compiled is None else compiled
-    run = Training(model, optimizer, loss, training, batch_size, seed, compiled)
-    pace = Pace(epochs, patience, improvement)
-    numbers = {"epochs": epochs, "batch size": batch_size, "seed": seed, "XLA": compiled}
-    settings = checkpoints.settings(model, optimizer, loss, training, validation, numbers) if checkpoint else {}
-    stored = checkpoints.read(checkpoint, settings) if checkpoint else None
-    history, best = stored.restore(model, optimizer) if stored else (History([], [], [], training.n_events), [])
-    with progress(pace, history, name) as show:
-        for state in run.epochs(history, best, validation, pace, name):
-            history, best = state
-            if checkpoint:
-                checkpoints.write(checkpoint, State.of(model, optimizer, history, best), settings)
-            show(history)
+    plan = Plan.of(
+        model, optimizer, training, validation, epochs=epochs, batch_size=batch_size, seed=seed, patience=patience,
+        improvement=improvement, loss=loss, compiled=compiled, checkpoint=checkpoint, name=name,
+    )  # fmt: skip
+    run = Training(model, optimizer, plan.loss, training, batch_size, seed, plan.is_compiled(model))
+    history, best = plan.state.restore(model, optimizer)
+    with plan.progress() as reached:
+        for epoch in run.epochs(history, best, validation, plan.pace, name):
+            history, best = epoch
+            reached(State.of(model, optimizer, history, best))
     model.set_weights(best)
     return history
-
-
-@contextmanager
-def progress(pace: Pace, history: History, name: str) -> Iterator[Callable[[History], None]]:
-    """A line that shows how far a training is; a function that brings it up to date."""
-    with tqdm(total=pace.epochs, initial=len(history.seconds), desc=name, unit="epoch", mininterval=30) as line:
-
-        def show(history: History) -> None:
-            line.set_postfix(validation_AUC=f"{history.validation[-1].auc:.4f}", refresh=False)
-            line.update(len(history.seconds) - line.n)
-
-        yield show
-
-
-def check(model, training: Sample | Stream, epochs: int, batch_size: int) -> None:
-    """ValueError for what cannot be trained; a warning where bfloat16 is asked of a processor without it."""
-    if epochs < 1 or not 1 <= batch_size <= training.n_events:
-        raise ValueError(
-            f"cannot train {epochs} epochs in batches of {batch_size} on {training.n_events} training events"
-        )
-    if not model.built:
-        model(training.take(np.arange(1)).features)
-    if not model.trainable_variables:
-        raise ValueError("the model has no weights to train")
-    if steps.is_rough(model) and not (steps.has_gpu() or device.has_bfloat16()):
-        log.warning("this processor, as far as is known, does not multiply in bfloat16; float32 is faster on such")
