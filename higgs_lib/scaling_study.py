@@ -51,6 +51,11 @@ class Timed(NamedTuple):
         means = {name: float(np.mean([getattr(p, name) for p in of_workers])) for name in Phases._fields[:5]}
         return means | {"transfer": means["all_reduce"] - means["waiting"]}
 
+    def transfers(self, n_events: int) -> list[float]:
+        """Seconds of the transfer in one step of an epoch of `n_events`, a mean for each epoch after the first."""
+        sums = [np.mean([worker.all_reduce - worker.waiting for worker in epoch]) for epoch in self.phases[1:]]
+        return [float(seconds) / -(-n_events // self.batch_size) for seconds in sums]
+
     def per_step(self, phase: str, n_events: int) -> float:
         """Seconds of a phase in one step of an epoch of `n_events`."""
         return self.mean_phases()[phase] / -(-n_events // self.batch_size)

@@ -24,6 +24,7 @@ def test_phases_are_those_of_the_epochs_after_the_first():
     assert means["compute"] == pytest.approx(2.0)
     assert means["transfer"] == pytest.approx(0.1)
     assert training.per_step("transfer", n_events=2500) == pytest.approx(0.1 / 3)
+    assert training.transfers(n_events=2500) == pytest.approx([0.1 / 3] * 2)
 
 
 def test_timings_leave_the_first_epoch_of_each_training_out():
