@@ -3,6 +3,7 @@
 PROFILE := laptop
 DATA :=
 ENV := .venv
+EXTRAS :=
 WORKERS := 2
 
 ifeq ($(PROFILE),)
@@ -19,7 +20,7 @@ PYTHON := python3
 READY :=
 else
 PYTHON := $(ENV)/bin/python
-READY := $(ENV)/.ready
+READY := $(ENV)/.ready$(EXTRAS:%=-%)
 endif
 
 # A run of one's own file has a folder of its own, so that runs never overwrite each other.
@@ -37,7 +38,7 @@ $(error DATA: make can only take a path without spaces, not "$(DATA)")
 endif
 endif
 
-.PHONY: help env data reproduce report lab cluster cluster-stop bench test lint format clean lock FORCE
+.PHONY: help env data reproduce report lab cluster cluster-stop bench bench-gpu test lint format clean lock FORCE
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,22 +46,24 @@ help: ## List the targets
 	@echo "  PROFILE=$(PROFILE)   one of: $(sort $(basename $(notdir $(wildcard params/*.yaml))))"
 	@echo "  DATA=            a .csv or .csv.gz in UCI HIGGS' format, instead of the profile's events"
 	@echo "  ENV=$(ENV)        where Python's packages are kept; ENV=active uses the environment you are in"
+	@echo "  EXTRAS=          gpu: make the environment with CUDA's libraries, for NVIDIA GPUs (make env EXTRAS=gpu)"
 
 env: $(READY) ## Make the environment (.venv; with uv where it is installed)
 
 # ------------------------------------------------------------------------------------------------- environment
-$(ENV)/.ready: pyproject.toml requirements.lock
+# Each choice of EXTRAS has a file that says it is done. What an extra has brought stays where it is left out later.
+$(ENV)/.ready$(EXTRAS:%=-%): pyproject.toml requirements.lock
 	@python3 -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "error: Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0])'
 	@echo "Making the environment in $(ENV); this takes a few minutes the first time."
 	if command -v uv > /dev/null; then \
 	  [ -x $(PYTHON) ] || uv venv --quiet $(ENV); \
-	  uv pip install --quiet --python $(PYTHON) --constraint requirements.lock --editable '.[dev]'; \
+	  uv pip install --quiet --python $(PYTHON) --constraint requirements.lock --editable '.[dev$(EXTRAS:%=,%)]'; \
 	else \
 	  $(PYTHON) -m pip --version > /dev/null 2>&1 || python3 -m venv $(ENV); \
-	  $(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev]'; \
+	  $(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev$(EXTRAS:%=,%)]'; \
 	fi
 	$(PYTHON) -m higgs_lib java
-	touch $@
+	touch $@ $(ENV)/.ready
 
 lock: $(READY) ## Pin the versions of all dependencies in requirements.lock
 	$(PYTHON) -m uv pip compile pyproject.toml --extra dev --extra bench --universal --upgrade --quiet --no-header --no-annotate \
@@ -108,6 +111,9 @@ bench: $(READY) ## Measure this machine against what one would use instead (20 m
 	$(PYTHON) benchmarks/scores.py
 	$(PYTHON) benchmarks/events.py
 	$(PYTHON) benchmarks/training.py
+
+bench-gpu: $(READY) ## Measure this machine's GPUs for 07_gpu_scaling (meant to take under 10 minutes a GPU)
+	$(PYTHON) benchmarks/gpu.py
 
 clean: ## Delete the results of PROFILE (and DATA); the environment and the download stay
 	rm -rf '$(RUN)'

@@ -9,6 +9,9 @@ from higgs_lib import data, simulation
 # The Java processes of the tests live for seconds: without the optimizing compiler they start in half the time.
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 
+# What is tested on a GPU machine is what is tested elsewhere.
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
 ROOT = Path(__file__).parent.parent
 
 
