@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from higgs_lib import simulation
+from higgs_lib import device, simulation
 from higgs_lib.data import ROW_GROUP, DataError, simulation_recipe
 from higgs_lib.features import COLUMNS, LABEL
 from higgs_lib.physics import Physics
@@ -75,6 +75,7 @@ def _model(saved: bytes):
     """A Keras model from the bytes of its file; a worker's process keeps it for its next part."""
     import keras
 
+    device.use("cpu")  # executors of one machine would share its GPUs
     with tempfile.NamedTemporaryFile(suffix=".keras") as file:
         file.write(saved)
         file.flush()

@@ -86,8 +86,16 @@ class Sample(NamedTuple):
         """The events from `first` on to before `stop`; no copies."""
         return Sample(self.features[first:stop], self.labels[first:stop])
 
+    def only(self, ranges: Sequence[range]) -> "Sample":
+        """The events of these ranges of rows, in this order."""
+        return Sample(*(np.concatenate([array[r.start : r.stop] for r in ranges]) for array in self))
+
     def whole(self) -> "Sample":
         """All events in memory: these."""
+        return self
+
+    def held(self, sharing: int = 1) -> "Sample":
+        """In memory, whoever shares it: these."""
         return self
 
     def blocks(self) -> Iterator["Sample"]:

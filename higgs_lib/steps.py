@@ -1,4 +1,4 @@
-"""Training steps inside one graph, of one process or of several that add their gradients."""
+"""Training steps inside one graph, of one device or of several processes that add their gradients."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -23,14 +23,15 @@ class Passed(NamedTuple):
     scores: np.ndarray
     """(n,) of its events, with the weights before their step."""
     losses: np.ndarray
-    """(n_steps,) mean over the whole batch, with regularisation; empty for one process alone."""
+    """(n_steps,) mean over the whole batch, with regularisation; empty on one device alone."""
     all_reduce: np.ndarray
-    """(n_steps,) seconds that the sum over the workers took, the wait for them included; empty for one alone."""
+    """(n_steps,) seconds that the sum over the workers took, the wait for them included; empty for one process alone.
+    """
 
 
 def has_gpu() -> bool:
-    """Whether TensorFlow sees one."""
-    return bool(tf.config.list_physical_devices("GPU"))
+    """Whether TensorFlow computes on one."""
+    return bool(tf.config.get_visible_devices("GPU"))
 
 
 def is_rough(model) -> bool:
@@ -43,6 +44,15 @@ def _layers(layer) -> Iterator[keras.layers.Layer]:
     yield layer
     for inner in getattr(layer, "layers", ()):
         yield from _layers(inner)
+
+
+def own_dropout(model, number: int) -> None:
+    """Each worker or device draws other numbers, so that they drop other outputs; the first those of one alone."""
+    for variable in model.variables:
+        if "seed_generator" in variable.path:
+            seed = np.array(variable)
+            seed[0] += number
+            variable.assign(seed)
 
 
 def compiled_for(model, batch_size: int) -> bool:
@@ -86,7 +96,8 @@ def bytes_sent(model, team: Team, precision: str) -> float:
 
 
 def of(model, optimizer, loss, compiled: bool, team: Team, precision: str) -> Callable[[Sample, Block, int], Passed]:
-    """A function that trains on a block: of its events in their order, their rows, and the size of its whole batches.
+    """A function that trains on a block, on one device: of its events in their order, their rows, and the size of its
+    whole batches.
 
     `precision` is the type in which a team's gradients are summed.
     """
@@ -96,8 +107,11 @@ def of(model, optimizer, loss, compiled: bool, team: Team, precision: str) -> Ca
     return _in_team(model, optimizer, loss, compiled, team, tf.as_dtype(precision))
 
 
-def _alone(model, optimizer, loss, compiled: bool, team: Team) -> Callable[[Sample, Block, int], Passed]:
-    """All whole batches of a block are one graph, which XLA compiles if `compiled`; the last batch is another."""
+def single(model, optimizer, loss, compiled: bool) -> Callable:
+    """One step of one process: a function of features (n, n_features) and labels (n,), to be traced; gives scores (n,).
+
+    `compiled` says that XLA will compile it.
+    """
     variables = model.trainable_variables
 
     def step(features, labels):
@@ -105,41 +119,50 @@ def _alone(model, optimizer, loss, compiled: bool, team: Team) -> Callable[[Samp
         optimizer.apply(_together(gradients) if compiled else gradients, variables)
         return scores
 
+    return step
+
+
+def _alone(model, optimizer, loss, compiled: bool, team: Team) -> Callable[[Sample, Block, int], Passed]:
+    """All whole batches of a block are one graph, which XLA compiles if `compiled`; the last batch is another."""
+    step = single(model, optimizer, loss, compiled)
+
     @partial(tf.function, jit_compile=compiled)
     def batches(features, labels, size: int):
         n_batches = features.shape[0] // size
         scores = tf.TensorArray(tf.float32, n_batches, element_shape=(size,))
         for number in tf.range(n_batches):
-            scores = scores.write(number, step(*_batch(features, labels, number, size)))
+            scores = scores.write(number, step(*batch_of(features, labels, number, size)))
         return tf.reshape(scores.stack(), [-1])
 
     def block(events: Sample, rows: Block, batch_size: int) -> Passed:
         edge, nothing = rows.whole.size, np.empty(0, np.float32)
         parts = [(events.cut(0, edge), batch_size)] if edge else []
         parts += [(events.cut(edge), rows.n_rest)] if rows.n_rest else []
-        scores = np.concatenate([_called(batches, part, size) for part, size in parts])
+        scores = np.concatenate([called(batches, part, size) for part, size in parts])
         team.stepped()
         return Passed(scores, nothing, nothing)
 
     return block
 
 
-def _batch(features, labels, number, size: int) -> tuple[tf.Tensor, tf.Tensor]:
+def batch_of(features, labels, number, size: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """The features and labels of a block's batch of this number, from 0."""
     first = number * size
     return tf.slice(features, [first, 0], [size, -1]), tf.slice(labels, [first], [size])
 
 
-def _in_team(model, optimizer, loss, compiled: bool, team: Team, precision) -> Callable[[Sample, Block, int], Passed]:
-    """The loop over batches is a plain graph; what comes before and after each sum is compiled by XLA if `compiled`.
+def halves(model, optimizer, loss, compiled: bool, n_parts: int, precision) -> tuple[Callable, Callable]:
+    """A step's two halves, between which the gradients of `n_parts` workers or devices are summed.
 
-    Gradients and objective are summed as one vector: one message each way instead of one a variable.
+    The first gives gradients and objective of a part of a batch, in `precision` and as one vector: one message each way
+    instead of one a variable; and the scores. The second takes the sum of the vectors and gives the whole objective.
     """
     variables = model.trainable_variables
     sizes = [int(np.prod(variable.shape)) for variable in variables] + [1]
 
     @partial(tf.function, jit_compile=compiled)
     def flat_gradients(features, labels, weight):
-        gradients, objective, scores = _gradients(model, loss, features, labels, weight, team.share.of)
+        gradients, objective, scores = _gradients(model, loss, features, labels, weight, n_parts)
         pairs = zip(gradients, variables, strict=True)
         parts = [*(tf.zeros_like(v) if g is None else tf.convert_to_tensor(g) for g, v in pairs), objective]
         return tf.concat([tf.reshape(tf.cast(part, precision), [-1]) for part in parts], 0), scores
@@ -151,13 +174,20 @@ def _in_team(model, optimizer, loss, compiled: bool, team: Team, precision) -> C
         optimizer.apply(gradients, variables)
         return tf.cast(objective[0], tf.float32)
 
+    return flat_gradients, apply
+
+
+def _in_team(model, optimizer, loss, compiled: bool, team: Team, precision) -> Callable[[Sample, Block, int], Passed]:
+    """The loop over batches is a plain graph; what comes before and after each sum is compiled by XLA if `compiled`."""
+    flat_gradients, apply = halves(model, optimizer, loss, compiled, team.share.of, precision)
+
     @tf.function
     def batches(features, labels, size: int, weight):
         n_batches = tf.shape(labels)[0] // size
         scores = tf.TensorArray(tf.float32, n_batches, element_shape=(size,))
         losses, seconds = (tf.TensorArray(kind, n_batches, element_shape=()) for kind in (tf.float32, tf.float64))
         for number in tf.range(n_batches):
-            vector, passed = flat_gradients(*_batch(features, labels, number, size), weight)
+            vector, passed = flat_gradients(*batch_of(features, labels, number, size), weight)
             total, taken = _timed(team.sum, vector)
             scores, losses = scores.write(number, passed), losses.write(number, apply(total))
             seconds = seconds.write(number, taken)
@@ -165,8 +195,8 @@ def _in_team(model, optimizer, loss, compiled: bool, team: Team, precision) -> C
 
     def block(events: Sample, rows: Block, batch_size: int) -> Passed:
         passed = []
-        for part, size, weight in _parts(events, rows, batch_size):
-            passed.append(_called(batches, part, size, weight, of_any_length=True))
+        for part, size, weight in parts(events, rows, batch_size):
+            passed.append(called(batches, part, size, weight, of_any_length=True))
             team.stepped()
         scores, losses, seconds = (np.concatenate(values) for values in zip(*passed, strict=True))
         return Passed(scores[: len(events.labels)], losses, seconds)
@@ -174,17 +204,18 @@ def _in_team(model, optimizer, loss, compiled: bool, team: Team, precision) -> C
     return block
 
 
-def _parts(events: Sample, rows: Block, batch_size: int) -> list[tuple[Sample, int, float]]:
-    """A worker's part of a block for each call: events, how many a step, and their share of the batch."""
+def parts(events: Sample, rows: Block, batch_size: int) -> list[tuple[Sample, int, np.float32]]:
+    """A worker's or device's part of a block for each call: events, how many a step, and their share of the batch."""
     edge, (_, size) = rows.whole.size, rows.whole.shape
     calls = range(0, edge, STEPS_A_CALL * size)
-    parts = [(events.cut(first, min(first + calls.step, edge)), size, size / batch_size) for first in calls]
+    share = np.float32(size / batch_size)
+    found = [(events.cut(first, min(first + calls.step, edge)), size, share) for first in calls]
     if len(rows.rest):
-        parts.append((events.cut(edge), len(rows.rest), len(rows.rest) / rows.n_rest))
+        found.append((events.cut(edge), len(rows.rest), np.float32(len(rows.rest) / rows.n_rest)))
     elif rows.n_rest:  # others have events in this batch, so that this worker has to join in the sum
         nothing = Sample(np.zeros((1, events.features.shape[1]), np.float32), np.zeros(1, np.float32))
-        parts.append((nothing, 1, 0.0))
-    return parts
+        found.append((nothing, 1, np.float32(0)))
+    return found
 
 
 def _timed(function, tensor: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -198,12 +229,17 @@ def _timed(function, tensor: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return result, tf.timestamp() - start
 
 
-def _called(graph, events: Sample, size: int, *values: float, of_any_length: bool = False):
+def called(graph, events: Sample, size, *values, of_any_length: bool = False):
     """What a graph gives for the events in batches of this size, as arrays; one graph for all numbers of them if asked.
 
-    A plain call would warn of tracing when several nets are trained after each other, as each has graphs of its own.
+    Instead of one array or size there may be a tuple, with one a device. A plain call would warn of tracing when
+    several nets are trained after each other, as each has graphs of its own.
     """
-    features, labels, *others = (tf.convert_to_tensor(part) for part in (*events, *map(np.float32, values)))
-    kinds = [tf.TensorSpec([None, *t.shape[1:]], t.dtype) if of_any_length else t for t in (features, labels)]
+    features, labels, *others = tf.nest.map_structure(tf.convert_to_tensor, (*events, *values))
+    kinds = tf.nest.map_structure(lambda t: _any_length(t) if of_any_length else t, (features, labels))
     concrete = graph.get_concrete_function(*kinds, size, *others)
-    return tf.nest.map_structure(lambda tensor: tensor.numpy(), concrete(features, labels, *others))
+    return tf.nest.map_structure(lambda tensor: tensor.numpy(), concrete(*tf.nest.flatten((features, labels, *others))))
+
+
+def _any_length(tensor: tf.Tensor) -> tf.TensorSpec:
+    return tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype)

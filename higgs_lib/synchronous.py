@@ -72,7 +72,10 @@ def fit(
     timeout: float = 120.0,
     **settings,
 ) -> Trained:
-    """Trains the model as `training.fit` does, with its other `settings`, by `n_workers` tasks of the Spark session.
+    """Trains the model as `training.fit` does, by `n_workers` tasks of the Spark session, on processors.
+
+    `settings` are the other arguments of `training.fit` but `devices`: `epochs`, `batch_size` and `seed`, and if asked
+    `patience`, `improvement`, `loss`, `compiled`, `checkpoint` and `name`.
 
     The events are read by the workers, each its own part of the file, which all of them and this program must reach.
     `batch_size` is that of all workers together: they take the batches of `training.fit` apart, so that the losses are
@@ -86,8 +89,10 @@ def fit(
     failed; errors as `training.fit`'s else.
     """
     called = time.monotonic()
+    _check(session, n_workers, precision)
     plan = Plan.of(model, optimizer, training, validation, **settings)
-    _check(session, n_workers, plan.batch_size, precision)
+    if n_workers > plan.batch_size:
+        raise ValueError(f"cannot divide batches of {plan.batch_size} events among {n_workers} workers")
     job = partial(
         Job, pickle.dumps(model), *map(keras.saving.serialize_keras_object, (optimizer, plan.loss)),
         training=training, validation=validation, pace=plan.pace, name=plan.name, batch_size=plan.batch_size,
@@ -102,9 +107,9 @@ def fit(
     return Trained(history, [run.phases[epoch] for epoch in sorted(run.phases)], run.began - called)
 
 
-def _check(session, n_workers: int, batch_size: int, precision: str) -> None:
-    if not 1 <= n_workers <= batch_size:
-        raise ValueError(f"cannot divide batches of {batch_size} events among {n_workers} workers")
+def _check(session, n_workers: int, precision: str) -> None:
+    if n_workers < 1:
+        raise ValueError(f"n_workers must be one or more, not {n_workers}")
     if precision not in PRECISIONS:
         raise ValueError(f"unknown precision {precision!r} of the gradients: choose one of {', '.join(PRECISIONS)}")
     slots = spark.slots(session)

@@ -73,7 +73,11 @@ class Several(Team):
 
 
 def joined(addresses: list[str], number: int, cores: int) -> Team:
-    """The team of the processes at these addresses, with `cores` threads in this one."""
+    """The team of the processes at these addresses, with `cores` threads in this one, on processors.
+
+    Several workers of one machine would share its GPUs, and the strategy would take each GPU for a worker.
+    """
+    tf.config.set_visible_devices([], "GPU")
     tf.config.threading.set_intra_op_parallelism_threads(cores)
     tf.config.threading.set_inter_op_parallelism_threads(cores)  # else operations side by side would use more
     return Several(addresses, number) if len(addresses) > 1 else Team()

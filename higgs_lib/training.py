@@ -1,10 +1,9 @@
-"""One training loop for any Keras model, a million events at a time from memory or a file, in one process or more."""
+"""One training loop for any Keras model, a million events at a time, on one device, on several or in a team."""
 
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -12,12 +11,11 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
-import tensorflow as tf
 from tqdm import tqdm
 
-from higgs_lib import batches, checkpoints, device, metrics, steps
-from higgs_lib.batches import Block
+from higgs_lib import checkpoints, device, metrics, mirrored, steps
 from higgs_lib.checkpoints import State
+from higgs_lib.feed import Feed
 from higgs_lib.history import History, Measures, Phases
 from higgs_lib.samples import Sample, Stream
 from higgs_lib.teams import ALONE, Team
@@ -51,36 +49,6 @@ def evaluate(model, sample: Sample, loss, team: Team = ALONE) -> Measures:
     return measures(loss, team.gathered(sample.labels), team.gathered(predict(model, sample.features)))
 
 
-class _Device(NamedTuple):
-    """A sample that lies in the memory of an accelerator."""
-
-    features: tf.Tensor
-    labels: tf.Tensor
-
-    def take(self, rows: np.ndarray) -> Sample:
-        return Sample(tf.gather(self.features, rows), tf.gather(self.labels, rows))
-
-
-def _placed(events: Sample | Stream):
-    """The events on the GPU, if there is one and they fit in its memory."""
-    if isinstance(events, Stream) or not steps.has_gpu():
-        return events
-    try:
-        return _Device(tf.constant(events.features), tf.constant(events.labels))
-    except tf.errors.ResourceExhaustedError:
-        log.info("%d events do not fit in the GPU's memory; they go there block by block", events.n_events)
-        return events
-
-
-def _ahead(blocks: Iterator) -> Iterator:
-    """The same blocks, each made while the one before is in use."""
-    with ThreadPoolExecutor(1) as reader:
-        waiting = reader.submit(next, blocks, None)
-        while (block := waiting.result()) is not None:
-            waiting = reader.submit(next, blocks, None)
-            yield block
-
-
 class Pace(NamedTuple):
     """How long a training goes on."""
 
@@ -97,36 +65,37 @@ class Pace(NamedTuple):
 class Training:
     """What is fixed in a training, and its epochs; of one worker of a team."""
 
-    def __init__(self, model, optimizer, loss, events, batch_size, seed, compiled, *, team=ALONE, precision="float32"):
-        """`events` are those of all workers together; of a stream this one's are read, if memory allows."""
-        self.model, self.optimizer, self.loss, self.team = model, optimizer, loss, team
-        self.n_events, self.batch_size, self.seed = events.n_events, batch_size, seed
-        self.owned = [] if team.share.of == 1 else batches.owned(events.n_events, batch_size, team.share)
-        self.events = _placed(events.only(self.owned).held(team.share.of) if self.owned else events)
-        self.block = steps.of(model, optimizer, loss, compiled, team, precision)
+    def __init__(
+        self, model, optimizer, loss, events, batch_size, seed, compiled, *, team=ALONE, devices=(),
+        precision="float32",
+    ):  # fmt: skip
+        """`events` are those of all workers together; of a stream this one's are read, if memory allows.
+
+        A process alone may have `devices` instead of the usual one.
+        """
+        self.model, self.optimizer, self.loss, self.team, self.batch_size = model, optimizer, loss, team, batch_size
+        if devices:
+            self.feed = mirrored.Feeds(events, batch_size, seed, devices)
+            self.block = mirrored.of(model, optimizer, loss, compiled, devices, precision)
+        else:
+            self.feed = Feed(events, batch_size, seed, team.share, "GPU:0" if steps.has_gpu() else "")
+            self.block = steps.of(model, optimizer, loss, compiled, team, precision)
         self.n_bytes = steps.bytes_sent(model, team, precision)
         self.phases: list[Phases] = []
-
-    def _taken(self, block: Block) -> tuple[Block, Sample]:
-        return block, self.events.take(batches.places(block.rows, self.owned) if self.owned else block.rows)
 
     def epoch(self, number: int) -> tuple[np.ndarray, steps.Passed, float, float]:
         """Trains one epoch: the labels (n,) of its events in their order, what its steps gave, and the seconds that
         they waited for events and that they took.
         """
-        blocks = _ahead(map(self._taken, batches.order(*self._order(number))))
         labels, passed, waited, busy, asked = [], [], 0.0, 0.0, time.perf_counter()
-        for block, events in blocks:
+        for block, events in self.feed.epoch(number):
             began = time.perf_counter()
-            labels.append(events.labels)
+            labels.append(np.asarray(events.labels))
             passed.append(self.block(events, block, self.batch_size))
             waited, asked = waited + began - asked, time.perf_counter()
             busy += asked - began
         together = steps.Passed(*map(np.concatenate, zip(*passed, strict=True)))
         return np.concatenate(labels), together, waited, busy
-
-    def _order(self, number: int) -> tuple:
-        return self.n_events, self.batch_size, self.seed, number, self.team.share
 
     def next_epoch(self, history: History, validation: Sample, name: str) -> History:
         """Trains the epoch after those of `history`, and measures it; DivergenceError where the loss is not finite."""
@@ -190,7 +159,7 @@ class Plan(NamedTuple):
         return cls(Pace(epochs, patience, improvement), batch_size, seed, loss, compiled, name, state, keep)
 
     def is_compiled(self, model, n_workers: int = 1) -> bool:
-        """Whether XLA compiles the steps of each of so many workers."""
+        """Whether XLA compiles the steps of each of so many workers or devices."""
         return steps.compiled_for(model, self.batch_size // n_workers) if self.compiled is None else self.compiled
 
     @contextmanager
@@ -238,6 +207,7 @@ def fit(
     improvement: float = 0.0,
     loss: keras.losses.Loss | None = None,
     compiled: bool | None = None,
+    devices: Sequence[str] | None = None,
     checkpoint: str | Path | None = None,
     name: str = "model",
 ) -> History:
@@ -248,14 +218,22 @@ def fit(
     share `improvement` for `patience` epochs (0: never). The loss is the binary cross entropy unless given; `compiled`
     chooses XLA, by batch size and device unless given. With a `checkpoint` file the state is stored there after every
     epoch, and a training that finds it goes on from there, to the same weights as if it had never stopped.
-    ValueError for sizes that cannot be and for a checkpoint of another training; DivergenceError where the loss is not
-    finite.
+
+    `devices` are logical ones of TensorFlow's, as "GPU:0": one unless given. Several divide every batch among
+    them, so that the losses are those of one device but for rounding (and for the random numbers of dropout, of which
+    each draws its own). A layer that keeps averages of its events, as BatchNormalization, has those of the first
+    device's. They train copies, and so need a model that Keras can save.
+
+    ValueError for sizes and devices that cannot be and for a checkpoint of another training; DivergenceError where the
+    loss is not finite.
     """
     plan = Plan.of(
         model, optimizer, training, validation, epochs=epochs, batch_size=batch_size, seed=seed, patience=patience,
         improvement=improvement, loss=loss, compiled=compiled, checkpoint=checkpoint, name=name,
     )  # fmt: skip
-    run = Training(model, optimizer, plan.loss, training, batch_size, seed, plan.is_compiled(model))
+    devices = mirrored.chosen(devices, batch_size)
+    compiled = plan.is_compiled(model, len(devices) or 1)
+    run = Training(model, optimizer, plan.loss, training, batch_size, seed, compiled, devices=devices)
     history, best = plan.state.restore(model, optimizer)
     with plan.progress() as reached:
         for epoch in run.epochs(history, best, validation, plan.pace, name):

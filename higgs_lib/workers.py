@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from pyspark import BarrierTaskContext
 
-from higgs_lib import training
+from higgs_lib import steps, training
 from higgs_lib.checkpoints import State
 from higgs_lib.history import Phases
 from higgs_lib.samples import Stream
@@ -108,7 +108,7 @@ def train(job: Job, team: Team, reporter: Reporter) -> None:
     optimizer = keras.saving.deserialize_keras_object(job.optimizer)
     optimizer.build(model.trainable_variables)
     history, best = job.state.restore(model, optimizer)
-    _own_dropout(model, team.share.number)
+    steps.own_dropout(model, team.share.number)
     reporter.begins("reading events")
     settings = (job.training, job.batch_size, job.seed, job.compiled)
     run = training.Training(model, optimizer, loss, *settings, team=team, precision=job.precision)
@@ -120,15 +120,6 @@ def train(job: Job, team: Team, reporter: Reporter) -> None:
         state = State.of(model, optimizer, history, best) if team.share.number == 0 else None
         reporter.epoch(Epoch(len(history.seconds), run.phases[-1], _digest(model), state))
     keras.backend.clear_session()
-
-
-def _own_dropout(model, number: int) -> None:
-    """Each worker draws other numbers, so that they don't drop the same outputs; the first those of one alone."""
-    for variable in model.variables:
-        if "seed_generator" in variable.path:
-            seed = np.array(variable)
-            seed[0] += number
-            variable.assign(seed)
 
 
 def _digest(model) -> bytes:

@@ -215,8 +215,10 @@ def test_what_no_worker_can_do_is_said_once(session, streams):
 def test_what_cannot_be_is_refused_at_once(session, streams):
     with pytest.raises(ClusterError, match=r"3 workers were asked for, but local-cluster.* can run 2 tasks at once"):
         synchronous.fit(session, *build(streams), *streams, **SETTINGS, n_workers=3)
-    with pytest.raises(ValueError, match="cannot divide batches of 2 events among 3 workers"):
-        synchronous.fit(session, *build(streams), *streams, **SETTINGS | {"batch_size": 2}, n_workers=3)
+    with pytest.raises(ValueError, match="cannot divide batches of 1 events among 2 workers"):
+        synchronous.fit(session, *build(streams), *streams, **SETTINGS | {"batch_size": 1}, n_workers=2)
+    with pytest.raises(ValueError, match="n_workers must be one or more, not 0"):
+        synchronous.fit(session, *build(streams), *streams, **SETTINGS, n_workers=0)
     with pytest.raises(ValueError, match="unknown precision 'int8'"):
         synchronous.fit(session, *build(streams), *streams, **SETTINGS, n_workers=2, precision="int8")
 

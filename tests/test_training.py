@@ -297,17 +297,6 @@ def test_a_model_that_is_not_built_yet_is_trained_and_one_without_weights_refuse
         training.fit(empty, keras.optimizers.Adam(), *samples, epochs=1, batch_size=50, seed=1)
 
 
-def test_events_on_a_device_are_taken_as_from_memory(samples, monkeypatch):
-    """On the processor, as TensorFlow's device."""
-    monkeypatch.setattr(steps, "has_gpu", lambda: True)
-    placed = training._placed(samples[0])
-    rows = np.random.default_rng(1).permutation(3030)[:500]
-    taken, wanted = placed.take(rows), samples[0].take(rows)
-    assert isinstance(placed, training._Device)
-    assert np.array_equal(taken.features.numpy(), wanted.features)
-    assert np.array_equal(taken.labels.numpy(), wanted.labels)
-
-
 def test_a_gradient_of_some_rows_alone_is_taken(samples):
     """That of an embedding."""
     inputs = keras.Input((6,))
