@@ -186,9 +186,9 @@ def matrix_size() -> int:
 
 def operations() -> int:
     """Of matrix products, an event."""
-    from higgs_lib import models, speed
+    from higgs_lib import models
 
-    return speed.operations(models.PRESETS["deep"], N_FEATURES)
+    return models.PRESETS["deep"].operations(N_FEATURES)
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 Only `keras` is used, so that the models train on any of its backends.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -10,6 +11,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from higgs_lib.kinematic_inputs import Kinematics
 from higgs_lib.schedules import ExponentialDecay, LinearRamp, MomentumSGD
 
 OPTIMIZERS = {
@@ -19,6 +21,8 @@ OPTIMIZERS = {
     "adadelta": keras.optimizers.Adadelta,
     "adagrad": keras.optimizers.Adagrad,
 }
+
+INPUTS = ("columns", "kinematics")
 
 SCHEDULES = ("constant", "cosine", "exponential")
 
@@ -36,6 +40,8 @@ class ModelSpec:
 
     hidden: tuple[int, ...]
     """Units of each hidden layer, from the input on."""
+    inputs: str = "columns"
+    """"columns": the features as they are; "kinematics": what `kinematic_inputs` makes of them."""
     activation: str = "tanh"
     initial_weights: str = "glorot"
     """"constant", "normal", "uniform" (about zero) or "glorot" (uniform); biases begin at zero."""
@@ -62,6 +68,7 @@ class ModelSpec:
 
     def __post_init__(self):
         for name, value, choices in (
+            ("inputs", self.inputs, INPUTS),
             ("optimizer", self.optimizer, OPTIMIZERS),
             ("schedule", self.schedule, SCHEDULES),
             ("initial_weights", self.initial_weights, INITIAL_WEIGHTS),
@@ -86,8 +93,17 @@ class ModelSpec:
         return (*self.hidden, 1)
 
     def n_parameters(self, n_features: int) -> int:
-        """Trainable parameters, weights and biases, on `n_features` inputs."""
+        """Trainable parameters, weights and biases, on `n_features` inputs of the first hidden layer."""
         return sum((before + 1) * after for before, after in pairwise((n_features, *self.layers)))
+
+    def operations(self, n_features: int) -> int:
+        """Additions and multiplications in the products of matrices that train the net on one event.
+
+        Two a weight in each of three products: forward, for the gradient of the weights, and for that of their inputs,
+        which the first layer has no need of.
+        """
+        weights = [before * after for before, after in pairwise((n_features, *self.layers))]
+        return 6 * sum(weights) - 2 * weights[0]
 
 
 _BALDI = {
@@ -114,19 +130,30 @@ PRESETS = {
 
 
 class Standardisation(NamedTuple):
-    """What turns raw features into features of mean 0 and deviation 1."""
+    """What turns the inputs of a net into inputs of mean 0 and deviation 1."""
 
     mean: np.ndarray
-    """(n_features,), of the training events."""
+    """(n,), of the training events."""
     variance: np.ndarray
-    """(n_features,), of the training events."""
+    """(n,), of the training events."""
+    columns: tuple[str, ...] = ()
+    """The names of the raw features, where the inputs are what `Kinematics` makes of them."""
 
 
-def standardisation(events) -> Standardisation:
-    """Mean and variance of each feature of a `Sample` or `Stream`, in float64 and block by block."""
-    mean = sum(block.features.sum(0, dtype=np.float64) for block in events.blocks()) / events.n_events
-    squares = sum(((block.features - mean) ** 2).sum(0) for block in events.blocks())
-    return Standardisation(mean, squares / events.n_events)
+def standardisation(events, columns: tuple[str, ...] = ()) -> Standardisation:
+    """Mean and variance of each feature of a `Sample` or `Stream`, in float64 and block by block.
+
+    With `columns`, the names of these features: of each physics input that `Kinematics` makes of them.
+    """
+    made = Kinematics(columns) if columns else None
+
+    def blocks() -> Iterator[np.ndarray]:
+        for block in events.blocks():
+            yield keras.ops.convert_to_numpy(made(block.features)) if made else block.features
+
+    mean = sum(block.sum(0, dtype=np.float64) for block in blocks()) / events.n_events
+    squares = sum(((block - mean) ** 2).sum(0) for block in blocks())
+    return Standardisation(mean, squares / events.n_events, columns)
 
 
 def _initializer(spec: ModelSpec, layer: int, seed: int):
@@ -144,8 +171,10 @@ def build(spec: ModelSpec, standard: Standardisation, seed: int) -> keras.Model:
     seeds = [int(s) for s in np.random.SeedSequence(seed).generate_state(2 * len(spec.layers))]
     regularizer = keras.regularizers.L2(spec.l2) if spec.l2 else None
     hidden_policy = "mixed_bfloat16" if spec.precision == "bfloat16" else "float32"
-    inputs = keras.Input((len(standard.mean),), name="features")
-    x = keras.layers.Normalization(mean=standard.mean, variance=standard.variance, name="standardisation")(inputs)
+    inputs = x = keras.Input((len(standard.columns or standard.mean),), name="features")
+    if standard.columns:
+        x = Kinematics(standard.columns, name="kinematics")(x)
+    x = keras.layers.Normalization(mean=standard.mean, variance=standard.variance, name="standardisation")(x)
     for layer, units in enumerate(spec.layers):
         output = layer == len(spec.hidden)
         x = keras.layers.Dense(

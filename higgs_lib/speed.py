@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from itertools import pairwise
 from typing import NamedTuple
 
 import keras
@@ -10,7 +9,6 @@ import numpy as np
 import tensorflow as tf
 
 from higgs_lib import steps, training
-from higgs_lib.models import ModelSpec
 from higgs_lib.samples import Sample
 
 MATRIX_SIZE = 2048  # its 50 MB are beyond the caches, its products near a processor's peak
@@ -44,16 +42,6 @@ def in_turn(runs: dict[str, Callable[[], object]], repeats: int) -> dict[str, li
             run()
             seconds[name].append(time.perf_counter() - start)
     return seconds
-
-
-def operations(spec: ModelSpec, n_features: int) -> int:
-    """Additions and multiplications in the matrix products that train the net of `spec` on one event.
-
-    Two a weight in each of three products: forward, for the gradient of the weights, and for that of their inputs,
-    which the first layer has no need of.
-    """
-    weights = [a * b for a, b in pairwise((n_features, *spec.layers))]
-    return 6 * sum(weights) - 2 * weights[0]
 
 
 def our_epoch(model, optimizer, sample: Sample, batch_size: int, compiled: bool | None = None) -> Callable[[], None]:

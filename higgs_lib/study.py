@@ -96,7 +96,8 @@ class Study:
         `kind` names the net in files and tables. The model, its scores on validation and test events and the
         measures of every epoch are stored.
         """
-        modules = ("models", "schedules", "history", "checkpoints", "batches", "steps", "teams", "training")
+        modules = ("models", "schedules", "history", "checkpoints", "batches", "feed", "teams", "steps", "mirrored")
+        modules += ("training", "kinematics", "kinematic_inputs")
         recipe = self._recipe(kind, features, seed, modules, ("tensorflow", "keras", "numpy"))
         recipe |= {"spec": asdict(spec), **fit._asdict()}
         return self._once(recipe, lambda name: self._train_net(name, spec, recipe, fit))
@@ -108,8 +109,11 @@ class Study:
 
         parts = self.samples(recipe["features"])
         events, pace = parts["training"], {"epochs": fit.epochs, "batch_size": fit.batch_size}
-        model = models.build(spec, models.standardisation(events), recipe["seed"])
-        checkpoint = self.run.checkpoint(name, recipe)
+        columns = feature_set(recipe["features"]) if spec.inputs == "kinematics" else ()
+        standard = models.standardisation(events, columns)
+        model = models.build(spec, standard, recipe["seed"])
+        place = {"computes_on": device.stamp()["computes_on"]}  # on another device a training begins anew
+        checkpoint = self.run.checkpoint(name, recipe | place)
         history = training.fit(
             model,
             models.optimizer(spec, n_events=events.n_events, **pace),
@@ -125,7 +129,7 @@ class Study:
         with written_whole(self.run.model(name)) as path:
             model.save(path)
         result = {
-            "n_parameters": spec.n_parameters(len(feature_set(recipe["features"]))),
+            "n_parameters": spec.n_parameters(len(standard.mean)),
             "history": {part: history.as_dict()[part] for part in ("training", "validation", "seconds")},
             "best_epoch": history.best_epoch,
             "events_per_second": history.events_per_second,

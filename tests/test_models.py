@@ -1,3 +1,8 @@
+import json
+import os
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -155,3 +160,54 @@ def test_bfloat16_computes_hidden_layers_alone_and_keeps_weights_whole(features)
 def test_what_cannot_be_is_refused_by_name(values, message):
     with pytest.raises(ValueError, match=message):
         ModelSpec(**{"hidden": (5, 5)} | values)
+
+
+BY_JAX = """
+import json, sys
+import keras
+import numpy as np
+from higgs_lib import models
+
+folder, preset, pace = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+events = np.load(f"{folder}/events.npz")
+features, labels = events["features"], events["labels"]
+spec = models.PRESETS[preset]
+built = models.build(spec, models.Standardisation(features.mean(0), features.var(0)), seed=1)
+assert keras.backend.backend() == "jax"
+assert "tensorflow" not in sys.modules  # until Keras reads a file
+
+model = keras.models.load_model(f"{folder}/tensorflow.keras", compile=False)
+assert model.count_params() == built.count_params()
+scores = [model.predict(features, verbose=0)]
+model.compile(models.optimizer(spec, n_events=len(labels), **pace), "binary_crossentropy")
+losses = [model.evaluate(features, labels, verbose=0)]
+model.fit(features, labels, **pace, shuffle=False, verbose=0)
+losses.append(model.evaluate(features, labels, verbose=0))
+scores.append(model.predict(features, verbose=0))
+model.save(f"{folder}/jax.keras")
+np.savez(f"{folder}/jax.npz", scores=scores, losses=losses)
+"""
+
+
+@pytest.mark.parametrize("preset", ["deep", "baldi_deep"])
+def test_on_jax_the_presets_train_and_score_as_on_tensorflow(features, tmp_path, preset):
+    """The same weights give the same scores, and an epoch in the same order the same weights, both ways to rounding."""
+    labels = (features[:, 0] > np.median(features[:, 0])).astype(np.float32)
+    pace = {"batch_size": 100, "epochs": 1}
+    model = models.build(PRESETS[preset], models.standardisation(Sample(features, labels)), seed=1)
+    model.save(tmp_path / "tensorflow.keras")
+    np.savez(tmp_path / "events.npz", features=features, labels=labels)
+    command = [sys.executable, "-c", BY_JAX, tmp_path, preset, json.dumps(pace)]
+    environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
+    with np.load(tmp_path / "jax.npz") as by_jax:
+        (before, after), losses = by_jax["scores"], by_jax["losses"]
+    assert losses[1] < 0.9 * losses[0]
+    assert before == pytest.approx(model.predict_on_batch(features), abs=1e-5)
+    trained = keras.models.load_model(tmp_path / "jax.keras")
+    assert trained.predict_on_batch(features) == pytest.approx(after, abs=1e-5)
+    model.compile(models.optimizer(PRESETS[preset], n_events=len(labels), **pace), "binary_crossentropy")
+    model.fit(features, labels, **pace, shuffle=False, verbose=0)
+    assert model.evaluate(features, labels, verbose=0) == pytest.approx(losses[1], rel=1e-4)
+    assert model.predict_on_batch(features) == pytest.approx(after, abs=1e-4)
