@@ -95,9 +95,9 @@ def table(title: str, results: dict[str, dict], amount: float, unit: str) -> str
     return "\n".join(lines)
 
 
-def save(path: Path, result: dict) -> None:
-    """Stores a result with the machine and the versions that made it."""
-    made = {"device": device.stamp(), "commit": device.commit(), "time": time.strftime("%Y-%m-%d %H:%M:%S%z")}
+def save(path: Path, result: dict, stamp: dict | None = None) -> None:
+    """Stores a result with the machine and the versions that made it: this process's, unless another's is given."""
+    made = {"device": stamp or device.stamp(), "commit": device.commit(), "time": time.strftime("%Y-%m-%d %H:%M:%S%z")}
     with data.written_whole(path) as beside:
         beside.write_text(json.dumps(result | {"made_with": made}, indent=1) + "\n")
 

@@ -79,7 +79,7 @@ class Phases(NamedTuple):
     bytes_sent: float
     """In the sums of gradients, by the ring's rule: each worker sends 2 (n - 1) / n of the vector at each step."""
     losses: list[float]
-    """Of each step: the mean over the whole batch, with regularisation; empty for a worker alone."""
+    """Of each step: the mean over the whole batch, with regularisation; empty on one device alone."""
 
     @property
     def total(self) -> float:

@@ -99,3 +99,19 @@ def peaks(physics: Physics | None = None) -> dict[str, dict[str, float]]:
         "m_wwbb": {"signal": made.m_heavy_higgs},
     }
     return {"m_jj": w, "m_lv": w, **higgs, "m_jjj": top, "m_jlv": top}
+
+
+class ComparedGPU(NamedTuple):
+    """A GPU that [T] compared with the cores of its cluster."""
+
+    name: str
+    cores: tuple[int, int]
+    """So many it equals, from and to, by optimizer."""
+    peak: float
+    """float32 operations a second: cores x boost clock x 2, of NVIDIA's specification"""
+
+
+T_GPUS = (
+    ComparedGPU("Titan Xp", (8, 16), 3840 * 1.582e9 * 2),
+    ComparedGPU("RTX 2080", (16, 32), 2944 * 1.710e9 * 2),
+)

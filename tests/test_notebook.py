@@ -117,7 +117,7 @@ def test_notebooks_keep_the_rules(path):
     for line in parameters[0].source.splitlines():
         assert re.match(r"\w+: (int|float|str|bool|list) = .+  # .+", line)
     assert max(len(cell.source.splitlines()) for cell in code if cell not in parameters) <= 18
-    assert {"run", "events"} <= set(notebook.declared_parameters(path))
+    assert "run" in notebook.declared_parameters(path)
 
 
 def test_a_parameter_of_several_notebooks_has_one_default():
