@@ -219,10 +219,9 @@ def fit(
     chooses XLA, by batch size and device unless given. With a `checkpoint` file the state is stored there after every
     epoch, and a training that finds it goes on from there, to the same weights as if it had never stopped.
 
-    `devices` are logical ones of TensorFlow's, as "GPU:0": one unless given. Several divide every batch among
-    them, so that the losses are those of one device but for rounding (and for the random numbers of dropout, of which
-    each draws its own). A layer that keeps averages of its events, as BatchNormalization, has those of the first
-    device's. They train copies, and so need a model that Keras can save.
+    `devices` are logical ones of TensorFlow's, as "GPU:0": one unless given. Several divide every batch, with the
+    losses of one but for rounding (and dropout, as each draws its own random numbers), and train copies, so that Keras
+    must be able to save the model. Layers that average over events, as BatchNormalization, have the first one's.
 
     ValueError for sizes and devices that cannot be and for a checkpoint of another training; DivergenceError where the
     loss is not finite.
@@ -236,8 +235,7 @@ def fit(
     run = Training(model, optimizer, plan.loss, training, batch_size, seed, compiled, devices=devices)
     history, best = plan.state.restore(model, optimizer)
     with plan.progress() as reached:
-        for epoch in run.epochs(history, best, validation, plan.pace, name):
-            history, best = epoch
+        for history, best in run.epochs(history, best, validation, plan.pace, name):  # noqa: B020 - begins with them
             reached(State.of(model, optimizer, history, best))
     model.set_weights(best)
     return history
