@@ -69,7 +69,8 @@ def main() -> None:
             by = found[-1]["speed_up"]
             log.info("%d: %.2f [%.2f, %.2f] times one worker", batch_size, by["median"], by["low"], by["high"])
     start_up = {"cold": starts[0], "processes there": contest.spread(np.array(starts[1:]))}
-    contest.save(arguments.result, {"n_events": N_TRAINING, "batches": found, "start_up_seconds_of_two": start_up})
+    about = {"n_events": N_TRAINING, "turns": arguments.repeats}
+    contest.save(arguments.result, about | {"batches": found, "start_up_seconds_of_two": start_up})
 
 
 if __name__ == "__main__":
