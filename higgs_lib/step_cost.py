@@ -86,17 +86,3 @@ def verdict(batch_size: float, even: list[float]) -> str:
     if batch_size < min(even):
         return "by launches"
     return "by arithmetic" if batch_size > max(even) else "by one or the other"
-
-
-class Started(NamedTuple):
-    """A device that starts the operations of a step one by one, and computes at its peak in between: an upper bound."""
-
-    start: float
-    """s a step of starts"""
-    event: float
-    """s of arithmetic an event, at the peak"""
-
-    @property
-    def even(self) -> float:
-        """Events a batch for which both take as long: below, a step is bound by starts."""
-        return self.start / self.event

@@ -15,6 +15,8 @@ log = logging.getLogger(__name__)
 
 BEAT = 1.0  # seconds from one sign of life to the next
 
+SILENCE = 3 * BEAT  # after so long without any, a worker has fallen silent
+
 TRAINING = "training"
 
 
@@ -120,6 +122,11 @@ class Supervisor:
         """Whether so many have made their first steps."""
         return sum(worker.doing == TRAINING for worker in self.workers.values()) == n_workers
 
+    def silent(self) -> dict[int, float]:
+        """Seconds since each worker that has fallen silent was last heard of, of those that failed too."""
+        now = time.monotonic()
+        return {number: now - worker.heard for number, worker in self.workers.items() if now - worker.heard > SILENCE}
+
     def hanging(self, timeout: float) -> int | None:
         """A worker not heard of for `timeout` seconds, or that stands still that long; None: there is none.
 
@@ -131,7 +138,7 @@ class Supervisor:
         late = [number for number, seconds in still.items() if seconds > timeout]
         if not late:
             return None
-        return max(late, key=lambda number: (silent[number] > 3 * BEAT, self.workers[number].doing != TRAINING))
+        return max(late, key=lambda number: (silent[number] > SILENCE, self.workers[number].doing != TRAINING))
 
 
 class Reporter:

@@ -83,10 +83,10 @@ def fit(
     on their way ("float16" halves the bytes; weights and sums of steps stay in float32). A layer that keeps averages
     of its events, as BatchNormalization, has those of the first worker's.
 
-    When a worker is lost or stands still for `timeout` seconds the job is submitted again, up to `retries` times, from
-    the last epoch; after an interrupt the next call goes on from `checkpoint`, which lies with this program.
-    ClusterError at once for fewer task slots than workers; WorkerError that names worker and cause when all tries
-    failed; errors as `training.fit`'s else.
+    When a worker is lost or stands still for `timeout` seconds (or its whole process for ten, while others wait for it)
+    the job is submitted again, up to `retries` times, from the last epoch; after an interrupt the next call goes on
+    from `checkpoint`, which lies with this program. ClusterError at once for fewer task slots than workers; WorkerError
+    that names worker and cause when all tries failed; errors as `training.fit`'s else.
     """
     called = time.monotonic()
     _check(session, n_workers, precision)
@@ -96,7 +96,7 @@ def fit(
     job = partial(
         Job, pickle.dumps(model), *map(keras.saving.serialize_keras_object, (optimizer, plan.loss)),
         training=training, validation=validation, pace=plan.pace, name=plan.name, batch_size=plan.batch_size,
-        seed=plan.seed, precision=precision, compiled=plan.is_compiled(model, n_workers),
+        seed=plan.seed, precision=precision, compiled=plan.compiled,
         cores=int(session.conf.get("spark.task.cpus", "1")),
     )  # fmt: skip
     with plan.progress() as reached:
@@ -179,8 +179,7 @@ class _Run:
                     self.began = time.monotonic()
                 worker = supervisor.hanging(self.timeout)
                 if worker is not None:
-                    about = supervisor.workers[worker]
-                    raise _Failed(f"worker {worker} ({about}) stood still for more than {self.timeout:.0f} s")
+                    raise _stood_still(worker, supervisor, self.timeout)
 
     @contextmanager
     def _barrier_job(self, supervisor: Supervisor) -> Iterator[None]:
@@ -225,7 +224,12 @@ def _host(session) -> str:
 
 
 def _cause(failures: list[Message], supervisor: Supervisor, job: Exception) -> Exception:
-    """What made a job fail: of all that was heard of workers the first that was not another's consequence."""
+    """What made a job fail: of all that was heard of workers the first that was not another's consequence.
+
+    TensorFlow's collectives end for all when a process falls silent, before Spark or a longer timeout finds it.
+    """
+    spoke = {message.worker for message in failures}
+    silent = {worker: seconds for worker, seconds in supervisor.silent().items() if worker not in spoke}
     end = time.monotonic() + LAST_WORDS
     while (left := end - time.monotonic()) > 0:
         message = supervisor.next(timeout=left)
@@ -235,16 +239,22 @@ def _cause(failures: list[Message], supervisor: Supervisor, job: Exception) -> E
         about = supervisor.workers.get(message.worker, "not heard of before")
         if kind == "final":
             return pickle.loads(message.content[2])
-        if kind == "lost":
+        if kind == "lost" and message.worker not in silent:  # else Spark ended it, as one of a failed job
             return _Failed(
                 f"worker {message.worker} ({about}) was lost: its process was killed, crashed or out of memory"
             )
         if kind == "own":
             return _Failed(f"worker {message.worker} ({about}) failed: {message.content[1]}")
+    if silent:
+        return _stood_still(max(silent, key=silent.get), supervisor, max(silent.values()))
     if "stale" in kinds:
         return _Stale()
     texts = [f"worker {message.worker}: {message.content[1]}" for message in failures]
     return _Failed("; ".join(texts) or _told(job))
+
+
+def _stood_still(worker: int, supervisor: Supervisor, seconds: float) -> _Failed:
+    return _Failed(f"worker {worker} ({supervisor.workers[worker]}) stood still for more than {seconds:.0f} s")
 
 
 def _told(job: Exception) -> str:

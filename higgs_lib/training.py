@@ -158,9 +158,9 @@ class Plan(NamedTuple):
             keep = partial(checkpoints.write, checkpoint, settings=settings)
         return cls(Pace(epochs, patience, improvement), batch_size, seed, loss, compiled, name, state, keep)
 
-    def is_compiled(self, model, n_workers: int = 1) -> bool:
-        """Whether XLA compiles the steps of each of so many workers or devices."""
-        return steps.compiled_for(model, self.batch_size // n_workers) if self.compiled is None else self.compiled
+    def is_compiled(self, model, n_devices: int = 1) -> bool:
+        """Whether XLA compiles the steps of each of so many devices."""
+        return steps.compiled_for(model, self.batch_size // n_devices) if self.compiled is None else self.compiled
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[State], None]]:

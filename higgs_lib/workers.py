@@ -42,6 +42,7 @@ class Job(NamedTuple):
     batch_size: int
     seed: int
     compiled: bool | None
+    """As asked; None: by each worker's part of a batch and its device."""
     precision: str
     """Of the gradients' sum."""
     name: str
@@ -110,7 +111,10 @@ def train(job: Job, team: Team, reporter: Reporter) -> None:
     history, best = job.state.restore(model, optimizer)
     steps.own_dropout(model, team.share.number)
     reporter.begins("reading events")
-    settings = (job.training, job.batch_size, job.seed, job.compiled)
+    compiled = job.compiled
+    if compiled is None:  # by this worker's device, not the program's
+        compiled = steps.compiled_for(model, job.batch_size // team.share.of)
+    settings = (job.training, job.batch_size, job.seed, compiled)
     run = training.Training(model, optimizer, loss, *settings, team=team, precision=job.precision)
     rows = team.share.part(job.validation.n_events)
     validation = job.validation.only([rows]).whole()

@@ -68,7 +68,7 @@ def test_a_process_that_is_killed_is_lost_and_one_that_loses_the_supervisor_ends
 
 def test_the_one_that_hangs_is_named(monkeypatch, supervisor):
     """Both stand still; one is silent, or both beat and one is in no sum."""
-    monkeypatch.setattr(supervision, "BEAT", 0.1)
+    monkeypatch.setattr(supervision, "SILENCE", 0.3)
     now = time.monotonic()
     for (silent, doing), late in {((5.0, "training"), 1), ((0.0, "reading events"), 1)}:
         supervisor.workers = {
@@ -77,6 +77,7 @@ def test_the_one_that_hangs_is_named(monkeypatch, supervisor):
         }
         assert supervisor.hanging(4.0) == late
         assert supervisor.hanging(20.0) is None
+        assert list(supervisor.silent()) == ([1] if silent else [])
 
 
 def test_a_stranger_is_not_heard(supervisor, caplog):
