@@ -92,6 +92,7 @@ $(DONE): $(RUN)/notebooks/%: $(EVENTS) notebooks/% $(PARAMS) $(LIBRARY) | $(READ
 # which notebook reads the results of which
 $(RUN)/notebooks/03_performance.ipynb: $(RUN)/notebooks/02_training.ipynb
 $(RUN)/notebooks/04_significance.ipynb: $(RUN)/notebooks/03_performance.ipynb
+$(RUN)/notebooks/08_kinematics.ipynb: $(RUN)/notebooks/02_training.ipynb $(RUN)/notebooks/03_performance.ipynb
 $(RUN)/notebooks/09_conclusions.ipynb: $(filter-out %/09_conclusions.ipynb,$(DONE))
 
 $(REPORT): $(DONE)

@@ -2,47 +2,71 @@
 
     python benchmarks/kinematics.py HIGGS_sample.csv.gz
 
-The net, its length of training and the split are those of 02_training for few events: the last 8,000 rows are for
-testing and choose nothing. The cost is that of the layer inside the net, in steps of 1024 events.
+The split is that of the study for few events: the last 8,000 rows are for testing and choose nothing. The net with
+kinematics is trained on the real events alone, and on built-in ones before; as `tuning.py` fitted the simulation to two
+thirds of the real events, the test events of the last third are judged apart, too. The cost is that of the layer inside
+the net, in steps of 1024 events.
 """
 
 import logging
 import tempfile
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 
 import contest
 import numpy as np
+from tuning import HELD_OUT
 
 from higgs_lib import data, metrics, models, samples, speed
-from higgs_lib.features import COMPLETE, LOW, feature_set
+from higgs_lib.features import feature_set
+from higgs_lib.metrics import Interval
 from higgs_lib.models import PRESETS
 from higgs_lib.runs import Run
 from higgs_lib.study import Fit, Study
 
-FEW = {"learning_rate": 0.002, "schedule": "cosine"}
-FIT = Fit(epochs=40, batch_size=128, patience=8)
+COLUMNS = replace(PRESETS["deep"], dropout=0.3, learning_rate=0.002, schedule="cosine")
+KINEMATIC = replace(PRESETS["kinematic"], dropout=0.2)
+FEW = Fit(epochs=40, batch_size=128, patience=8), Fit(epochs=40, batch_size=128)
+BUILT_IN, TUNED = PRESETS["kinematic"], replace(PRESETS["kinematic"], learning_rate=1e-4)
+FIRST, AFTER = Fit(epochs=8, batch_size=1024), Fit(epochs=5, batch_size=128)
 BATCH_SIZE, N_TIMED = 1024, 65_536
 
 log = logging.getLogger("kinematics")
 
 
-def trained(study: Study, inputs: str, features: str, seeds: range) -> dict:
+def judged(study: Study, features: str, results: list[dict]) -> dict:
     """AUC on the test events of each seed's net, their mean with its interval, and that of the mean of their scores."""
-    spec = replace(PRESETS["deep"], inputs=inputs, dropout=0.3, **FEW)
-    results = [study.train(f"deep_{inputs}", spec, features, seed, FIT) for seed in seeds]
     found = [study.run.scores(result["name"], "test") for result in results]
-    together = metrics.auc_interval(found[0].labels, np.mean([f.scores for f in found], 0))
-    aucs = [result["test"]["auc"]["value"] for result in results]
-    log.info("%s, %s: mean %.4f, ensemble %s", features, inputs, np.mean(aucs), together)
+    scores = np.mean([f.scores for f in found], 0)
+    together = metrics.auc_interval(found[0].labels, scores)
+    new = np.array(study.splits.test) % HELD_OUT == 0
+    intervals = [Interval(**result["test"]["auc"]) for result in results]
+    mean, kind = metrics.mean_interval(intervals), results[0]["recipe"]["kind"]
+    log.info("%s, %s: mean %s, ensemble %s", features, kind, format(mean, ".4f"), format(together, ".4f"))
     return {
         "features": features,
-        "inputs": inputs,
-        "auc": aucs,
-        "mean": float(np.mean(aucs)),
+        "kind": kind,
+        "auc": [interval.value for interval in intervals],
+        "mean": list(mean),
         "ensemble": list(together),
+        "ensemble_on_unfitted": list(metrics.auc_interval(found[0].labels[new], scores[new])),
+        "ensemble_on_fitted": list(metrics.auc_interval(found[0].labels[~new], scores[~new])),
+        "seconds": float(np.mean([result["seconds"] for result in results])),
     }
+
+
+def trained(study: Study, built_in: Study, features: str, seeds: range) -> list[dict]:
+    """The study's net, the one with kinematics, and this one after built-in events."""
+    first = [built_in.train("built_in", BUILT_IN, features, seed, FIRST) for seed in seeds]
+    never_saw = [metrics.auc_interval(*study.scores_of(result)) for result in first]
+    log.info("%s, built-in events alone: mean %s", features, format(metrics.mean_interval(never_saw), ".4f"))
+    kinds = {
+        "columns": [study.train("columns", COLUMNS, features, seed, FEW[0]) for seed in seeds],
+        "kinematic": [study.train("kinematic", KINEMATIC, features, seed, FEW[1]) for seed in seeds],
+        "tuned": [study.train("tuned", TUNED, features, r["recipe"]["seed"], AFTER, before=r) for r in first],
+    }
+    found = [judged(study, features, results) for results in kinds.values()]
+    return [*found, {"features": features, "kind": "built-in alone", "auc": [auc.value for auc in never_saw]}]
 
 
 def cost(events: Path, features: str, repeats: int) -> dict:
@@ -66,6 +90,7 @@ def main() -> None:
     parser = contest.arguments(__doc__, "kinematics.json")
     parser.add_argument("events", type=Path, help="real events in UCI's format")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--built-in", type=int, default=1_000_000, help="built-in events before the real ones")
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     log.setLevel(logging.INFO)
@@ -75,9 +100,12 @@ def main() -> None:
         n_events = data.origin(events).n_events
         costs = [cost(events, features, options.repeats) for features in ("low", "complete")]
         study = Study(Run(folder), events, samples.split(n_events, n_test=8000, n_validation=4000))
-        kinds = product(("low", "complete"), models.INPUTS)
-        found = [trained(study, inputs, features, range(1, options.seeds + 1)) for features, inputs in kinds]
-    about = {"n_events": n_events, "n_test": 8000, "n_validation": 4000, "low": len(LOW), "complete": len(COMPLETE)}
+        splits = samples.contiguous(options.built_in, 8000, 8000)
+        simulated = Path(folder, "simulated.parquet")
+        data.simulate(simulated, splits.test.stop, 1_000_033)
+        seeds, built_in = range(1, options.seeds + 1), Study(study.run, simulated, splits)
+        found = [net for features in ("low", "complete") for net in trained(study, built_in, features, seeds)]
+    about = {"n_events": n_events, "n_test": 8000, "n_validation": 4000, "n_built_in": options.built_in}
     contest.save(options.result, about | {"nets": found, "cost": costs})
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from higgs_lib import published
-from higgs_lib.metrics import Interval, auc_difference, mean_interval
+from higgs_lib.metrics import Interval, auc_difference, auc_interval, mean_interval
 from higgs_lib.runs import Run
 
 QUARTER = "_quarter"  # ends the kind of a classifier trained on a quarter of the events
@@ -37,6 +37,12 @@ class Ours(NamedTuple):
 def auc(run: Run, kind: str, features: str, part: str = "test") -> Interval:
     """The AUC of one kind of classifier on "test" or "validation" events, mean over its seeds."""
     return mean_interval([Interval(**result[part]["auc"]) for result in run.results(kind, features)])
+
+
+def ensemble(run: Run, kind: str, features: str) -> Interval:
+    """The test AUC of one kind of classifier on one feature set by the mean of its seeds' scores."""
+    found = [run.scores(result["name"], "test") for result in run.results(kind, features)]
+    return auc_interval(found[0].labels, np.mean([seed.scores for seed in found], 0))
 
 
 def ours(run: Run, kind: str, features: str, *, simulated: bool) -> Ours:

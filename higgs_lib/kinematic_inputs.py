@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from higgs_lib.data import ROW_GROUP
 from higgs_lib.features import HIGH, LOW
 from higgs_lib.kinematics import B_TAG_LEVELS, NEUTRINO_ETA_LIMIT, NEUTRINO_ETA_STEP, SCALES, TOP_MASS, W_MASS
 
@@ -66,6 +67,13 @@ _MEMBERS = np.array([[set(pair) <= set(chosen) for chosen in SETS] for pair in P
 def names(columns: tuple[str, ...]) -> tuple[str, ...]:
     """Of what the layer gives for these columns."""
     return (*(i.name for i in INPUTS), *(name for name in columns if name in HIGH))
+
+
+def computed(features: np.ndarray, columns: tuple[str, ...]) -> np.ndarray:
+    """(n, k) float32: what `Kinematics(columns)` makes of features (n, len(columns)), for what is no net."""
+    layer = Kinematics(columns)
+    parts = range(0, max(len(features), 1), ROW_GROUP)
+    return np.concatenate([ops.convert_to_numpy(layer(features[i : i + ROW_GROUP])) for i in parts])
 
 
 class _Objects(NamedTuple):

@@ -11,8 +11,9 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from higgs_lib.kinematic_inputs import Kinematics
+from higgs_lib.kinematic_inputs import Kinematics, computed
 from higgs_lib.schedules import ExponentialDecay, LinearRamp, MomentumSGD
+from higgs_lib.symmetry import Averaged, Relabelled, labellings
 
 OPTIMIZERS = {
     "sgd": keras.optimizers.SGD,
@@ -42,6 +43,8 @@ class ModelSpec:
     """Units of each hidden layer, from the input on."""
     inputs: str = "columns"
     """"columns": the features as they are; "kinematics": what `kinematic_inputs` makes of them."""
+    symmetric: bool = False
+    """With kinematics: like jets are exchanged by chance in training, and scores averaged over all labellings."""
     activation: str = "tanh"
     initial_weights: str = "glorot"
     """"constant", "normal", "uniform" (about zero) or "glorot" (uniform); biases begin at zero."""
@@ -82,6 +85,8 @@ class ModelSpec:
             raise ValueError(f"ModelSpec: dropout must lie in [0, 1), not {self.dropout}")
         if isinstance(self.weight_scale, tuple) and len(self.weight_scale) != len(self.hidden) + 1:
             raise ValueError(f"ModelSpec: weight_scale needs {len(self.hidden) + 1} values, one a layer")
+        if self.symmetric and self.inputs != "kinematics":
+            raise ValueError("ModelSpec: symmetric nets exchange jets, and so need inputs='kinematics'")
         if self.momentum and self.optimizer != "sgd":
             raise ValueError(f"ModelSpec: momentum is SGD's; {self.optimizer} has its own")
         if bool(self.final_momentum) != bool(self.momentum_epochs) or (self.final_momentum and not self.momentum):
@@ -122,6 +127,8 @@ PRESETS = {
     # S. Mancone, BSc thesis, Padova 2017/18: 1 x 300 and 3 x 300 tanh, normal weights, default learning rates.
     "shallow": ModelSpec(hidden=(300,), initial_weights="normal"),
     "deep": ModelSpec(hidden=(300,) * 3, initial_weights="normal"),
+    # Physics inputs and like jets exchanged before the deep net's own layers (08_kinematics).
+    "kinematic": ModelSpec((300,) * 3, inputs="kinematics", symmetric=True, learning_rate=0.002, schedule="cosine"),
     # P. Baldi, P. Sadowski, D. Whiteson, Nature Communications 5:4308 (2014), and their scripts. Rate and momentum go
     # with the epoch, so that on 10,000,000 events in batches of 100 they are theirs at every batch.
     "baldi_shallow": ModelSpec(hidden=(300,), weight_scale=(0.1, 0.001), **_BALDI),
@@ -139,17 +146,22 @@ class Standardisation(NamedTuple):
     columns: tuple[str, ...] = ()
     """The names of the raw features, where the inputs are what `Kinematics` makes of them."""
 
+    def relabelled(self) -> "Standardisation":
+        """Of the same events in all labellings."""
+        orders = labellings(self.columns)
+        mean = self.mean[orders].mean(0)
+        return self._replace(mean=mean, variance=(self.variance + self.mean**2)[orders].mean(0) - mean**2)
+
 
 def standardisation(events, columns: tuple[str, ...] = ()) -> Standardisation:
     """Mean and variance of each feature of a `Sample` or `Stream`, in float64 and block by block.
 
     With `columns`, the names of these features: of each physics input that `Kinematics` makes of them.
     """
-    made = Kinematics(columns) if columns else None
 
     def blocks() -> Iterator[np.ndarray]:
         for block in events.blocks():
-            yield keras.ops.convert_to_numpy(made(block.features)) if made else block.features
+            yield computed(block.features, columns) if columns else block.features
 
     mean = sum(block.sum(0, dtype=np.float64) for block in blocks()) / events.n_events
     squares = sum(((block - mean) ** 2).sum(0) for block in blocks())
@@ -174,6 +186,9 @@ def build(spec: ModelSpec, standard: Standardisation, seed: int) -> keras.Model:
     inputs = x = keras.Input((len(standard.columns or standard.mean),), name="features")
     if standard.columns:
         x = Kinematics(standard.columns, name="kinematics")(x)
+    if spec.symmetric:
+        standard = standard.relabelled()
+        x = Relabelled(standard.columns, seeds[-1], name="relabelled")(x)
     x = keras.layers.Normalization(mean=standard.mean, variance=standard.variance, name="standardisation")(x)
     for layer, units in enumerate(spec.layers):
         output = layer == len(spec.hidden)
@@ -187,7 +202,7 @@ def build(spec: ModelSpec, standard: Standardisation, seed: int) -> keras.Model:
         )(x)
         if spec.dropout and not output:
             x = keras.layers.Dropout(spec.dropout, seed=seeds[2 * layer + 1], dtype=hidden_policy)(x)
-    return keras.Model(inputs, x)
+    return keras.Model(inputs, Averaged(name="averaged")(x) if spec.symmetric else x)
 
 
 def optimizer(spec: ModelSpec, *, n_events: int, batch_size: int, epochs: int) -> keras.optimizers.Optimizer:

@@ -90,16 +90,19 @@ class Study:
         """
         return _samples(self.events, features, self.splits, self.fingerprint)
 
-    def train(self, kind: str, spec, features: str, seed: int, fit: Fit) -> dict:
+    def train(self, kind: str, spec, features: str, seed: int, fit: Fit, *, before: dict | None = None) -> dict:
         """Trains the net of a `ModelSpec`, or reads it back if it was trained this way before: its stored result.
 
         `kind` names the net in files and tables. The model, its scores on validation and test events and the
-        measures of every epoch are stored.
+        measures of every epoch are stored. `before` is the stored result of a net of this run on the same features,
+        trained on other events: the training goes on from its weights and with its standardisation.
         """
         modules = ("models", "schedules", "history", "checkpoints", "batches", "feed", "teams", "steps", "mirrored")
-        modules += ("training", "kinematics", "kinematic_inputs")
+        modules += ("training", "kinematics", "kinematic_inputs", "symmetry")
         recipe = self._recipe(kind, features, seed, modules, ("tensorflow", "keras", "numpy"))
         recipe |= {"spec": asdict(spec), **fit._asdict()}
+        if before:
+            recipe |= {"before": {"name": before["name"], **before["recipe"]}}
         return self._once(recipe, lambda name: self._train_net(name, spec, recipe, fit))
 
     def _train_net(self, name: str, spec, recipe: dict, fit: Fit) -> tuple[dict, dict]:
@@ -110,8 +113,10 @@ class Study:
         parts = self.samples(recipe["features"])
         events, pace = parts["training"], {"epochs": fit.epochs, "batch_size": fit.batch_size}
         columns = feature_set(recipe["features"]) if spec.inputs == "kinematics" else ()
-        standard = models.standardisation(events, columns)
-        model = models.build(spec, standard, recipe["seed"])
+        if "before" in recipe:
+            model = keras.models.load_model(self.run.model(recipe["before"]["name"]))
+        else:
+            model = models.build(spec, models.standardisation(events, columns), recipe["seed"])
         place = {"computes_on": device.stamp()["computes_on"]}  # on another device a training begins anew
         checkpoint = self.run.checkpoint(name, recipe | place)
         history = training.fit(
@@ -129,7 +134,7 @@ class Study:
         with written_whole(self.run.model(name)) as path:
             model.save(path)
         result = {
-            "n_parameters": spec.n_parameters(len(standard.mean)),
+            "n_parameters": sum(int(np.prod(variable.shape)) for variable in model.trainable_variables),
             "history": {part: history.as_dict()[part] for part in ("training", "validation", "seconds")},
             "best_epoch": history.best_epoch,
             "events_per_second": history.events_per_second,
@@ -138,19 +143,42 @@ class Study:
         keras.backend.clear_session()
         return result, scores
 
-    def train_trees(self, kind: str, features: str, seed: int, *, n_training: int, iterations: int) -> dict:
-        """Boosted trees by scikit-learn, learning rate 0.1, on the first `n_training` training events; as `train`."""
-        small = self.with_training_events(n_training)
-        recipe = small._recipe(kind, features, seed, ("study",), ("scikit-learn",)) | {"iterations": iterations}
-        return small._once(recipe, lambda _: small._train_trees(features, seed, iterations))
+    def scores_of(self, result: dict) -> Scores:
+        """On this study's test events, by a net of this run that may have been trained on others."""
+        import keras
 
-    def _train_trees(self, features: str, seed: int, iterations: int) -> tuple[dict, dict]:
+        from higgs_lib import training
+
+        test = self.samples(result["recipe"]["features"])["test"]
+        model = keras.models.load_model(self.run.model(result["name"]))
+        return Scores(test.labels, training.predict(model, test.features))
+
+    def train_trees(
+        self, kind: str, features: str, seed: int, *, n_training: int, iterations: int, inputs: str = "columns"
+    ) -> dict:
+        """Boosted trees by scikit-learn, learning rate 0.1, on the first `n_training` training events; as `train`.
+
+        `inputs` is as a `ModelSpec`'s.
+        """
+        small = self.with_training_events(n_training)
+        modules, packages = ("study",), ("scikit-learn",)
+        if inputs == "kinematics":
+            modules, packages = (*modules, "kinematics", "kinematic_inputs"), (*packages, "tensorflow", "keras")
+        recipe = small._recipe(kind, features, seed, modules, packages) | {"iterations": iterations, "inputs": inputs}
+        return small._once(recipe, lambda _: small._train_trees(recipe))
+
+    def _train_trees(self, recipe: dict) -> tuple[dict, dict]:
         from sklearn.ensemble import HistGradientBoostingClassifier
 
-        parts = self.samples(features)
-        trees = HistGradientBoostingClassifier(max_iter=iterations, early_stopping=False, random_state=seed)
-        trees.fit(*parts["training"].whole())
-        return {}, {part: trees.predict_proba(parts[part].features)[:, 1] for part in ("validation", "test")}
+        parts = self.samples(recipe["features"])
+        given = {part: parts[part].whole().features for part in ("training", "validation", "test")}
+        if recipe["inputs"] == "kinematics":
+            from higgs_lib.kinematic_inputs import computed  # here, as it needs Keras
+
+            given = {part: computed(features, feature_set(recipe["features"])) for part, features in given.items()}
+        settings = {"max_iter": recipe["iterations"], "early_stopping": False, "random_state": recipe["seed"]}
+        trees = HistGradientBoostingClassifier(**settings).fit(given["training"], parts["training"].whole().labels)
+        return {}, {part: trees.predict_proba(given[part])[:, 1] for part in ("validation", "test")}
 
     def _recipe(self, kind: str, features: str, seed: int, modules: tuple, packages: tuple) -> dict:
         return {
