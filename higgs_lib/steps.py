@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from higgs_lib.batches import Block
 from higgs_lib.samples import Sample
+from higgs_lib.symmetry import Relabelled
 from higgs_lib.teams import Team
 
 COMPILED_UP_TO = 2048  # events a batch, on a processor; above, the plain graph's matrix products are the faster
@@ -62,7 +63,8 @@ def compiled_for(model, batch_size: int) -> bool:
     each of their uses or multiply in bfloat16 without the processor's instructions (as `make bench` measures). On a GPU
     it is taken to, since one launch then does the work of many.
     """
-    random = any("seed_generator" in variable.path for variable in model.variables)
+    few = [layer.seed_generator.state for layer in _layers(model) if isinstance(layer, Relabelled)]  # one an event
+    random = any("seed_generator" in v.path and not any(v is state for state in few) for v in model.variables)
     return has_gpu() or (batch_size <= COMPILED_UP_TO and not random and not is_rough(model))
 
 

@@ -24,6 +24,8 @@ common: {n_test: 1500, n_validation: 800}
 05_cluster_scaling: {cluster_events: 2048, optimizers: [adam], cluster_batch_sizes: [512], cluster_batch_size: 1024,
   cluster_epochs: 3, cluster_repeats: 1, target_auc: 0.5}
 07_gpu_scaling: {gpu_optimizers: [sgd, adam], swept_batch_sizes: [64, 1024], events_a_timing: 4096, timings: 2}
+08_kinematics: {kinematic_seeds: [1], few_epochs: 3, tree_iterations: 20, pre_training_events: 10000,
+  pre_training_epochs: 1, tuning_epochs: 1}
 10_fidelity: {few_epochs: 2, few_patience: 0, n_compared: 3000, n_built_in_test: 3000}
 11_speed: {timed_events: 3000, batch_sizes: [100, 1024], repeats: 2, comparison_epochs: 1}
 """

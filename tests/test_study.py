@@ -7,10 +7,12 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
 
 from higgs_lib import comparison, metrics, samples, study, training
-from higgs_lib.features import FEATURE_SETS
-from higgs_lib.models import PRESETS, ModelSpec
+from higgs_lib.features import FEATURE_SETS, LOW
+from higgs_lib.kinematic_inputs import computed
+from higgs_lib.models import INPUTS, PRESETS, ModelSpec
 from higgs_lib.runs import Run, by_epoch
 from higgs_lib.study import Fit, Study
 
@@ -97,9 +99,41 @@ def test_readers_see_published_results_only(small):
         small.run.scores("deep-low-seed1", "test")
 
 
-def test_trees_are_scikit_learns(small):
-    from sklearn.ensemble import HistGradientBoostingClassifier
+def test_a_net_goes_on_from_one_that_was_trained_on_other_events(small):
+    other = Study(small.run, small.events, samples.contiguous(6000, 1000, 1000))
+    first = other.train("first", SPEC, "high", 1, FIT)
+    hardly = replace(SPEC, learning_rate=1e-12)
+    result = small.train("second", hardly, "high", 1, FIT, before=first)
+    before, after = small.scores_of(first), small.run.scores("second-high-seed1", "test")
+    assert np.array_equal(before.labels, after.labels)
+    assert after.scores == pytest.approx(before.scores, abs=1e-6)
+    assert result["recipe"]["before"]["name"] == "first-high-seed1"
+    assert result["recipe"]["before"]["n_training"] == 6000
+    moved = other.train("first", SPEC, "high", 1, FIT._replace(epochs=3))
+    assert small.train("second", hardly, "high", 1, FIT, before=moved) != result
 
+
+def test_trees_take_physics_inputs(small):
+    settings = {"n_training": 4000, "iterations": 30}
+    columns, physics = (small.train_trees(kind, "low", 1, **settings, inputs=kind) for kind in INPUTS)
+    assert columns["test"]["auc"]["high"] < physics["test"]["auc"]["low"]
+    parts = {part: computed(sample.whole().features, LOW) for part, sample in small.samples("low").items()}
+    trees = HistGradientBoostingClassifier(max_iter=30, early_stopping=False, random_state=1)
+    trees.fit(parts["training"], small.samples("low")["training"].whole().labels)
+    scores = small.run.scores("kinematics-low-seed1", "test").scores
+    assert scores == pytest.approx(trees.predict_proba(parts["test"])[:, 1], abs=1e-6)
+
+
+def test_an_ensemble_is_judged_by_its_mean_score(small):
+    small.run.publish("nets", [small.train("shallow", SPEC, "high", seed, FIT) for seed in (1, 2)])
+    found = [small.run.scores(f"shallow-high-seed{seed}", "test") for seed in (1, 2)]
+    wanted = metrics.auc(found[0].labels, (found[0].scores + found[1].scores) / 2)
+    together = comparison.ensemble(small.run, "shallow", "high")
+    assert together.value == pytest.approx(wanted)
+    assert together.low < wanted < together.high
+
+
+def test_trees_are_scikit_learns(small):
     result = small.train_trees("trees", "complete", 1, n_training=2000, iterations=10)
     parts = small.samples("complete")
     trees = HistGradientBoostingClassifier(max_iter=10, early_stopping=False, random_state=1)

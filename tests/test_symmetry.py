@@ -1,10 +1,12 @@
 """Nets that cannot tell like jets apart."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
 
-from higgs_lib import kinematic_inputs, models, samples, symmetry, training
+from higgs_lib import kinematic_inputs, models, samples, steps, symmetry, training
 from higgs_lib.features import COMPLETE, LOW
 from higgs_lib.kinematic_inputs import OBJECTS, Kinematics
 from higgs_lib.models import ModelSpec
@@ -83,6 +85,13 @@ def test_a_symmetric_net_trains_is_saved_and_comes_back(sample, tmp_path):
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
     assert np.array_equal(training.predict(again, parts[1].features), training.predict(model, parts[1].features))
+
+
+@pytest.mark.parametrize(("dropout", "compiled"), [(0.0, True), (0.1, False)])
+def test_exchanging_jets_costs_xla_little_but_dropout_does(sample, monkeypatch, dropout, compiled):
+    monkeypatch.setattr(steps, "has_gpu", lambda: False)
+    model = models.build(replace(SPEC, dropout=dropout), models.standardisation(sample, COMPLETE), seed=1)
+    assert steps.compiled_for(model, 128) == compiled
 
 
 def test_without_kinematics_there_is_nothing_to_exchange():
