@@ -95,10 +95,12 @@ def difference(run: Run, one: str, other: str) -> Interval:
     """Test AUC of `one` less that of `other`, each "kind, features", with its interval.
 
     Both are judged on the same events, so their errors are paired: DeLong et al. 1988, seed by seed; the spread of the
-    seeds' differences is added as in `mean_interval`.
+    seeds' differences is added as in `mean_interval`. ValueError where they have no seed in common.
     """
     by_seed = [{r["recipe"]["seed"]: r["name"] for r in run.results(*which.split(", "))} for which in (one, other)]
     common = sorted(by_seed[0].keys() & by_seed[1].keys())
+    if not common:
+        raise ValueError(f"{one} and {other} have no seed in common: their difference cannot be paired")
     pairs = [[run.scores(names[seed], "test") for names in by_seed] for seed in common]
     return mean_interval([auc_difference(a.labels, a.scores, b.scores) for a, b in pairs])
 

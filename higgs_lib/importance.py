@@ -36,7 +36,8 @@ def permutation_loss(
     """What the AUC of `predict` loses, with its paired interval, when a group's inputs come from other events.
 
     `inputs` (n, k), `labels` (n,); the inputs of a group stay together (Breiman, Machine Learning 45 (2001) 5, by
-    groups). What other inputs say as well is not missed.
+    groups). A classifier that uses inputs which say the same loses by either, and meets events that cannot be: this is
+    how much it leans on a group, not how much the group knows. One permutation; the interval is of the finite events.
     """
     scores, rng = predict(inputs), np.random.default_rng(seed)
     losses = {}
@@ -50,7 +51,10 @@ def permutation_loss(
 def removal_loss(
     known: Sample, test: Sample, groups: dict[str, np.ndarray], *, iterations: int, seed: int
 ) -> dict[str, Interval]:
-    """What the test AUC of scikit-learn's boosted trees loses, with its paired interval, trained without each group."""
+    """What the test AUC of scikit-learn's boosted trees loses, with its paired interval, trained without each group.
+
+    What other inputs say as well is not missed. The interval is of the finite test events, not of training again.
+    """
 
     def scores(places: np.ndarray) -> np.ndarray:
         trees = HistGradientBoostingClassifier(max_iter=iterations, early_stopping=False, random_state=seed)

@@ -71,9 +71,11 @@ def names(columns: tuple[str, ...]) -> tuple[str, ...]:
 
 def computed(features: np.ndarray, columns: tuple[str, ...]) -> np.ndarray:
     """(n, k) float32: what `Kinematics(columns)` makes of features (n, len(columns)), for what is no net."""
-    layer = Kinematics(columns)
-    parts = range(0, max(len(features), 1), ROW_GROUP)
-    return np.concatenate([ops.convert_to_numpy(layer(features[i : i + ROW_GROUP])) for i in parts])
+    layer, inputs = Kinematics(columns), np.empty((len(features), len(names(columns))), np.float32)
+    for first in range(0, len(features), ROW_GROUP):
+        block = slice(first, first + ROW_GROUP)
+        inputs[block] = ops.convert_to_numpy(layer(features[block]))
+    return inputs
 
 
 class _Objects(NamedTuple):

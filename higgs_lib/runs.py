@@ -77,14 +77,19 @@ class Run:
 
         FileNotFoundError where there are none.
         """
+        chosen = self._published(kind, features)
+        if not chosen:
+            raise FileNotFoundError(f"{self.path}: no results of {kind} on {features} features; run what makes them")
+        return chosen
+
+    def has(self, kind: str, features: str) -> bool:
+        """Whether there are such results."""
+        return bool(self._published(kind, features))
+
+    def _published(self, kind: str, features: str) -> list[dict]:
         lists = [json.loads(path.read_text()) for path in sorted((self.path / "published").glob("*.json"))]
         stored = [self.result(name) for names in lists for name in names]
-        chosen = [r for r in stored if (r["recipe"]["kind"], r["recipe"]["features"]) == (kind, features)]
-        if not chosen:
-            raise FileNotFoundError(
-                f"{self.path}: no results of {kind} on {features} features; run 02_training and 03_performance first"
-            )
-        return chosen
+        return [r for r in stored if (r["recipe"]["kind"], r["recipe"]["features"]) == (kind, features)]
 
     def save_scores(self, name: str, parts: dict[str, Scores]) -> None:
         """Stores a model's scores; `parts` names the part of the events, e.g. "validation" and "test"."""

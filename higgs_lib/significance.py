@@ -100,3 +100,33 @@ def interval(
     drawn = experiment.significance(definition, signal, background)
     value = float(experiment.significance(definition, test.signal, test.background)[0])
     return Interval(value, *(float(q) for q in np.quantile(drawn, [0.5 - level / 2, 0.5 + level / 2])))
+
+
+def data_worth(
+    labels: np.ndarray,
+    one: np.ndarray,
+    other: np.ndarray,
+    experiment: Experiment,
+    definition: str,
+    *,
+    seed: int,
+    level: float = 0.95,
+    n_draws: int = 10_000,
+) -> Interval:
+    """How many times the data the selection `other` would need for the significance of `one`, with its interval.
+
+    `labels` (n,) of test events, `one` and `other` (n,) bool: what passes. For definitions that grow with the square
+    root of the data, as all but that with a relative uncertainty of the background. The shares that pass both, one or
+    neither are drawn together, from Dirichlet distributions under Jeffreys' prior, as both select among these events.
+    """
+    rng = np.random.default_rng(seed)
+    counts = [np.bincount(2 * one[labels == kind] + other[labels == kind], minlength=4) for kind in (1, 0)]
+
+    def worth(shares: list[np.ndarray]) -> np.ndarray:
+        passed = ([share[..., place] + share[..., 3] for share in shares] for place in (2, 1))  # this alone, and both
+        first, second = (experiment.significance(definition, *efficiencies) for efficiencies in passed)
+        return (first / second) ** 2
+
+    value = float(worth([count / count.sum() for count in counts]))
+    drawn = worth([rng.dirichlet(count + 0.5, n_draws) for count in counts])
+    return Interval(value, *(float(q) for q in np.quantile(drawn, [0.5 - level / 2, 0.5 + level / 2])))

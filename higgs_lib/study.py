@@ -94,14 +94,16 @@ class Study:
         """Trains the net of a `ModelSpec`, or reads it back if it was trained this way before: its stored result.
 
         `kind` names the net in files and tables. The model, its scores on validation and test events and the
-        measures of every epoch are stored. `before` is the stored result of a net of this run on the same features,
-        trained on other events: the training goes on from its weights and with its standardisation.
+        measures of every epoch are stored. `before` is the stored result of a net of this run, trained on other events:
+        the training goes on from its weights and with its standardisation. ValueError unless its features and, but for
+        the optimizer, its `ModelSpec` are the same.
         """
         modules = ("models", "schedules", "history", "checkpoints", "batches", "feed", "teams", "steps", "mirrored")
         modules += ("training", "kinematics", "kinematic_inputs", "symmetry")
         recipe = self._recipe(kind, features, seed, modules, ("tensorflow", "keras", "numpy"))
         recipe |= {"spec": asdict(spec), **fit._asdict()}
         if before:
+            _check_same_net(before, recipe)
             recipe |= {"before": {"name": before["name"], **before["recipe"]}}
         return self._once(recipe, lambda name: self._train_net(name, spec, recipe, fit))
 
@@ -209,6 +211,20 @@ class Study:
         self.run.forget_checkpoints(name)
         log.info("%s: test AUC %.4f in %.0f s", name, result["test"]["auc"]["value"], result["seconds"])
         return self.run.result(name)
+
+
+STEPPING = {"optimizer", "learning_rate", "momentum", "final_momentum", "momentum_epochs", "schedule", "decay"}
+"""What of a `ModelSpec` may be another where a training goes on from other events."""
+
+
+def _check_same_net(before: dict, recipe: dict) -> None:
+    one, other = before["recipe"], as_stored(recipe)
+    changed = {name for name, value in other["spec"].items() if one["spec"][name] != value} - STEPPING
+    if one["features"] != other["features"] or changed:
+        raise ValueError(
+            f"{other['kind']} cannot go on from {before['name']}: "
+            f"{', '.join(sorted(changed)) or 'its features'} would have to be the same"
+        )
 
 
 def as_stored(recipe: dict) -> dict:

@@ -1,7 +1,8 @@
-"""A net that cannot tell which of two like jets is the first: it sees them exchanged in training, and averages after.
+"""A net that is invariant under the exchange of like jets: permuted by chance in training, averaged over all after.
 
-The two jets that come first, mostly b jets, and the two after them are ordered by momentum alone, which the inputs say
-as well. Any of the four labellings of an event is therefore the same event.
+Jets are ordered by tag and momentum, both of which the inputs say anyway: whichever of the first two, mostly b jets,
+and of the two after them is called the first, the event is the same. Each event has four such permutations, its
+labellings.
 """
 
 import keras

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import nbformat
@@ -13,7 +14,7 @@ import pytest
 from conftest import ROOT
 from sklearn.metrics import roc_auc_score
 
-from higgs_lib import data, notebook
+from higgs_lib import comparison, data, notebook
 from higgs_lib.data import origin
 from higgs_lib.runs import Run
 
@@ -75,10 +76,26 @@ def test_notebooks_show_what_was_measured(run, shown):
     assert len(significance) == 3 * 3 * 4
     assert all(row["interval"][1] <= row["interval"][0] <= row["interval"][2] for row in significance)
     assert "0.885" in text(run, "09_conclusions")
+    for kind, features in product(("kinematic", "kinematic_trees"), ("low", "complete")):
+        auc = np.mean([roc_auc_score(*run.scores(r["name"], "test")) for r in run.results(kind, features)])
+        assert f"{auc:.4f} [" in text(run, "08_kinematics")
+    assert re.search(r"features, trees on the same inputs 0\.\d+ .* That is \+0\.\d+ \[", text(run, "08_kinematics"))
+    assert f"{comparison.auc(run, 'kinematic', 'low'):.4f}" in text(run, "09_conclusions")
     assert "In batches of 100 ours trains" in text(run, "11_speed")
     assert re.search(r"would be bound: in batches of 100 by (launches|arithmetic|one or)", text(run, "07_gpu_scaling"))
     assert "The speed of 2 workers is that of one times" in text(run, "05_cluster_scaling")
     assert re.search(r"The first optimizer to an AUC of 0\.\d+ is adam", text(run, "05_cluster_scaling"))
+
+
+@pytest.mark.skipif("HIGGS_REAL_RUN" not in os.environ, reason="HIGGS_REAL_RUN does not name a run of real events")
+def test_a_run_of_real_events_goes_on_from_built_in_ones():
+    run = Run(os.environ["HIGGS_REAL_RUN"])
+    for features in ("low", "complete"):
+        assert comparison.difference(run, f"tuned, {features}", f"kinematic, {features}").low > 0
+        assert f"{comparison.auc(run, 'tuned', features):.4f} [" in text(run, "08_kinematics")
+    assert comparison.auc(run, "kinematic", "low").value == pytest.approx(0.826, abs=0.012)  # as found by trying
+    assert comparison.difference(run, "kinematic, low", "deep, complete").low > 0
+    assert "built-in events first, it reaches" in text(run, "08_kinematics")
 
 
 def test_running_a_notebook_again_trains_nothing(made):

@@ -85,3 +85,25 @@ def test_the_interval_covers_as_often_as_it_says(scored):
         found = significance.interval(test, experiment, "Asimov", seed=part, n_draws=1000)
         inside.append(found.low <= truth <= found.high)
     assert 0.90 <= np.mean(inside) <= 0.99
+
+
+def test_the_same_selection_is_worth_the_same_data(scored):
+    labels, scores = (part.ravel() for part in scored)
+    same = significance.data_worth(labels, scores > 0.8, scores > 0.8, Experiment(), "Asimov", seed=1)
+    assert same == (1, 1, 1)
+
+
+def test_data_worth_is_the_square_of_the_ratio_and_pairing_narrows_it(scored):
+    labels, scores = (part.ravel() for part in scored)
+    one, other, experiment = scores > 0.8, scores > 0.7, Experiment()
+    worth = significance.data_worth(labels, one, other, experiment, "Asimov", seed=1)
+    passed = [metrics.efficiencies(labels, scores, np.array([cut])) for cut in (0.8, 0.7)]
+    alone = [significance.interval(selected, experiment, "Asimov", seed=1) for selected in passed]
+    assert worth.value == pytest.approx((alone[0].value / alone[1].value) ** 2)
+    assert worth.low < worth.value < worth.high
+    shuffled = np.random.default_rng(2).permuted(other[labels == 1])  # of the same efficiency, chosen apart from `one`
+    unpaired = other.copy()
+    unpaired[labels == 1] = shuffled
+    apart = significance.data_worth(labels, one, unpaired, experiment, "Asimov", seed=1)
+    assert apart.value == pytest.approx(worth.value)
+    assert worth.high - worth.low < apart.high - apart.low

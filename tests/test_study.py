@@ -111,6 +111,10 @@ def test_a_net_goes_on_from_one_that_was_trained_on_other_events(small):
     assert result["recipe"]["before"]["n_training"] == 6000
     moved = other.train("first", SPEC, "high", 1, FIT._replace(epochs=3))
     assert small.train("second", hardly, "high", 1, FIT, before=moved) != result
+    with pytest.raises(ValueError, match="second cannot go on from first-high-seed1: hidden would have to be the same"):
+        small.train("second", ModelSpec((20,)), "high", 1, FIT, before=first)
+    with pytest.raises(ValueError, match="its features would have to be the same"):
+        small.train("second", SPEC, "low", 1, FIT, before=first)
 
 
 def test_trees_take_physics_inputs(small):
