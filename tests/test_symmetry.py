@@ -1,5 +1,8 @@
 """Nets that cannot tell like jets apart."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import keras
@@ -85,6 +88,39 @@ def test_a_symmetric_net_trains_is_saved_and_comes_back(sample, tmp_path):
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
     assert np.array_equal(training.predict(again, parts[1].features), training.predict(model, parts[1].features))
+
+
+BY_JAX = """
+import sys
+import keras
+import numpy as np
+from higgs_lib import models
+from higgs_lib.features import LOW
+from higgs_lib.samples import Sample
+
+folder = sys.argv[1]
+with np.load(f"{folder}/events.npz") as stored:
+    sample = Sample(stored["features"], stored["labels"])
+assert keras.backend.backend() == "jax"
+spec, pace = models.PRESETS["kinematic"], {"batch_size": 100, "epochs": 2}
+model = models.build(spec, models.standardisation(sample, LOW), seed=1)
+model.compile(models.optimizer(spec, n_events=sample.n_events, **pace), "binary_crossentropy")
+losses = model.fit(*sample, **pace, verbose=0).history["loss"]
+assert losses[1] < losses[0], losses
+model.save(f"{folder}/jax.keras")
+np.save(f"{folder}/scores.npy", model.predict(sample.features, verbose=0)[:, 0])
+"""
+
+
+def test_on_jax_it_trains_and_scores_as_on_tensorflow(sample, tmp_path):
+    low = np.ascontiguousarray(sample.features[:3000, :21])
+    np.savez(tmp_path / "events.npz", features=low, labels=sample.labels[:3000])
+    environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    answer = subprocess.run([sys.executable, "-c", BY_JAX, tmp_path], env=environment, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    here = training.predict(keras.models.load_model(tmp_path / "jax.keras"), low)
+    there = np.load(tmp_path / "scores.npy")
+    assert np.quantile(np.abs(here - there), 0.999) < 1e-3  # but where two points of the neutrino's grid are as near
 
 
 @pytest.mark.parametrize(("dropout", "compiled"), [(0.0, True), (0.1, False)])
