@@ -19,9 +19,8 @@ from tuning import HELD_OUT
 
 from higgs_lib import data, metrics, models, samples, speed
 from higgs_lib.features import feature_set
-from higgs_lib.metrics import Interval
 from higgs_lib.models import PRESETS
-from higgs_lib.runs import Run
+from higgs_lib.runs import Run, Scores
 from higgs_lib.study import Fit, Study
 
 COLUMNS = replace(PRESETS["deep"], dropout=0.3, learning_rate=0.002, schedule="cosine")
@@ -34,39 +33,43 @@ BATCH_SIZE, N_TIMED = 1024, 65_536
 log = logging.getLogger("kinematics")
 
 
-def judged(study: Study, features: str, results: list[dict]) -> dict:
-    """AUC on the test events of each seed's net, their mean with its interval, and that of the mean of their scores."""
-    found = [study.run.scores(result["name"], "test") for result in results]
-    scores = np.mean([f.scores for f in found], 0)
-    together = metrics.auc_interval(found[0].labels, scores)
+def judged(features: str, kind: str, found: list[Scores]) -> dict:
+    """AUC of each seed's net on the same test events, their mean, and the AUC of the mean score, with intervals."""
+    labels, scores = found[0].labels, np.mean([seed.scores for seed in found], 0)
+    intervals = [metrics.auc_interval(*seed) for seed in found]
+    mean, together = metrics.mean_interval(intervals), metrics.auc_interval(labels, scores)
+    log.info("%s, %s: mean %s, mean score %s", features, kind, format(mean, ".4f"), format(together, ".4f"))
+    aucs = [interval.value for interval in intervals]
+    return {"features": features, "kind": kind, "auc": aucs, "mean": list(mean), "ensemble": list(together)}
+
+
+def fitted_and_not(study: Study, found: list[Scores]) -> dict:
+    """AUC of the mean score on the test events that the simulation was fitted to, and on the others."""
+    labels, scores = found[0].labels, np.mean([seed.scores for seed in found], 0)
     new = np.array(study.splits.test) % HELD_OUT == 0
-    intervals = [Interval(**result["test"]["auc"]) for result in results]
-    mean, kind = metrics.mean_interval(intervals), results[0]["recipe"]["kind"]
-    log.info("%s, %s: mean %s, ensemble %s", features, kind, format(mean, ".4f"), format(together, ".4f"))
-    return {
-        "features": features,
-        "kind": kind,
-        "auc": [interval.value for interval in intervals],
-        "mean": list(mean),
-        "ensemble": list(together),
-        "ensemble_on_unfitted": list(metrics.auc_interval(found[0].labels[new], scores[new])),
-        "ensemble_on_fitted": list(metrics.auc_interval(found[0].labels[~new], scores[~new])),
-        "seconds": float(np.mean([result["seconds"] for result in results])),
-    }
+    parts = {"ensemble_on_fitted": ~new, "ensemble_on_unfitted": new}
+    return {name: list(metrics.auc_interval(labels[rows], scores[rows])) for name, rows in parts.items()}
 
 
 def trained(study: Study, built_in: Study, features: str, seeds: range) -> list[dict]:
-    """The study's net, the one with kinematics, and this one after built-in events."""
+    """The study's net, the one with kinematics, and this one after built-in events, on the real test events; and what
+    was trained on built-in events, on built-in test events.
+    """
     first = [built_in.train("built_in", BUILT_IN, features, seed, FIRST) for seed in seeds]
-    never_saw = [metrics.auc_interval(*study.scores_of(result)) for result in first]
-    log.info("%s, built-in events alone: mean %s", features, format(metrics.mean_interval(never_saw), ".4f"))
-    kinds = {
+    results = {
+        "built_in": first,
         "columns": [study.train("columns", COLUMNS, features, seed, FEW[0]) for seed in seeds],
         "kinematic": [study.train("kinematic", KINEMATIC, features, seed, FEW[1]) for seed in seeds],
         "tuned": [study.train("tuned", TUNED, features, r["recipe"]["seed"], AFTER, before=r) for r in first],
     }
-    found = [judged(study, features, results) for results in kinds.values()]
-    return [*found, {"features": features, "kind": "built-in alone", "auc": [auc.value for auc in never_saw]}]
+    scores = {kind: [study.run.scores(r["name"], "test") for r in of_kind] for kind, of_kind in results.items()}
+    scores["never_saw"] = [study.scores_of(result) for result in first]
+    found = {kind: judged(features, kind, of_kind) for kind, of_kind in scores.items()}
+    for kind, of_kind in results.items():
+        found[kind]["seconds"] = float(np.mean([result["seconds"] for result in of_kind]))
+    for kind in ("kinematic", "never_saw", "tuned"):
+        found[kind] |= fitted_and_not(study, scores[kind])
+    return list(found.values())
 
 
 def cost(events: Path, features: str, repeats: int) -> dict:
@@ -100,7 +103,7 @@ def main() -> None:
         n_events = data.origin(events).n_events
         costs = [cost(events, features, options.repeats) for features in ("low", "complete")]
         study = Study(Run(folder), events, samples.split(n_events, n_test=8000, n_validation=4000))
-        splits = samples.contiguous(options.built_in, 8000, 8000)
+        splits = samples.contiguous(options.built_in, 50_000, 100_000)
         simulated = Path(folder, "simulated.parquet")
         data.simulate(simulated, splits.test.stop, 1_000_033)
         seeds, built_in = range(1, options.seeds + 1), Study(study.run, simulated, splits)
