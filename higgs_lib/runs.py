@@ -79,7 +79,10 @@ class Run:
         """
         chosen = self._published(kind, features)
         if not chosen:
-            raise FileNotFoundError(f"{self.path}: no results of {kind} on {features} features; run what makes them")
+            raise FileNotFoundError(
+                f"{self.path}: no results of {kind} on {features} features; run 02_training, 03_performance and "
+                "08_kinematics first, whichever makes them"
+            )
         return chosen
 
     def has(self, kind: str, features: str) -> bool:
