@@ -172,14 +172,14 @@ class Study:
     def _train_trees(self, recipe: dict) -> tuple[dict, dict]:
         from sklearn.ensemble import HistGradientBoostingClassifier
 
-        parts = self.samples(recipe["features"])
-        given = {part: parts[part].whole().features for part in ("training", "validation", "test")}
+        parts = {part: sample.whole() for part, sample in self.samples(recipe["features"]).items()}
+        given = {part: sample.features for part, sample in parts.items()}
         if recipe["inputs"] == "kinematics":
             from higgs_lib.kinematic_inputs import computed  # here, as it needs Keras
 
             given = {part: computed(features, feature_set(recipe["features"])) for part, features in given.items()}
         settings = {"max_iter": recipe["iterations"], "early_stopping": False, "random_state": recipe["seed"]}
-        trees = HistGradientBoostingClassifier(**settings).fit(given["training"], parts["training"].whole().labels)
+        trees = HistGradientBoostingClassifier(**settings).fit(given["training"], parts["training"].labels)
         return {}, {part: trees.predict_proba(given[part])[:, 1] for part in ("validation", "test")}
 
     def _recipe(self, kind: str, features: str, seed: int, modules: tuple, packages: tuple) -> dict:
