@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from higgs_lib import data, device
+from higgs_lib import files, provenance
 
 
 class Contender(NamedTuple):
@@ -97,8 +97,12 @@ def table(title: str, results: dict[str, dict], amount: float, unit: str) -> str
 
 def save(path: Path, result: dict, stamp: dict | None = None) -> None:
     """Stores a result with the machine and the versions that made it: this process's, unless another's is given."""
-    made = {"device": stamp or device.stamp(), "commit": device.commit(), "time": time.strftime("%Y-%m-%d %H:%M:%S%z")}
-    with data.written_whole(path) as beside:
+    made = {
+        "device": stamp or provenance.stamp(),
+        "commit": provenance.commit(),
+        "time": time.strftime("%Y-%m-%d %H:%M:%S%z"),
+    }
+    with files.write_atomically(path) as beside:
         beside.write_text(json.dumps(result | {"made_with": made}, indent=1) + "\n")
 
 

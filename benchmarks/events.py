@@ -15,7 +15,8 @@ import contest
 import numpy as np
 from contest import Contender
 
-from higgs_lib import data
+from higgs_lib import data, simulation
+from higgs_lib.data import parquet
 
 ROWS = (300_000, 3_000_000)  # of text
 ROWS_LOADED = 11_000_000
@@ -24,11 +25,11 @@ DISTINCT = 100_000  # built-in events that the files repeat; the Parquet file, e
 
 def events(folder: Path) -> np.ndarray:
     """(DISTINCT, 29), the file's columns."""
-    from higgs_lib import samples
+    from higgs_lib import data
 
     path = folder / "distinct.parquet"
-    data.simulate(path, DISTINCT, seed=1)
-    return np.stack([column.to_numpy() for column in samples.table(path, range(DISTINCT)).columns], 1)
+    simulation.simulate(path, DISTINCT, seed=1)
+    return np.stack([column.to_numpy() for column in data.load_table(path, range(DISTINCT)).columns], 1)
 
 
 def write_text(values: np.ndarray, path: Path, n_rows: int) -> None:
@@ -41,7 +42,7 @@ def write_text(values: np.ndarray, path: Path, n_rows: int) -> None:
 
 def write_parquet(values: np.ndarray, path: Path, n_rows: int) -> None:
     """As the package writes its files."""
-    writer, rng = data._EventWriter(path), np.random.default_rng(1)
+    writer, rng = parquet._EventWriter(path), np.random.default_rng(1)
     for _ in range(n_rows // len(values)):
         changed = values.copy()
         changed[:, 1:] *= 1 + 1e-3 * rng.standard_normal((len(values), 1), np.float32)
@@ -70,11 +71,11 @@ def polars_read(text: str):
 
 def load(parquet: str):
     """One contiguous array of 28 features, and the labels."""
-    from higgs_lib import samples
-    from higgs_lib.features import COMPLETE
+    from higgs_lib import data
+    from higgs_lib.data import COMPLETE
 
     n_events = data.origin(parquet).n_events
-    return lambda: samples.load(parquet, COMPLETE, range(n_events)).n_events
+    return lambda: data.load(parquet, COMPLETE, range(n_events)).n_events
 
 
 def pyarrow_read(parquet: str):

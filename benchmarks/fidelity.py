@@ -17,10 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from higgs_lib import data, device, fidelity, metrics, models, samples, simulation, training
-from higgs_lib.features import COMPLETE, FEATURE_SETS
+from higgs_lib import data, files, metrics, models, provenance, simulation, training
+from higgs_lib.data import COMPLETE, FEATURE_SETS, Sample
 from higgs_lib.metrics import Interval
-from higgs_lib.samples import Sample
+from higgs_lib.simulation import event_files, generator
+from higgs_lib.study import diagnostics, trees
 
 FOLDS = 3
 MANY = 200_000  # built-in events where their own statistical uncertainty should not matter
@@ -49,14 +50,14 @@ def columns(sample: Sample, features: str) -> Sample:
 
 def distance_summary(one: Sample, other: Sample, label: int) -> dict:
     """Mean and worst Kolmogorov-Smirnov distance of a class, beside that of two equal samples."""
-    found = fidelity.distances(one, other, label)
+    found = diagnostics.ks_distances(one, other, label)
     sizes = ((sample.labels == label).sum() for sample in (one, other))
     worst = int(found.argmax())
     return {
         "mean": float(found.mean()),
         "worst": float(found[worst]),
         "worst_feature": COMPLETE[worst],
-        "mean_of_two_equal_samples": fidelity.expected_distance(*sizes),
+        "mean_of_two_equal_samples": diagnostics.expected_ks_distance(*sizes),
     }
 
 
@@ -83,7 +84,7 @@ def table(pairs: list[tuple[Sample, Sample]]) -> dict:
     found = {}
     for features in FEATURE_SETS:
         chosen = [(columns(train, features), columns(test, features)) for train, test in pairs]
-        rows = {"trees": [fidelity.trees_auc(train, [test], seed=1)[0] for train, test in chosen]}
+        rows = {"trees": [trees.trees_auc(train, [test], seed=1)[0] for train, test in chosen]}
         rows |= {kind: [net_auc(kind, *pair, seed=i) for i, pair in enumerate(chosen)] for kind in NETS}
         found |= {f"{kind} {features}": mean_of_disjoint(row) for kind, row in rows.items()}
         log.info("%s: %s", features, {kind: f"{found[f'{kind} {features}']['value']:.4f}" for kind in rows})
@@ -92,13 +93,13 @@ def table(pairs: list[tuple[Sample, Sample]]) -> dict:
 
 def events_per_second() -> float:
     """Built-in events on one core, the best of three."""
-    simulation.generate(simulation.BLOCK, seed=0)
+    simulation.generate(generator.BLOCK, seed=0)
     seconds = []
     for seed in (1, 2, 3):
         start = time.perf_counter()
-        simulation.generate(10 * simulation.BLOCK, seed)
+        simulation.generate(10 * generator.BLOCK, seed)
         seconds.append(time.perf_counter() - start)
-    return 10 * simulation.BLOCK / min(seconds)
+    return 10 * generator.BLOCK / min(seconds)
 
 
 def measure(real: Sample) -> dict:
@@ -107,17 +108,19 @@ def measure(real: Sample) -> dict:
     like_real, many = [built_in(n, seed) for seed in (11, 12, 13)], built_in(MANY, 14)
     result = {"events_per_second_and_core": events_per_second()}
     for label, kind in ((0, "background"), (1, "signal")):
-        told = [fidelity.separation(real, sample, label, seed=i) for i, sample in enumerate(like_real)]
+        told = [diagnostics.two_sample_auc(real, sample, label, seed=i) for i, sample in enumerate(like_real)]
         result[kind] = {
             "distance": distance_summary(real, like_real[0], label),
             "distance_of_held_out": distance_summary(part(real, fold == 0), many, label),
             "auc_of_telling_apart": [auc._asdict() for auc in told],
-            "auc_of_telling_held_out_apart": fidelity.separation(part(real, fold == 0), many, label, seed=1)._asdict(),
+            "auc_of_telling_held_out_apart": diagnostics.two_sample_auc(
+                part(real, fold == 0), many, label, seed=1
+            )._asdict(),
         }
         log.info("%s: %s", kind, result[kind])
     folds = [(part(real, fold != k), part(real, fold == k)) for k in range(FOLDS)]
     made = [(part(sample, fold != 0), part(many, slice(k, None, FOLDS))) for k, sample in enumerate(like_real)]
-    transfer = [fidelity.trees_auc(train, [test], seed=1)[0] for (train, _), (_, test) in zip(made, folds, strict=True)]
+    transfer = [trees.trees_auc(train, [test], seed=1)[0] for (train, _), (_, test) in zip(made, folds, strict=True)]
     result["trees complete, trained on built-in, tested on real"] = mean_of_disjoint(transfer)
     result["real"], result["built-in"] = table(folds), table(made)
     return result
@@ -132,10 +135,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "real.parquet")
         n = data.ingest(arguments.real, path).n_events
-        real = samples.load(path, COMPLETE, range(n))
-    made_with = {"device": device.stamp(), "commit": device.commit(), "simulation": simulation.code_version()}
+        real = data.load(path, COMPLETE, range(n))
+    made_with = {"device": provenance.stamp(), "commit": provenance.commit(), "simulation": event_files.code_version()}
     result = {"n_real": n, **measure(real), "made_with": made_with}
-    with data.written_whole(arguments.result) as path:
+    with files.write_atomically(arguments.result) as path:
         path.write_text(json.dumps(result, indent=1) + "\n")
 
 

@@ -12,7 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from higgs_lib import data, device, spark
+from higgs_lib import data, files, provenance, spark
+from higgs_lib.spark import spark_session
 
 PARTS = 12  # of 65,536 events
 ROUNDS = 2
@@ -23,11 +24,11 @@ log = logging.getLogger("generation")
 def seconds(executors: int) -> list[float]:
     """To make all parts with so many executors, once a round."""
     with spark.session(f"local-cluster[{executors},1,1024]") as session, tempfile.TemporaryDirectory() as folder:
-        spark.generate(session, f"{folder}/warm", executors * data.ROW_GROUP, seed=0)
+        spark_session.generate(session, f"{folder}/warm", executors * data.ROW_GROUP, seed=0)
         taken = []
         for number in range(ROUNDS):
             start = time.perf_counter()
-            spark.generate(session, f"{folder}/{number}", PARTS * data.ROW_GROUP, seed=1)
+            spark_session.generate(session, f"{folder}/{number}", PARTS * data.ROW_GROUP, seed=1)
             taken.append(time.perf_counter() - start)
     log.info("%d executors: %s s", executors, ", ".join(f"{t:.1f}" for t in taken))
     return taken
@@ -45,9 +46,9 @@ def main() -> None:
         "n_events": PARTS * data.ROW_GROUP,
         "seconds": {str(n): taken for n, taken in found.items()},
         "speed_up": {str(n): one / taken for n, taken in found.items()},
-        "made_with": {"device": device.stamp(), "commit": device.commit()},
+        "made_with": {"device": provenance.stamp(), "commit": provenance.commit()},
     }
-    with data.written_whole(arguments.result) as path:
+    with files.write_atomically(arguments.result) as path:
         path.write_text(json.dumps(result, indent=1) + "\n")
 
 

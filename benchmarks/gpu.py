@@ -14,8 +14,9 @@ from pathlib import Path
 
 import contest
 
-from higgs_lib import device, measurement, throughput
-from higgs_lib.throughput import Sweep
+from higgs_lib import device
+from higgs_lib.performance import measure, throughput
+from higgs_lib.performance.throughput import Sweep
 
 BATCH_SIZES = (32, 64, 100, 1024, 4096, 8192, 65_536)  # events a step
 LEAST_STEPS = 64  # of a timing, so that what a call costs by itself is little of it
@@ -34,7 +35,7 @@ def main() -> None:
     for gpu in device.gpus():
         sizes = tuple(options.batch_sizes)
         try:
-            found = measurement.measured(Sweep(f"gpu:{gpu.number}", batch_sizes=sizes, least_steps=LEAST_STEPS))
+            found = measure.run_sweep(Sweep(f"gpu:{gpu.number}", batch_sizes=sizes, least_steps=LEAST_STEPS))
         except RuntimeError as error:
             sys.exit(f"error: {error}")
         name = re.sub(r"[^a-z0-9]+", "-", gpu.name.lower()).strip("-")

@@ -17,17 +17,18 @@ import contest
 import numpy as np
 from tuning import HELD_OUT
 
-from higgs_lib import data, metrics, models, samples, speed
-from higgs_lib.features import feature_set
+from higgs_lib import data, metrics, models, simulation
+from higgs_lib.data import feature_set
 from higgs_lib.models import PRESETS
-from higgs_lib.runs import Run, Scores
-from higgs_lib.study import Fit, Study
+from higgs_lib.performance import timing
+from higgs_lib.study import Run, Scores, Study
+from higgs_lib.training import TrainConfig
 
 COLUMNS = replace(PRESETS["deep"], dropout=0.3, learning_rate=0.002, schedule="cosine")
 KINEMATIC = replace(PRESETS["kinematic"], dropout=0.2)
-FEW = Fit(epochs=40, batch_size=128, patience=8), Fit(epochs=40, batch_size=128)
+FEW = TrainConfig(epochs=40, batch_size=128, patience=8), TrainConfig(epochs=40, batch_size=128)
 BUILT_IN, TUNED = PRESETS["kinematic"], replace(PRESETS["kinematic"], learning_rate=1e-4)
-FIRST, AFTER = Fit(epochs=8, batch_size=1024), Fit(epochs=5, batch_size=128)
+FIRST, AFTER = TrainConfig(epochs=8, batch_size=1024), TrainConfig(epochs=5, batch_size=128)
 BATCH_SIZE, N_TIMED = 1024, 65_536
 
 log = logging.getLogger("kinematics")
@@ -75,14 +76,14 @@ def trained(study: Study, built_in: Study, features: str, seeds: range) -> list[
 def cost(events: Path, features: str, repeats: int) -> dict:
     """Seconds of an epoch with and without the layer, and its share of the epoch with it; of the deep net, in turn."""
     columns = feature_set(features)
-    sample = samples.load(events, columns, range(min(N_TIMED, data.origin(events).n_events)))
+    sample = data.load(events, columns, range(min(N_TIMED, data.origin(events).n_events)))
     epochs = {}
     for inputs, of_layer in (("columns", ()), ("kinematics", columns)):
         spec = replace(PRESETS["deep"], inputs=inputs)
         model = models.build(spec, models.standardisation(sample, of_layer), seed=1)
         optimizer = models.optimizer(spec, n_events=sample.n_events, batch_size=BATCH_SIZE, epochs=1)
-        epochs[inputs] = speed.our_epoch(model, optimizer, sample, BATCH_SIZE)
-    seconds = {inputs: np.array(taken) for inputs, taken in speed.in_turn(epochs, repeats).items()}
+        epochs[inputs] = timing.library_epoch(model, optimizer, sample, BATCH_SIZE)
+    seconds = {inputs: np.array(taken) for inputs, taken in timing.in_turn(epochs, repeats).items()}
     share = contest.spread(1 - seconds["columns"] / seconds["kinematics"])
     log.info("%s: the layer takes %.0f %% of a step", features, 100 * share["median"])
     rates = {inputs: contest.rate(sample.n_events, taken) for inputs, taken in seconds.items()}
@@ -102,10 +103,10 @@ def main() -> None:
         data.ingest(options.events, events)
         n_events = data.origin(events).n_events
         costs = [cost(events, features, options.repeats) for features in ("low", "complete")]
-        study = Study(Run(folder), events, samples.split(n_events, n_test=8000, n_validation=4000))
-        splits = samples.contiguous(options.built_in, 50_000, 100_000)
+        study = Study(Run(folder), events, data.split(n_events, n_test=8000, n_validation=4000))
+        splits = data.contiguous(options.built_in, 50_000, 100_000)
         simulated = Path(folder, "simulated.parquet")
-        data.simulate(simulated, splits.test.stop, 1_000_033)
+        simulation.simulate(simulated, splits.test.stop, 1_000_033)
         seeds, built_in = range(1, options.seeds + 1), Study(study.run, simulated, splits)
         found = [net for features in ("low", "complete") for net in trained(study, built_in, features, seeds)]
     about = {"n_events": n_events, "n_test": 8000, "n_validation": 4000, "n_built_in": options.built_in}

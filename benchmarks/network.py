@@ -24,7 +24,7 @@ import numpy as np
 from cables import Link
 
 from higgs_lib import device
-from higgs_lib.network import NetworkFit, all_reduce_seconds, fit_network
+from higgs_lib.performance.interconnect import InterconnectFit, all_reduce_seconds, fit_interconnect
 
 PORT = 5000
 PATIENCE = 240  # s, for an answer of a worker
@@ -57,9 +57,9 @@ def work(number: int, addresses: list[str]) -> None:
     """One worker: for each line of values, type and number of sums, seconds and bytes sent of each sum."""
     import tensorflow as tf  # here, as importing it takes seconds that the program itself need not wait
 
-    from higgs_lib.teams import joined
+    from higgs_lib.training.collectives import join_process_group
 
-    team = joined(addresses, number, cores=1)
+    team = join_process_group(addresses, number, cores=1)
 
     @tf.function
     def seconds(vector, chained):
@@ -163,11 +163,11 @@ def _named(link: Link) -> dict[str, float | None]:
     return {"gbit_per_s": link.rate if np.isfinite(link.rate) else None, "delay_ms": link.delay}
 
 
-def fitted(points: list[dict], link: Link) -> tuple[NetworkFit, dict]:
+def fitted(points: list[dict], link: Link) -> tuple[InterconnectFit, dict]:
     """Latency and bandwidth by the medians of two workers on one kind of link."""
     two = [p for p in points if p["link"] == _named(link) and p["workers"] == 2]
     columns = ([p["workers"] for p in two], [p["bytes"] for p in two], [p["seconds"]["median"] for p in two])
-    fit = fit_network(*map(np.array, columns))
+    fit = fit_interconnect(*map(np.array, columns))
     gbit, ms = (_interval(scale * np.array(found)) for scale, found in ((8e-9, fit.bandwidth), (1e3, fit.latency)))
     return fit, {"link": _named(link), "fitted_gbit_per_s": gbit, "fitted_latency_ms": ms}
 
@@ -177,7 +177,7 @@ def _interval(values: np.ndarray) -> dict[str, float | None]:
     return {name: float(f"{v:.4g}") if np.isfinite(v) else None for name, v in zip(names, values, strict=True)}
 
 
-def compared(points: list[dict], link: Link, fit: NetworkFit) -> Iterator[dict]:
+def compared(points: list[dict], link: Link, fit: InterconnectFit) -> Iterator[dict]:
     """By number of workers: seconds over those predicted from two, and what the rate adds over the wire's seconds
     (a difference, so noise where these are few beside the software's).
     """

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import contest
 
-from higgs_lib import data, samples
+from higgs_lib import data, study
 from higgs_lib.models import PRESETS
-from higgs_lib.runs import Run
-from higgs_lib.study import Fit, Study
+from higgs_lib.study import Run, Study
+from higgs_lib.training import TrainConfig
 
 N_TEST = 500_000  # events, and as many for validation, as Baldi et al. 2014
 
@@ -34,9 +34,9 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     log.setLevel(logging.INFO)
     run = Run(options.folder)
-    splits = samples.contiguous(options.training, N_TEST, N_TEST)
-    data.prepare(run.events, n_events=splits.test.stop, seed=1)
-    fit = Fit(options.epochs, options.batch_size)
+    splits = data.contiguous(options.training, N_TEST, N_TEST)
+    study.prepare(run.events, n_events=splits.test.stop, seed=1)
+    fit = TrainConfig(options.epochs, options.batch_size)
     found = Study(run, run.events, splits).train("record", PRESETS["kinematic"], "low", 1, fit)
     seconds, validation = found["history"]["seconds"], found["history"]["validation"]
     measured = {

@@ -33,7 +33,7 @@ def ours():
 
 def ours_ranked():
     """ROC and AUC of one ranking."""
-    from higgs_lib.ranking import Ranking
+    from higgs_lib.metrics import Ranking
 
     sample = scores()
 

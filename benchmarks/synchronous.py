@@ -12,10 +12,10 @@ from pathlib import Path
 import contest
 import numpy as np
 
-from higgs_lib import data, models, spark, synchronous
-from higgs_lib.features import COMPLETE
+from higgs_lib import models, simulation, spark
+from higgs_lib.data import COMPLETE, EventStream
 from higgs_lib.models import PRESETS
-from higgs_lib.samples import Stream
+from higgs_lib.spark import synchronous
 
 N_TRAINING, N_VALIDATION = 131_072, 8192  # events
 BATCH_SIZES = (1024, 4096)  # events a step, of all workers together
@@ -24,7 +24,7 @@ EPOCHS = 5  # of each training, the first of which is left out
 log = logging.getLogger("synchronous")
 
 
-def trained(session, streams: tuple[Stream, Stream], n_workers: int, batch_size: int) -> synchronous.Trained:
+def trained(session, streams: tuple[EventStream, EventStream], n_workers: int, batch_size: int) -> synchronous.Trained:
     """One training of the deep net."""
     pace = {"epochs": EPOCHS, "batch_size": batch_size}
     model = models.build(PRESETS["deep"], models.standardisation(streams[0]), seed=1)
@@ -57,9 +57,9 @@ def main() -> None:
     found, starts = [], []
     with tempfile.TemporaryDirectory() as folder, spark.session("local-cluster[2,1,1024]") as session:
         events = Path(folder, "events.parquet")
-        data.simulate(events, N_TRAINING + N_VALIDATION, seed=1, workers=1)
+        simulation.simulate(events, N_TRAINING + N_VALIDATION, seed=1, workers=1)
         ranges = range(N_TRAINING), range(N_TRAINING, N_TRAINING + N_VALIDATION)
-        streams = tuple(Stream.of(events, COMPLETE, rows) for rows in ranges)
+        streams = tuple(EventStream.open(events, COMPLETE, rows) for rows in ranges)
         for batch_size in BATCH_SIZES:
             turns = []
             for _ in range(arguments.repeats):

@@ -35,18 +35,18 @@ def _net(batch_size: int, **changes):
 
 def ours(batch_size: int, compiled: bool | None = None, **changes):
     """An epoch of `training.fit`."""
-    from higgs_lib import speed
-    from higgs_lib.samples import Sample
+    from higgs_lib.data import Sample
+    from higgs_lib.performance import timing
 
-    return speed.our_epoch(*_net(batch_size, **changes), Sample(*events()), batch_size, compiled)
+    return timing.library_epoch(*_net(batch_size, **changes), Sample(*events()), batch_size, compiled)
 
 
 def keras_fit(batch_size: int):
     """`model.fit` as its documentation shows it."""
-    from higgs_lib import speed
-    from higgs_lib.samples import Sample
+    from higgs_lib.data import Sample
+    from higgs_lib.performance import timing
 
-    return speed.keras_epoch(*_net(batch_size), Sample(*events()), batch_size)
+    return timing.keras_epoch(*_net(batch_size), Sample(*events()), batch_size)
 
 
 def keras_fit_tuned(batch_size: int):
@@ -121,9 +121,9 @@ def jax_scan(batch_size: int):
 
 def matrix_product(library: str):
     """The ceiling."""
-    from higgs_lib import speed
+    from higgs_lib.performance import timing
 
-    return speed.matrix_products()[library]
+    return timing.matrix_products()[library]
 
 
 CHANGED = {"plain": {}, "dropout": {"dropout": 0.3}, "bfloat16": {"precision": "bfloat16"}}
@@ -179,9 +179,9 @@ def choices(repeats: int) -> dict:
 
 def matrix_size() -> int:
     """Rows and columns of the matrices that are multiplied."""
-    from higgs_lib import speed
+    from higgs_lib.performance import timing
 
-    return speed.MATRIX_SIZE
+    return timing.MATRIX_SIZE
 
 
 def operations() -> int:

@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from higgs_lib import data, kinematics, samples, simulation
-from higgs_lib.features import COLUMNS, COMPLETE, HIGH
-from higgs_lib.physics import Physics
+from higgs_lib import data, files, simulation, study
+from higgs_lib.data import COLUMNS, COMPLETE, HIGH, kinematics
+from higgs_lib.simulation import SimulationParameters
 
 HELD_OUT = 3  # every third event is for the judgement
 QUANTILES = np.linspace(0.02, 0.98, 25)
@@ -54,7 +54,7 @@ STEPS = {
 def observables(values: np.ndarray) -> dict[str, np.ndarray]:
     """What is compared, of events (n, 28) in the file's units; nan where an event does not have it."""
     table = dict(zip(COMPLETE, values.T, strict=True))
-    events = kinematics.measured(table)
+    events = kinematics.four_vectors(table)
     jets, lepton, missing = events.jets, events.lepton, events.missing
     tagged = events.b_tags > 0
     distances = np.stack([jets[i].deltaR(jets[j]) for i, j in combinations(range(4), 2)])
@@ -120,7 +120,7 @@ def shares(events: np.ndarray, edges: dict) -> np.ndarray:
 def simulated_shares(job: tuple[int, dict[str, float]], edges: dict) -> np.ndarray:
     """The same of simulated events, by their seed and constants."""
     seed, constants = job
-    table = simulation.generate(N_EVENTS, seed, physics=Physics(signal_share=0.5, **constants))
+    table = simulation.generate(N_EVENTS, seed, physics=SimulationParameters(signal_share=0.5, **constants))
     return shares(np.stack([table[name].to_numpy() for name in COLUMNS], 1), edges)
 
 
@@ -151,16 +151,16 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     parquet = arguments.constants.with_suffix(".parquet")
-    n = data.prepare(parquet, source=arguments.real).n_events
-    sample = samples.load(parquet, COMPLETE, range(n))
+    n = study.prepare(parquet, source=arguments.real).n_events
+    sample = data.load(parquet, COMPLETE, range(n))
     real = np.column_stack([sample.labels, sample.features])
     wanted = target(real[np.arange(n) % HELD_OUT != 0])
-    constants = {name: getattr(Physics(), name) for name in STEPS}
+    constants = {name: getattr(SimulationParameters(), name) for name in STEPS}
     if arguments.constants.exists():
         constants |= json.loads(arguments.constants.read_text())
     for number in range(arguments.rounds):
         constants = one_round(constants, wanted, arguments.seed + number)
-        with data.written_whole(arguments.constants) as path:
+        with files.write_atomically(arguments.constants) as path:
             path.write_text(json.dumps(constants, indent=1))
 
 

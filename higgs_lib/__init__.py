@@ -1,7 +1,25 @@
-"""Machine learning on the HIGGS data, reproduced from end to end: see README.md and notebooks/."""
+"""Machine learning on the HIGGS data set, reproduced from end to end: see README.md and notebooks/."""
 
 import os
 
-__version__ = "0.3.0"
+import lazy_loader as lazy
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's notes on this machine's libraries are no news
+__version__ = "0.4.0.dev0"
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # hides TensorFlow's start-up notes
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submodules=[
+        "data",
+        "device",
+        "metrics",
+        "models",
+        "performance",
+        "plots",
+        "simulation",
+        "spark",
+        "study",
+        "training",
+    ],
+)

@@ -5,17 +5,17 @@ import logging
 import sys
 from pathlib import Path
 
-from higgs_lib import cluster, data, java, notebook, spark
-from higgs_lib.cluster import ClusterError
-from higgs_lib.data import DataError
-from higgs_lib.java import JavaError
-from higgs_lib.notebook import NotebookError, ProfileError
+from higgs_lib import data, simulation, spark, study
+from higgs_lib.data.parquet import DataError
+from higgs_lib.report import notebook
+from higgs_lib.report.notebook import NotebookError, ProfileError
+from higgs_lib.spark import ClusterError, JavaError, java, local_cluster, spark_session
 
 
 def _events(arguments: argparse.Namespace) -> None:
     profile = notebook.read_profile(arguments.profile)
     wanted = profile.events | ({"source": arguments.data} if arguments.data else {})
-    made = data.prepare(Path(arguments.run, "data", "events.parquet"), **wanted)
+    made = study.prepare(Path(arguments.run, "data", "events.parquet"), **wanted)
     print(f"Events: {made.description}")
 
 
@@ -24,10 +24,10 @@ def _notebook(arguments: argparse.Namespace) -> None:
 
 
 def _report(arguments: argparse.Namespace) -> None:
-    from higgs_lib import report  # Sphinx is slow to import
+    from higgs_lib.report import pages  # Sphinx is slow to import
 
     run = Path(arguments.run)
-    print(report.build(run, Path(arguments.profile).stem, run / "data" / "events.parquet"))
+    print(pages.build(run, Path(arguments.profile).stem, run / "data" / "events.parquet"))
 
 
 def _ingest(arguments: argparse.Namespace) -> None:
@@ -36,12 +36,12 @@ def _ingest(arguments: argparse.Namespace) -> None:
 
 def _simulate(arguments: argparse.Namespace) -> None:
     what = (arguments.destination, arguments.n_events, arguments.seed)
-    physics = data.changed_physics(dict(arguments.physics))
+    physics = simulation.changed_parameters(dict(arguments.physics))
     if arguments.master:
         with spark.session(arguments.master) as session:
-            spark.generate(session, *what, physics=physics)
+            spark_session.generate(session, *what, physics=physics)
     else:
-        data.simulate(*what, physics=physics)
+        simulation.simulate(*what, physics=physics)
     print(f"{arguments.n_events:,} built-in events (seed {arguments.seed}): {arguments.destination}")
 
 
@@ -61,13 +61,13 @@ def _java(_: argparse.Namespace) -> None:
 
 
 def _cluster_start(arguments: argparse.Namespace) -> None:
-    made = cluster.start(arguments.folder, arguments.workers, arguments.cores, arguments.memory)
+    made = local_cluster.start(arguments.folder, arguments.workers, arguments.cores, arguments.memory)
     print(f"Spark cluster: {made.description}")
     print(f'In Python: spark.session("{made.url}"), which on this machine finds the secret by itself')
 
 
 def _cluster_stop(arguments: argparse.Namespace) -> None:
-    if cluster.stop(arguments.folder):
+    if local_cluster.stop(arguments.folder):
         print(f"Spark cluster of {arguments.folder}: stopped")
 
 

@@ -1,24 +1,18 @@
 """What hardware and software a result was made with, and which device TensorFlow computes on."""
 
-import hashlib
 import logging
 import os
 import platform
 import re
-import subprocess
 import sys
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
-import psutil
 import pynvml
 
 log = logging.getLogger(__name__)
-
-PACKAGES = ("numpy", "tensorflow", "keras", "scikit-learn", "pyarrow", "pyspark")
 
 NO_DRIVER = (pynvml.NVMLError_LibraryNotFound, pynvml.NVMLError_DriverNotLoaded)
 
@@ -47,7 +41,7 @@ def _cpuinfo(*names: str) -> str:
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(names)), "")
 
 
-def _processor() -> str:
+def processor() -> str:
     return _cpuinfo("model name") or platform.processor() or platform.machine()
 
 
@@ -59,12 +53,6 @@ def has_bfloat16() -> bool:
 def cores() -> int:
     """Processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def code_version(*modules: str) -> str:
-    """16 hexadecimal digits that name the code of these modules of the package: other code may give other results."""
-    folder = Path(__file__).parent
-    return hashlib.sha256(b"".join((folder / f"{module}.py").read_bytes() for module in modules)).hexdigest()[:16]
 
 
 @cache
@@ -148,11 +136,11 @@ def use(choice: str = "auto") -> str:
         config.set_visible_devices(chosen, "GPU")
     except RuntimeError as error:
         raise DeviceError(
-            f"cannot choose {choice!r}, as TensorFlow computes on {_in_use() or 'the processor'} already: call "
+            f"cannot choose {choice!r}, as TensorFlow computes on {in_use() or 'the processor'} already: call "
             "device.use before anything else of TensorFlow, in a notebook after a restart of its kernel"
         ) from error
     missed = f", as {_why_no_gpu()}" if choice == "auto" and gpus() and not chosen else ""
-    return f"TensorFlow computes on {_in_use() or 'the processor'}{missed}."
+    return f"TensorFlow computes on {in_use() or 'the processor'}{missed}."
 
 
 def _chosen(choice: str, usable: list) -> list:
@@ -188,63 +176,10 @@ def _why_no_gpu() -> str:
     )
 
 
-def _in_use() -> str:
+def in_use() -> str:
     """The GPUs that TensorFlow computes on, as "GPU 0: NVIDIA H100 80GB HBM3"; "" for none, or if it is not loaded."""
     if "tensorflow" not in sys.modules:
         return ""
     config = _tensorflow().config
     visible = [(_number(gpu), config.experimental.get_device_details(gpu)) for gpu in config.get_visible_devices("GPU")]
     return ", ".join(f"GPU {number}: {details.get('device_name', 'unknown')}" for number, details in visible)
-
-
-@cache
-def _unchanging() -> dict:
-    """The part of the stamp that no choice of a device changes."""
-    return {
-        "processor": _processor(),
-        "cores": cores(),
-        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "gpus": [gpu._asdict() for gpu in gpus()],
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        **{package: _version(package) for package in PACKAGES},
-    }
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:  # as TensorFlow is where Keras runs on another backend
-        return "none"
-
-
-def stamp() -> dict:
-    """Processor, cores, memory in GiB, GPUs, Python, the packages that results depend on, and what was computed on.
-
-    That is TensorFlow's device, or the processor where TensorFlow is not loaded.
-    """
-    return _unchanging() | {"computes_on": _in_use() or "processor"}
-
-
-def describe() -> str:
-    """The stamp as one line of text."""
-    made = stamp()
-    cards = [f"GPU {g['number']}: {g['name']} ({g['memory_gib']} GiB, driver {g['driver']})" for g in made["gpus"]]
-    if cards and "tensorflow" in sys.modules:
-        cards.append(f"computing on {_in_use() or 'the processor'}")
-    packages = ", ".join(f"{package} {made[package]}" for package in PACKAGES)
-    return (
-        f"{made['processor']}, {made['cores']} cores, {made['memory_gib']} GiB, {made['system']}; "
-        f"{', '.join(cards) or 'no GPU'}; Python {made['python']}, {packages}"
-    )
-
-
-@cache
-def commit() -> str:
-    """The git commit of this package's folder, marked where files differ from it; "" outside a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:  # no git on this machine
-        return ""
-    return answer.stdout.strip()

@@ -36,7 +36,7 @@ def real_events(real_csv, tmp_path_factory) -> Path:
 def events(tmp_path_factory) -> Path:
     """20,000 built-in events as Parquet."""
     path = tmp_path_factory.mktemp("simulated") / "events.parquet"
-    data.simulate(path, 20_000, seed=7, workers=1)
+    simulation.simulate(path, 20_000, seed=7, workers=1)
     return path
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pynvml
 import pytest
 
-from higgs_lib import device
+from higgs_lib import device, provenance
 from higgs_lib.device import GPU, DeviceError
 
 H100 = GPU(0, "NVIDIA H100 80GB HBM3", 79.6, "570.124.06", "9.0")
@@ -24,10 +24,10 @@ def forgotten(monkeypatch):
     """Each test asks the driver anew, and the next one knows nothing of its answer."""
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     device.gpus.cache_clear()
-    device._unchanging.cache_clear()
+    provenance._unchanging.cache_clear()
     yield
     device.gpus.cache_clear()
-    device._unchanging.cache_clear()
+    provenance._unchanging.cache_clear()
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_without_a_driver_there_are_no_gpus_and_a_broken_one_is_told(monkeypatch
     with caplog.at_level(logging.WARNING):
         assert device.gpus() == []
     assert len([record for record in caplog.records if "NVIDIA's driver" in record.message]) == warnings
-    assert "no GPU" in device.describe()
+    assert "no GPU" in provenance.describe()
 
 
 def test_a_driver_that_fails_half_way_is_closed(driver, monkeypatch):
@@ -179,21 +179,21 @@ def test_the_gpus_chosen_are_the_only_ones_and_take_no_more_memory_than_they_nee
 
 def test_the_stamp_follows_the_choice(driver, monkeypatch):
     tensorflow(monkeypatch)
-    assert device.stamp()["computes_on"] == BOTH  # as TensorFlow would without a choice
+    assert provenance.stamp()["computes_on"] == BOTH  # as TensorFlow would without a choice
     device.use("gpu:1")
-    assert device.stamp()["computes_on"] == "GPU 1: NVIDIA A2"
-    assert "NVIDIA A2 (14.5 GiB, driver 570.124.06), computing on GPU 1: NVIDIA A2; Python" in device.describe()
+    assert provenance.stamp()["computes_on"] == "GPU 1: NVIDIA A2"
+    assert "NVIDIA A2 (14.5 GiB, driver 570.124.06), computing on GPU 1: NVIDIA A2; Python" in provenance.describe()
     device.use("cpu")
-    stored = json.loads(json.dumps(device.stamp()))
+    stored = json.loads(json.dumps(provenance.stamp()))
     assert stored["computes_on"] == "processor"
     assert stored["gpus"] == [H100._asdict(), A2._asdict()]
-    assert "computing on the processor" in device.describe()
+    assert "computing on the processor" in provenance.describe()
 
 
 def test_where_tensorflow_is_not_loaded_the_processor_computes(driver, monkeypatch):
     monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
-    assert device.stamp()["computes_on"] == "processor"
-    assert "computing" not in device.describe()
+    assert provenance.stamp()["computes_on"] == "processor"
+    assert "computing" not in provenance.describe()
     assert "tensorflow" not in sys.modules
 
 

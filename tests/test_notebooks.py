@@ -14,9 +14,10 @@ import pytest
 from conftest import ROOT
 from sklearn.metrics import roc_auc_score
 
-from higgs_lib import comparison, data, notebook
+from higgs_lib import study
 from higgs_lib.data import origin
-from higgs_lib.runs import Run
+from higgs_lib.report import notebook
+from higgs_lib.study import Run, comparison
 
 PROFILE = """
 common: {n_test: 1500, n_validation: 800}
@@ -43,7 +44,7 @@ def made(tmp_path_factory, events):
     folder.mkdir()
     (folder / "tiny.yaml").write_text(PROFILE)
     profile = notebook.read_profile(folder / "tiny.yaml", ROOT / "notebooks")
-    data.prepare(Run(folder).events, n_events=8000, seed=1)
+    study.prepare(Run(folder).events, n_events=8000, seed=1)
     for name in profile.notebooks:
         notebook.run(ROOT / "notebooks" / f"{name}.ipynb", profile, folder)
     command = [sys.executable, "-m", "higgs_lib", "report", "--profile", folder / "tiny.yaml", "--run", folder]

@@ -1,0 +1,54 @@
+"""UCI's file of 11,000,000 events: where it is, and its download."""
+
+from functools import partial
+from pathlib import Path
+import pooch
+import requests
+from tqdm import tqdm
+
+
+URL = "https://archive.ics.uci.edu/ml/machine-learning-databases/00280/HIGGS.csv.gz"
+SHA256 = "ea302c18164d4e3d916a1e2e83a9a8d07069fa6ebc7771e4c0540d54e593b698"  # as public data registries give it
+DOI = "10.24432/C5V312"
+FILE = Path("data", "HIGGS.csv.gz")  # below the folder that make is called in
+
+BLOCK = 1 << 20  # bytes
+
+
+class DataError(ValueError):
+    """A file of events is not what it should be; the message says which file, where and what to do."""
+
+
+def fetch(destination: str | Path = FILE, url: str = URL, sha256: str = SHA256) -> Path:
+    """Fetches UCI's file (2.6 GiB) unless it is there already and whole; goes on where an interrupt left it.
+
+    DataError where the server cannot be reached or what it gave has another sha256.
+    """
+    destination = Path(destination)
+    try:
+        pooch.retrieve(
+            url, f"sha256:{sha256}", destination.name, destination.parent, downloader=partial(_resume, destination)
+        )
+    except requests.RequestException as error:
+        raise DataError(f"{url} could not be fetched ({error}); run `make data` again to go on from here") from error
+    except ValueError as error:
+        raise DataError(f"{url}: {error}") from error
+    return destination
+
+
+def _resume(destination: Path, url: str, output_file: str, _pooch) -> None:
+    """Pooch's downloader, with the part already fetched kept beside the destination."""
+    part = destination.with_name(destination.name + ".part")
+    begun = part.stat().st_size if part.exists() else 0
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={begun}-"} if begun else {})
+    with requests.get(url, headers=headers, stream=True, timeout=60) as answer:
+        if answer.status_code != requests.codes.requested_range_not_satisfiable:  # 416: the part is the whole
+            answer.raise_for_status()
+            begun = begun if answer.status_code == requests.codes.partial_content else 0
+            total = begun + int(answer.headers.get("Content-Length", 0))
+            bar = tqdm(total=total, initial=begun, unit="B", unit_scale=True, desc=destination.name)
+            with part.open("ab" if begun else "wb") as file, bar:
+                for block in answer.iter_content(BLOCK):
+                    file.write(block)
+                    bar.update(len(block))
+    part.replace(output_file)

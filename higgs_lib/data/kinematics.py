@@ -1,0 +1,234 @@
+"""From the file's units to four-vectors in GeV and back, and the rules of its seven masses.
+
+Users get `vector` arrays from `measured`; inside the package four-vectors are plain arrays (4, ...) of E, px, py, pz.
+The scales and rules were found from the events of UCI HIGGS themselves (doi:10.24432/C5V312); `scales` derives them.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+import numpy as np
+import pyarrow as pa
+import vector
+from higgs_lib.data.features import JET_QUANTITIES, LOW
+
+W_MASS = 80.4  # GeV, the value that the file's neutrino and m_jj rules use
+TOP_MASS = 175.0  # GeV, the value that the file's m_jjj rule uses
+
+NEUTRINO_ETA_LIMIT, NEUTRINO_ETA_STEP = 3.0, 0.05  # the grid of the file's neutrino rule
+
+_PHI = 1.8022  # rad per unit: the spread of a uniform angle, pi / sqrt(3), within 0.7 %
+
+SCALES = {
+    "lepton_pt": 54.6,
+    "lepton_eta": 1.0267,
+    "lepton_phi": _PHI,
+    "missing_energy": 58.2,
+    "missing_energy_phi": _PHI,
+    "jet_1_pt": 109.09,
+    "jet_1_eta": 1.0102,
+    "jet_1_phi": _PHI,
+    "jet_2_pt": 79.37,
+    "jet_2_eta": 1.0298,
+    "jet_2_phi": _PHI,
+    "jet_3_pt": 56.90,
+    "jet_3_eta": 1.0988,
+    "jet_3_phi": _PHI,
+    "jet_4_pt": 41.055,
+    "jet_4_eta": 1.2010,
+    "jet_4_phi": _PHI,
+    "m_jj": 87.62,
+    "m_jjj": 179.56,
+    "m_lv": 81.42,
+    "m_jlv": 195.1,
+    "m_bb": 126.49,
+    "m_wbb": 336.13,
+    "m_wwbb": 511.07,
+}
+"""Value in GeV, radians or pseudorapidity = value in the file x scale. B-tags have levels instead."""
+
+B_TAG_LEVELS = np.array(
+    [
+        [0, 1.0865380764007568, 2.1730761528015137],
+        [0, 1.1074360609054565, 2.214872121810913],
+        [0, 1.2741122245788574, 2.548224449157715],
+        [0, 1.5509806871414185, 3.101961374282837],
+    ],
+    np.float32,
+)
+"""(4, 3): the value in the file for jets 1 to 4 without a tag, with a loose and with a tight one. Exact float32."""
+
+
+def to_physical(values: np.ndarray, name: str) -> np.ndarray:
+    """The values of feature `name` (any shape, the file's units) in GeV, rad or pseudorapidity; b-tags as 0, 1, 2."""
+    if name.endswith("b_tag"):
+        return np.rint(values / B_TAG_LEVELS[int(name[4]) - 1, 1])
+    return values * SCALES[name]
+
+
+def to_file(values: np.ndarray, name: str) -> np.ndarray:
+    """The inverse of `to_physical`, as float32."""
+    if name.endswith("b_tag"):
+        return B_TAG_LEVELS[int(name[4]) - 1][np.asarray(values, int)]
+    return (values / SCALES[name]).astype(np.float32)
+
+
+def binning(values: np.ndarray, name: str, n_bins: int) -> np.ndarray:
+    """Edges (n_bins + 1,) that hold nearly all `values` of feature `name`, in GeV or rad; b-tags: a bin a level."""
+    if name.endswith("b_tag"):
+        return np.arange(4) - 0.5
+    return np.linspace(*np.quantile(values, [0.001, 0.995]), n_bins + 1)
+
+
+class FourVectors(NamedTuple):
+    """What the detector measures of n events, in GeV and rad, as arrays of the `vector` package."""
+
+    lepton: vector.MomentumNumpy4D
+    """(n,), massless"""
+    missing: vector.MomentumNumpy2D
+    """(n,), the missing transverse momentum"""
+    jets: vector.MomentumNumpy4D
+    """(4, n), massless, in the file's order"""
+    b_tags: np.ndarray
+    """(4, n): 0 without a tag, 1 with a loose and 2 with a tight one"""
+
+
+def four_vectors(table: pa.Table | Mapping[str, np.ndarray]) -> FourVectors:
+    """The leptons, missing momenta and jets of a `table` with the 21 low-level columns in the file's units."""
+    values = {name: to_physical(np.asarray(table[name]), name) for name in LOW}
+    pt, eta, phi, b_tags = (np.stack([values[f"jet_{jet}_{q}"] for jet in (1, 2, 3, 4)]) for q in JET_QUANTITIES)
+    lepton = {q: values[f"lepton_{q}"] for q in ("pt", "eta", "phi")}
+    return FourVectors(
+        vector.array(lepton | {"mass": np.zeros_like(lepton["pt"])}),
+        vector.array({"pt": values["missing_energy"], "phi": values["missing_energy_phi"]}),
+        vector.array({"pt": pt, "eta": eta, "phi": phi, "mass": np.zeros_like(pt)}),
+        b_tags.astype(np.int8),
+    )
+
+
+def table(events: FourVectors) -> pa.Table:
+    """The inverse of `measured`: the 21 low-level columns, float32, in the file's units."""
+    lepton, missing = events.lepton, events.missing
+    columns = [lepton.pt, lepton.eta, lepton.phi, missing.pt, missing.phi]
+    for jet, b_tag in zip(events.jets, events.b_tags, strict=True):
+        columns += [jet.pt, jet.eta, jet.phi, b_tag]
+    return pa.table({name: to_file(column, name) for name, column in zip(LOW, columns, strict=True)})
+
+
+def massless(pt: np.ndarray, eta: np.ndarray, phi: np.ndarray) -> np.ndarray:
+    """Four-vectors (4, ...) in GeV of massless particles from pT in GeV, pseudorapidity and phi in rad."""
+    return np.stack([pt * np.cosh(eta), pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)])
+
+
+def mass(p: np.ndarray) -> np.ndarray:
+    """Invariant mass in GeV of four-vectors (4, ...); 0 where rounding makes its square negative."""
+    energy, x, y, z = p
+    return np.sqrt(np.maximum(energy**2 - x**2 - y**2 - z**2, 0))
+
+
+def pt_eta_phi(p: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Transverse momentum in GeV, pseudorapidity and phi in rad of four-vectors (4, ...)."""
+    _, x, y, z = p
+    pt = np.sqrt(x**2 + y**2)
+    return pt, np.arcsinh(z / np.maximum(pt, 1e-3)), np.arctan2(y, x)  # 1 MeV: keeps one along the beam finite
+
+
+def boost(p: np.ndarray, frame: np.ndarray) -> np.ndarray:
+    """Four-vectors `p` (4, n), given in the rest frame of `frame` (4, n), as seen where `frame` is given."""
+    frame_mass = mass(frame)
+    energy = (frame * p).sum(0) / frame_mass
+    boosted = p + (p[0] + energy) / (frame[0] + frame_mass) * frame
+    boosted[0] = energy
+    return boosted
+
+
+def angle_between(phi_1: np.ndarray, phi_2: np.ndarray) -> np.ndarray:
+    """Difference of two azimuthal angles in rad, in [0, pi]."""
+    difference = phi_1 - phi_2
+    return np.abs(difference - 2 * np.pi * np.rint(difference / (2 * np.pi)))
+
+
+def neutrino_eta(
+    lepton_pt: np.ndarray, lepton_eta: np.ndarray, lepton_phi: np.ndarray, met: np.ndarray, met_phi: np.ndarray
+) -> np.ndarray:
+    """The neutrino's pseudorapidity by the file's rule: on a grid, where the lepton and it come nearest to the W mass.
+
+    All arguments (n,), in GeV and rad. With massless particles m^2 = 2 pT MET (cosh(d eta) - cos(d phi)), so only
+    the grid points beside the two solutions, or the one nearest to the lepton if there is none, can win.
+    """
+    cos_phi = np.cos(lepton_phi - met_phi)
+    product = 2 * lepton_pt * np.maximum(met, 1e-6)
+    distance = np.arccosh(np.maximum(W_MASS**2 / product + cos_phi, 1))
+    below = np.stack([lepton_eta - distance, lepton_eta + distance, lepton_eta]) / NEUTRINO_ETA_STEP
+    grid = np.concatenate([np.floor(below), np.ceil(below)]) * NEUTRINO_ETA_STEP
+    grid = np.clip(grid, -NEUTRINO_ETA_LIMIT, NEUTRINO_ETA_LIMIT)
+    candidates = np.sqrt(np.maximum(product * (np.cosh(grid - lepton_eta) - cos_phi), 0))
+    best = np.abs(candidates - W_MASS).argmin(0)
+    return np.take_along_axis(grid, best[None], 0)[0]
+
+
+class Masses(NamedTuple):
+    """The seven high-level features, each (n,), in GeV, in the file's order."""
+
+    m_jj: np.ndarray
+    m_jjj: np.ndarray
+    m_lv: np.ndarray
+    m_jlv: np.ndarray
+    m_bb: np.ndarray
+    m_wbb: np.ndarray
+    m_wwbb: np.ndarray
+
+
+def _hadronic_w(jets: np.ndarray) -> np.ndarray:
+    """The pair among the untagged `jets` (4, k, n) whose mass is nearest to the W's: its sum (4, n)."""
+    _, k, n = jets.shape
+    nearest, w = np.full(n, np.inf), np.zeros((4, n))
+    for i in range(k):
+        for j in range(i + 1, k):
+            both = np.flatnonzero((jets[0, i] > 0) & (jets[0, j] > 0))
+            pair = jets[:, i, both] + jets[:, j, both]
+            distance = np.abs(mass(pair) - W_MASS)
+            better = distance < nearest[both]
+            nearest[both[better]], w[:, both[better]] = distance[better], pair[:, better]
+    return w
+
+
+def high_level_masses(jets: np.ndarray, tagged: np.ndarray, lepton: np.ndarray, neutrino: np.ndarray) -> Masses:
+    """The seven masses by the file's own rules, for events with exactly two tagged jets and two others.
+
+    Jets are (4, k, n) in GeV, zero where there is none; `tagged` is (k, n) bool; lepton and neutrino are (4, n).
+    """
+    order = np.argsort(~tagged, 0, kind="stable")
+    jets = np.take_along_axis(jets, order[None], 1)
+    b_1, b_2 = jets[:, 0], jets[:, 1]
+    hadronic_w = _hadronic_w(jets[:, 2:])
+    leptonic_w, bb = lepton + neutrino, b_1 + b_2
+    top_1, top_2 = mass(hadronic_w + b_1), mass(hadronic_w + b_2)
+    first = np.abs(top_1 - TOP_MASS) < np.abs(top_2 - TOP_MASS)
+    other_b = np.where(first, b_2, b_1)
+    return Masses(
+        m_jj=mass(hadronic_w),
+        m_jjj=np.where(first, top_1, top_2),
+        m_lv=mass(leptonic_w),
+        m_jlv=mass(leptonic_w + other_b),
+        m_bb=mass(bb),
+        m_wbb=np.maximum(mass(bb + hadronic_w), mass(bb + leptonic_w)),
+        m_wwbb=mass(bb + hadronic_w + leptonic_w),
+    )
+
+
+def recompute(table: pa.Table | Mapping[str, np.ndarray], scales: Mapping[str, float] = SCALES) -> Masses:
+    """The seven masses, in GeV, of a `table` with the 21 low-level columns in the file's units.
+
+    nan, but for m_lv, where not exactly two of the four stored jets are tagged. m_bb is exact; masses that need the W's
+    two jets are the file's own only where these are among the four stored.
+    """
+    values = {name: np.asarray(table[name], float) * scales.get(name, 1.0) for name in LOW}
+    pt, eta, phi, b_tag = (np.stack([values[f"jet_{jet}_{q}"] for jet in (1, 2, 3, 4)]) for q in JET_QUANTITIES)
+    lepton = [values[f"lepton_{q}"] for q in ("pt", "eta", "phi")]
+    missing = values["missing_energy"], values["missing_energy_phi"]
+    neutrino = massless(missing[0], neutrino_eta(*lepton, *missing), missing[1])
+    tagged = b_tag > 0
+    masses = high_level_masses(massless(pt, eta, phi), tagged, massless(*lepton), neutrino)
+    two = tagged.sum(0) == 2
+    known = (m if name == "m_lv" else np.where(two, m, np.nan) for name, m in masses._asdict().items())
+    return Masses(*known)

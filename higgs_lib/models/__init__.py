@@ -1,0 +1,13 @@
+"""From a `ModelSpec` to a Keras model and its optimizer; the presets of the study."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submodules=["jet_permutations", "kinematic_layer"],
+    submod_attrs={
+        "builder": ["Standardisation", "build", "standardisation"],
+        "optimizers": ["optimizer"],
+        "spec": ["ModelSpec", "OPTIMIZERS", "PRECISIONS", "PRESETS"],
+    },
+)

@@ -1,0 +1,78 @@
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from higgs_lib.models.jet_permutations import PermutationAverage, RandomJetPermutation, permutation_orders
+from higgs_lib.models.kinematic_layer import Kinematics, kinematic_features
+from higgs_lib.models.spec import ModelSpec
+
+
+class Standardisation(NamedTuple):
+    """What turns the inputs of a net into inputs of mean 0 and deviation 1."""
+
+    mean: np.ndarray
+    """(n,), of the training events."""
+    variance: np.ndarray
+    """(n,), of the training events."""
+    columns: tuple[str, ...] = ()
+    """The names of the raw features, where the inputs are what `Kinematics` makes of them."""
+
+    def relabelled(self) -> "Standardisation":
+        """Of the same events in all labellings."""
+        orders = permutation_orders(self.columns)
+        mean = self.mean[orders].mean(0)
+        return self._replace(mean=mean, variance=(self.variance + self.mean**2)[orders].mean(0) - mean**2)
+
+
+def standardisation(events, columns: tuple[str, ...] = ()) -> Standardisation:
+    """Mean and variance of each feature of a `Sample` or `Stream`, in float64 and block by block.
+
+    With `columns`, the names of these features: of each physics input that `Kinematics` makes of them.
+    """
+
+    def blocks() -> Iterator[np.ndarray]:
+        for block in events.blocks():
+            yield kinematic_features(block.features, columns) if columns else block.features
+
+    mean = sum(block.sum(0, dtype=np.float64) for block in blocks()) / events.n_events
+    squares = sum(((block - mean) ** 2).sum(0) for block in blocks())
+    return Standardisation(mean, squares / events.n_events, columns)
+
+
+def _initializer(spec: ModelSpec, layer: int, seed: int):
+    scale = spec.weight_scale[layer] if isinstance(spec.weight_scale, tuple) else spec.weight_scale
+    return {
+        "constant": lambda: keras.initializers.Constant(scale),
+        "normal": lambda: keras.initializers.RandomNormal(stddev=scale, seed=seed),
+        "uniform": lambda: keras.initializers.RandomUniform(-scale, scale, seed=seed),
+        "glorot": lambda: keras.initializers.GlorotUniform(seed=seed),
+    }[spec.initial_weights]()
+
+
+def build(spec: ModelSpec, standard: Standardisation, seed: int) -> keras.Model:
+    """The model of `spec`: raw features (n, n_features) in, score (n, 1) out; first weights and dropout by `seed`."""
+    seeds = [int(s) for s in np.random.SeedSequence(seed).generate_state(2 * len(spec.layers))]
+    regularizer = keras.regularizers.L2(spec.l2) if spec.l2 else None
+    hidden_policy = "mixed_bfloat16" if spec.precision == "bfloat16" else "float32"
+    inputs = x = keras.Input((len(standard.columns or standard.mean),), name="features")
+    if standard.columns:
+        x = Kinematics(standard.columns, name="kinematics")(x)
+    if spec.symmetric:
+        standard = standard.relabelled()
+        x = RandomJetPermutation(standard.columns, seeds[-1], name="relabelled")(x)
+    x = keras.layers.Normalization(mean=standard.mean, variance=standard.variance, name="standardisation")(x)
+    for layer, units in enumerate(spec.layers):
+        output = layer == len(spec.hidden)
+        x = keras.layers.Dense(
+            units,
+            activation="sigmoid" if output else spec.activation,
+            kernel_initializer=_initializer(spec, layer, seeds[2 * layer]),
+            kernel_regularizer=regularizer,
+            dtype="float32" if output else hidden_policy,
+            name="score" if output else f"hidden_{layer + 1}",
+        )(x)
+        if spec.dropout and not output:
+            x = keras.layers.Dropout(spec.dropout, seed=seeds[2 * layer + 1], dtype=hidden_policy)(x)
+    return keras.Model(inputs, PermutationAverage(name="averaged")(x) if spec.symmetric else x)

@@ -1,0 +1,94 @@
+"""Optimizers, and how their learning rate and momentum change from batch to batch."""
+
+import keras
+import numpy as np
+
+from higgs_lib.models.spec import ModelSpec
+
+Schedule = keras.optimizers.schedules.LearningRateSchedule
+
+
+@keras.saving.register_keras_serializable("higgs_lib")
+class ExponentialDecay(Schedule):
+    """initial / decay^step, not below `minimum` (the schedule of Baldi et al. 2014, from their scripts)."""
+
+    def __init__(self, initial: float, decay: float, minimum: float = 1e-6):
+        self.initial, self.decay, self.minimum = initial, decay, minimum
+
+    def __call__(self, step):
+        # exp of a product, since decay itself is 1 to float32 precision
+        rate = self.initial * keras.ops.exp(-np.log(self.decay) * keras.ops.cast(step, "float32"))
+        return keras.ops.maximum(rate, self.minimum)
+
+    def get_config(self):
+        return {"initial": self.initial, "decay": self.decay, "minimum": self.minimum}
+
+
+@keras.saving.register_keras_serializable("higgs_lib")
+class LinearRamp(Schedule):
+    """From `initial` to `final` in `n_steps` equal steps, and `final` from then on."""
+
+    def __init__(self, initial: float, final: float, n_steps: int):
+        self.initial, self.final, self.n_steps = initial, final, n_steps
+
+    def __call__(self, step):
+        share = keras.ops.minimum(keras.ops.cast(step, "float32") / self.n_steps, 1.0)
+        return self.initial + (self.final - self.initial) * share
+
+    def get_config(self):
+        return {"initial": self.initial, "final": self.final, "n_steps": self.n_steps}
+
+
+@keras.saving.register_keras_serializable("higgs_lib")
+class MomentumSGD(keras.optimizers.SGD):
+    """Keras' SGD, whose momentum follows a schedule: v = momentum(step) v - rate(step) g, and w += v."""
+
+    def __init__(self, learning_rate, momentum_schedule: Schedule, name: str = "momentum_sgd", **others):
+        if others.pop("nesterov", False):
+            raise ValueError("MomentumSGD: Nesterov's form is not written here; use keras.optimizers.SGD")
+        if isinstance(momentum_schedule, dict):  # as it comes out of a saved model
+            momentum_schedule = keras.saving.deserialize_keras_object(momentum_schedule)
+        super().__init__(learning_rate, momentum=1.0, name=name, **others)  # 1: any but 0 makes the velocities
+        self.momentum_schedule = momentum_schedule
+
+    def update_step(self, gradient, variable, learning_rate):
+        velocity = self.momentums[self._get_variable_index(variable)]
+        momentum = keras.ops.cast(self.momentum_schedule(self._iterations), variable.dtype)
+        self.assign(velocity, momentum * velocity - keras.ops.cast(learning_rate, variable.dtype) * gradient)
+        self.assign_add(variable, velocity)
+
+    def get_config(self):
+        schedule = keras.saving.serialize_keras_object(self.momentum_schedule)
+        config = {name: value for name, value in super().get_config().items() if name != "momentum"}
+        return config | {"momentum_schedule": schedule}
+
+
+OPTIMIZER_CLASSES = {
+    "sgd": keras.optimizers.SGD,
+    "adam": keras.optimizers.Adam,
+    "adamax": keras.optimizers.Adamax,
+    "adadelta": keras.optimizers.Adadelta,
+    "adagrad": keras.optimizers.Adagrad,
+}
+
+
+def optimizer(spec: ModelSpec, n_events: int, batch_size: int, epochs: int) -> keras.optimizers.Optimizer:
+    """Returns a new optimizer, whose schedules step at every batch.
+
+    Args:
+        spec: the optimizer's name, learning rate, momentum and schedule.
+        n_events: the number of training events.
+        batch_size: events per step.
+        epochs: the number of passes over the events, over which a cosine falls to zero.
+    """
+    steps_per_epoch = -(-n_events // batch_size)
+    cls = OPTIMIZER_CLASSES[spec.optimizer]
+    rate = spec.learning_rate or cls().get_config()["learning_rate"]
+    if spec.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, epochs * steps_per_epoch)
+    elif spec.schedule == "exponential":
+        rate = ExponentialDecay(rate, spec.decay ** (1 / steps_per_epoch))
+    if spec.final_momentum:
+        ramp = LinearRamp(spec.momentum, spec.final_momentum, spec.momentum_epochs * steps_per_epoch)
+        return MomentumSGD(rate, ramp)
+    return cls(rate, **{"momentum": spec.momentum} if spec.momentum else {})

@@ -1,0 +1,24 @@
+"""Draws results; computes nothing. Every function takes `ax` (default: the current axes) and returns it."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submodules=["scaling", "throughput"],
+    submod_attrs={
+        "classification": [
+            "against_cut",
+            "by_epoch",
+            "classes",
+            "correlations",
+            "expected",
+            "intervals",
+            "learning_curve",
+            "rates",
+            "ratio",
+            "roc",
+            "scores",
+        ],
+        "style": ["BACKGROUND", "CYCLE", "FEATURE_COLOURS", "SIGNAL", "axes", "use_style"],
+    },
+)

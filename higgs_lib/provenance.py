@@ -1,0 +1,131 @@
+"""Records what made a result: code, commit, hardware and software."""
+
+import ast
+import hashlib
+import platform
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import psutil
+
+from higgs_lib.device import cores, gpus, in_use, processor
+
+PACKAGES = ("numpy", "tensorflow", "keras", "scikit-learn", "pyarrow", "pyspark")
+
+
+def code_version(*names: str) -> str:
+    """Returns 16 hexadecimal digits that change with the code of these modules and of all that they import.
+
+    A name is a package ("training") or one module of it ("study.classifiers"), below `higgs_lib`. A module of another
+    package counts with its whole package, so that nothing can be forgotten. Docstrings and comments do not count.
+    """
+    digest = hashlib.sha256()
+    for name in _with_imports(names):
+        for path in _sources(name):
+            digest.update(f"{name} {path.name} {_syntax(path)}".encode())
+    return digest.hexdigest()[:16]
+
+
+FOLDER = Path(__file__).parent
+
+
+def _sources(name: str) -> list[Path]:
+    """Returns the files of a package, or the one of a module."""
+    path = FOLDER.joinpath(*name.split("."))
+    return sorted(path.glob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
+
+
+def _with_imports(names: Iterable[str]) -> list[str]:
+    """Returns these packages and modules with all that they import from this library, directly or not."""
+    found, waiting = set(), list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += [other for path in _sources(name) for other in _imports(path, name)]
+    return sorted(found)
+
+
+def _imports(path: Path, name: str) -> Iterator[str]:
+    """Yields what a source file imports from this library: modules of its own package, and other packages whole."""
+    own = name.partition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("higgs_lib"):
+            continue
+        _, *parts = node.module.split(".")
+        if parts[:1] != [own]:
+            yield from parts[:1] or [alias.name for alias in node.names if _sources(alias.name)[0].exists()]
+        elif len(parts) > 1:
+            yield f"{own}.{parts[1]}"
+        else:
+            yield from (f"{own}.{alias.name}" for alias in node.names if (FOLDER / own / f"{alias.name}.py").exists())
+
+
+def _syntax(path: Path) -> str:
+    """Returns the syntax tree of a source file without docstrings."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(body := getattr(node, "body", None), list):
+            node.body = [statement for statement in body if not _is_docstring(statement)]
+    return ast.dump(tree)
+
+
+def _is_docstring(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+@cache
+def _unchanging() -> dict:
+    """The part of the stamp that no choice of a device changes."""
+    return {
+        "processor": processor(),
+        "cores": cores(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "gpus": [gpu._asdict() for gpu in gpus()],
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        **{package: _version(package) for package in PACKAGES},
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # as TensorFlow is where Keras runs on another backend
+        return "none"
+
+
+def stamp() -> dict:
+    """Processor, cores, memory in GiB, GPUs, Python, the packages that results depend on, and what was computed on.
+
+    That is TensorFlow's device, or the processor where TensorFlow is not loaded.
+    """
+    return _unchanging() | {"computes_on": in_use() or "processor"}
+
+
+def describe() -> str:
+    """The stamp as one line of text."""
+    made = stamp()
+    cards = [f"GPU {g['number']}: {g['name']} ({g['memory_gib']} GiB, driver {g['driver']})" for g in made["gpus"]]
+    if cards and "tensorflow" in sys.modules:
+        cards.append(f"computing on {in_use() or 'the processor'}")
+    packages = ", ".join(f"{package} {made[package]}" for package in PACKAGES)
+    return (
+        f"{made['processor']}, {made['cores']} cores, {made['memory_gib']} GiB, {made['system']}; "
+        f"{', '.join(cards) or 'no GPU'}; Python {made['python']}, {packages}"
+    )
+
+
+@cache
+def commit() -> str:
+    """The git commit of this package's folder, marked where files differ from it; "" outside a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:  # no git on this machine
+        return ""
+    return answer.stdout.strip()

@@ -1,0 +1,14 @@
+"""The Spark session, and what its executors do: make events, score them, train together."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submodules=["java", "local_cluster", "master", "synchronous"],
+    submod_attrs={
+        "java": ["JavaError"],
+        "jobs": ["generate", "score"],
+        "local_cluster": ["ClusterError"],
+        "spark_session": ["session", "slots"],
+    },
+)

@@ -1,0 +1,15 @@
+"""This study: stored runs, trained classifiers, the literature and the comparison with it."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submodules=["comparison", "diagnostics", "measured", "published", "timed", "trees"],
+    submod_attrs={
+        "classifiers": ["BALDI", "Study"],
+        "events": ["prepare"],
+        "page": ["header"],
+        "run": ["Run", "Scores", "by_epoch"],
+        "timed": ["ScalingStudy"],
+    },
+)

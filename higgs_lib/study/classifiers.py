@@ -1,0 +1,226 @@
+"""The classifiers of the study: trained on a run's events once, stored, and read back ever after.
+
+A result is made again only when what it depends on has changed: the events, their split, the specification, the
+seed, the length of training, or the code and the libraries that train.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from higgs_lib import data, metrics, models, provenance, training
+from higgs_lib.data import EventStream, Sample, Splits, feature_set, origin
+from higgs_lib.files import write_atomically
+from higgs_lib.models import ModelSpec
+from higgs_lib.study import trees
+from higgs_lib.study.run import Run, Scores
+from higgs_lib.training import TrainConfig
+
+log = logging.getLogger(__name__)
+
+REJECTION_AT = (0.3, 0.5, 0.7)  # signal efficiencies
+
+
+# Baldi et al. 2014, from their scripts, for the presets baldi_shallow and baldi_deep.
+BALDI = TrainConfig(epochs=1000, batch_size=100, patience=10, min_delta=1e-5)
+
+
+@lru_cache(maxsize=1)
+def _samples(events: Path, features: str, splits: Splits, fingerprint: str) -> dict[str, Sample | EventStream]:
+    """The fingerprint makes sure that events made anew under the same name are read anew."""
+    names = feature_set(features)
+    held = {part: data.load(events, names, getattr(splits, part)) for part in ("validation", "test")}
+    return held | {"training": EventStream.open(events, names, splits.training).load_if_fits()}
+
+
+def quality(labels: np.ndarray, scores: np.ndarray) -> dict:
+    """AUC with its 95 % interval, accuracy and background rejections of one set of scores, ready to be stored."""
+    rejections = metrics.background_rejection(labels, scores, REJECTION_AT).tolist()
+    return {
+        "auc": metrics.auc_interval(labels, scores)._asdict(),
+        "accuracy": metrics.accuracy(labels, scores),
+        "background_rejection": dict(zip(map(str, REJECTION_AT), rejections, strict=True)),
+    }
+
+
+@dataclass(frozen=True)
+class Study:
+    """One run's events and their split, on which classifiers are trained."""
+
+    run: Run
+    events: Path
+    splits: Splits
+
+    @classmethod
+    def open(cls, run: str, events: str, *, n_test: int, n_validation: int, n_training: int = 0) -> "Study":
+        """The study of an events file, split by `samples.split`."""
+        n_events = origin(events).n_events
+        splits = data.split(n_events, n_test=n_test, n_validation=n_validation, n_training=n_training)
+        return cls(Run(run), Path(events), splits)
+
+    def with_training_events(self, n_training: int) -> "Study":
+        """The same with only the first `n_training` of the training events."""
+        return Study(self.run, self.events, self.splits._replace(training=self.splits.training[:n_training]))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Names the events and their split."""
+        return data.fingerprint(self.events, self.splits)
+
+    def samples(self, features: str) -> dict[str, Sample | EventStream]:
+        """The events of every part, with the features of one set; the last set asked for stays in memory.
+
+        Training events that memory does not hold stay in their file.
+        """
+        return _samples(self.events, features, self.splits, self.fingerprint)
+
+    def train(
+        self,
+        classifier: str,
+        spec: ModelSpec,
+        features: str,
+        seed: int,
+        config: TrainConfig,
+        *,
+        before: dict | None = None,
+    ) -> dict:
+        """Trains the network of a `ModelSpec`, or reads it back if it was trained in the same way before.
+
+        The model, its scores on validation and test events and the measures of every epoch are stored.
+
+        Args:
+            classifier: the name of the network in files and tables.
+            spec: the architecture and its optimizer.
+            features: the feature set, "low", "high" or "complete".
+            seed: of initial weights, dropout and the order of events.
+            config: length, batch size and early stopping.
+            before: the stored result of a network of this run, trained on other events, whose weights and
+                standardisation the training starts from.
+
+        Returns:
+            The stored result.
+
+        Raises:
+            ValueError: `before` differs in its features or, but for the optimizer, in its `ModelSpec`.
+        """
+        recipe = self._recipe(classifier, features, seed, "study.classifiers", ("tensorflow", "keras", "numpy"))
+        recipe |= {"spec": asdict(spec), **config._asdict()}
+        if before:
+            _check_same_network(before, recipe)
+            recipe |= {"before": {"name": before["name"], **before["recipe"]}}
+        return self._cached(recipe, lambda name: self._train_network(name, spec, recipe, config))
+
+    def _train_network(self, name: str, spec: ModelSpec, recipe: dict, config: TrainConfig) -> tuple[dict, dict]:
+        import keras  # here, so that stored results can be read without TensorFlow
+
+        parts = self.samples(recipe["features"])
+        events, columns = parts["training"], data.feature_set(recipe["features"]) if spec.inputs == "kinematics" else ()
+        if "before" in recipe:
+            model = keras.models.load_model(self.run.model(recipe["before"]["name"]))
+        else:
+            model = models.build(spec, models.standardisation(events, columns), recipe["seed"])
+        optimizer = models.optimizer(spec, events.n_events, config.batch_size, config.epochs)
+        place = {"computes_on": provenance.stamp()["computes_on"]}  # on another device a training starts over
+        checkpoint = self.run.checkpoint(name, recipe | place)
+        history = training.fit(
+            model,
+            optimizer,
+            events,
+            parts["validation"],
+            config,
+            seed=recipe["seed"],
+            checkpoint=checkpoint,
+            name=name,
+        )
+        with write_atomically(self.run.model(name)) as path:
+            model.save(path)
+        result = {
+            "n_parameters": sum(int(np.prod(variable.shape)) for variable in model.trainable_variables),
+            "history": {part: history.as_dict()[part] for part in ("training", "validation", "seconds")},
+            "best_epoch": history.best_epoch,
+            "events_per_second": history.events_per_second,
+        }
+        scores = {part: training.predict(model, parts[part].features) for part in ("validation", "test")}
+        keras.backend.clear_session()
+        return result, scores
+
+    def scores_of(self, result: dict) -> Scores:
+        """On this study's test events, by a net of this run that may have been trained on others."""
+        import keras
+
+        from higgs_lib import training
+
+        test = self.samples(result["recipe"]["features"])["test"]
+        model = keras.models.load_model(self.run.model(result["name"]))
+        return Scores(test.labels, training.predict(model, test.features))
+
+    def train_trees(
+        self, classifier: str, features: str, seed: int, *, n_training: int, iterations: int, inputs: str = "columns"
+    ) -> dict:
+        """Trains scikit-learn's boosted trees, or reads them back if they were trained in the same way before.
+
+        Args:
+            classifier: the name of the trees in files and tables.
+            features: the feature set, "low", "high" or "complete".
+            seed: of the trees' random numbers.
+            n_training: the number of training events, the first of the study's.
+            iterations: the number of trees.
+            inputs: "columns" or "kinematics", as those of a `ModelSpec`.
+
+        Returns:
+            The stored result.
+        """
+        small = self.with_training_events(n_training)
+        packages = ("scikit-learn",) if inputs == "columns" else ("scikit-learn", "tensorflow", "keras")
+        recipe = small._recipe(classifier, features, seed, "study.trees", packages)
+        recipe |= {"iterations": iterations, "inputs": inputs}
+        return small._cached(recipe, lambda _: ({}, trees.scores(small.samples(features), recipe)))
+
+    def _recipe(self, classifier: str, features: str, seed: int, code: str, packages: tuple[str, ...]) -> dict:
+        return {
+            "classifier": classifier,
+            "features": features,
+            "seed": seed,
+            "n_training": len(self.splits.training),
+            "n_validation": len(self.splits.validation),
+            "n_test": len(self.splits.test),
+            "events": self.fingerprint,
+            "code": provenance.code_version(code),
+            "versions": {package: provenance.stamp()[package] for package in packages},
+        }
+
+    def _cached(self, recipe: dict, train: Callable[[str], tuple[dict, dict]]) -> dict:
+        """Returns the stored result of a recipe; `train` gives a result and the scores on validation and test events."""
+        name = f"{recipe['classifier']}-{recipe['features']}-seed{recipe['seed']}"
+
+        def make() -> dict:
+            start = time.perf_counter()
+            result, scores = train(name)
+            labels = {part: self.samples(recipe["features"])[part].labels for part in scores}
+            self.run.save_scores(name, {part: Scores(labels[part], scores[part]) for part in scores})
+            measured = {part: quality(labels[part], scores[part]) for part in scores}
+            return {"seconds": time.perf_counter() - start, **result, **measured}
+
+        result = self.run.cached(name, recipe, make)
+        self.run.forget_checkpoints(name)
+        return result
+
+
+OF_OPTIMIZER = {"optimizer", "learning_rate", "momentum", "final_momentum", "momentum_epochs", "schedule", "decay"}
+"""Fields of a `ModelSpec` that may differ where a training starts from the weights of another."""
+
+
+def _check_same_network(before: dict, recipe: dict) -> None:
+    spec = json.loads(json.dumps(recipe["spec"]))
+    changed = {name for name, value in spec.items() if before["recipe"]["spec"][name] != value} - OF_OPTIMIZER
+    if before["recipe"]["features"] != recipe["features"] or changed:
+        raise ValueError(
+            f"{recipe['classifier']} cannot start from {before['name']}: "
+            f"{', '.join(sorted(changed)) or 'its features'} would have to be the same"
+        )

@@ -1,0 +1,21 @@
+"""Throughput of this machine's devices, measured once and stored."""
+
+import os
+
+from higgs_lib import provenance
+from higgs_lib.performance.measure import run_sweep
+from higgs_lib.performance.throughput import Sweep, Throughput
+from higgs_lib.study.run import Run
+
+
+def cached_sweep(run: Run, name: str, sweep: Sweep) -> Throughput:
+    """Returns the result `name` of a sweep on this machine; measures it unless the run has stored it before."""
+    stamp = provenance.stamp()
+    recipe = {
+        "sweep": sweep._asdict(),
+        "machine": {key: stamp[key] for key in ("processor", "cores", "gpus", "tensorflow", "keras")},
+        "backend": os.environ.get("KERAS_BACKEND", "tensorflow"),
+        "code": provenance.code_version("performance.measure"),
+    }
+    stored = run.cached(name, recipe, lambda: {"measured": run_sweep(sweep).as_dict()})
+    return Throughput.from_dict(stored["measured"])

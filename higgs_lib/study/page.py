@@ -1,0 +1,18 @@
+"""The head of a notebook's page."""
+
+from pathlib import Path
+
+from IPython.display import Markdown
+
+from higgs_lib import data, device, provenance
+
+
+def header(events: str | Path, train_on: str = "") -> Markdown:
+    """Returns which events a page shows and on which machine it runs; chooses the device `train_on` if it is given.
+
+    `train_on` is as in `device.use`, and has to be chosen before anything else of TensorFlow runs.
+    """
+    computes_on = f" {device.use(train_on)}" if train_on else ""
+    return Markdown(
+        f"**Events:** {data.origin(events).description}.\n\n**Machine:** {provenance.describe()}.{computes_on}"
+    )

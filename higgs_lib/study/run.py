@@ -1,0 +1,139 @@
+"""The files of one run: its folders, the metrics and scores of its models."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from higgs_lib import provenance
+from higgs_lib.files import write_atomically
+
+log = logging.getLogger(__name__)
+
+
+class Scores(NamedTuple):
+    """The scores of one model on one part of the events."""
+
+    labels: np.ndarray
+    """(n,): 1 signal, 0 background"""
+    scores: np.ndarray
+    """(n,), growing towards signal"""
+
+
+class Run:
+    """One folder of results: data, models, scores, metrics, notebooks and report."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+
+    @property
+    def events(self) -> Path:
+        """The events of this run, unless it was given others."""
+        return self.path / "data" / "events.parquet"
+
+    def model(self, name: str) -> Path:
+        """The file of a Keras model."""
+        return self.path / "models" / f"{name}.keras"
+
+    def checkpoint(self, name: str, recipe: dict) -> Path:
+        """The file of an unfinished training; another recipe has another, so that none goes on from a wrong one."""
+        digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
+        return self.path / "checkpoints" / f"{name}-{digest}.npz"
+
+    def forget_checkpoints(self, name: str) -> None:
+        """Deletes those of a training that has ended, and of others that it replaces."""
+        for path in (self.path / "checkpoints").glob(f"{name}-*.npz"):
+            path.unlink()
+
+    def _metrics(self, name: str) -> Path:
+        return self.path / "metrics" / f"{name}.json"
+
+    def save(self, name: str, result: dict) -> None:
+        """Stores a result with what it was made with: device, versions, commit and time."""
+        made = {
+            "device": provenance.stamp(),
+            "commit": provenance.commit(),
+            "time": datetime.now(UTC).isoformat("T", "seconds"),
+        }
+        with write_atomically(self._metrics(name)) as path:
+            path.write_text(json.dumps({"name": name, **result, "made_with": made}, indent=1))
+
+    def result(self, name: str) -> dict | None:
+        """A stored result; None where there is none."""
+        path = self._metrics(name)
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def cached(self, name: str, recipe: dict, make: Callable[[], dict]) -> dict:
+        """Returns the stored result `name` if `recipe` made it; otherwise stores what `make` returns, with the recipe."""
+        recipe = json.loads(json.dumps(recipe))  # as it is read back: tuples as lists
+        stored = self.result(name)
+        if stored and stored["recipe"] == recipe:
+            log.info("%s: read back", name)
+            return stored
+        self.save(name, {"recipe": recipe, **make()})
+        return self.result(name)
+
+    def publish(self, notebook: str, results: list[dict]) -> None:
+        """Makes these the results of a notebook that others read; older ones of other settings stay, but unread."""
+        names = [result["name"] for result in results]
+        with write_atomically(self.path / "published" / f"{notebook}.json") as path:
+            path.write_text(json.dumps(names, indent=1))
+
+    def results(self, classifier: str, features: str) -> list[dict]:
+        """The published results of one classifier on one feature set, a result a seed.
+
+        FileNotFoundError where there are none.
+        """
+        chosen = self._published(classifier, features)
+        if not chosen:
+            raise FileNotFoundError(
+                f"{self.path}: no results of {classifier} on {features} features; run 02_training, 03_performance and "
+                "08_kinematics first, whichever makes them"
+            )
+        return chosen
+
+    def has(self, classifier: str, features: str) -> bool:
+        """Whether there are such results."""
+        return bool(self._published(classifier, features))
+
+    def _published(self, classifier: str, features: str) -> list[dict]:
+        lists = [json.loads(path.read_text()) for path in sorted((self.path / "published").glob("*.json"))]
+        stored = [self.result(name) for names in lists for name in names]
+        return [r for r in stored if (r["recipe"]["classifier"], r["recipe"]["features"]) == (classifier, features)]
+
+    def save_scores(self, name: str, parts: dict[str, Scores]) -> None:
+        """Stores a model's scores; `parts` names the part of the events, e.g. "validation" and "test"."""
+        table = pa.table(
+            {
+                "part": pa.array(np.repeat(list(parts), [len(s.labels) for s in parts.values()])).dictionary_encode(),
+                "label": np.concatenate([s.labels for s in parts.values()]).astype(np.int8),
+                "score": np.concatenate([s.scores for s in parts.values()]).astype(np.float32),
+            }
+        )
+        destination = self.path / "scores" / f"{name}.parquet"
+        with write_atomically(destination) as path:
+            pq.write_table(table, path, compression="zstd")
+
+    def scores(self, name: str, part: str) -> Scores:
+        """The stored scores of a model on one part of the events."""
+        path = self.path / "scores" / f"{name}.parquet"
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: no such scores; run 02_training first")
+        table = pq.read_table(path, filters=[("part", "=", part)])
+        return Scores(table["label"].to_numpy(), table["score"].to_numpy())
+
+
+def by_epoch(results: list[dict], part: str, measure: str) -> np.ndarray:
+    """A measure ("loss", "accuracy", "auc") on "training" or "validation" events: (results, epochs), nan at the end of
+    trainings that stopped early.
+    """
+    rows = [[measures[measure] for measures in result["history"][part]] for result in results]
+    longest = max(map(len, rows))
+    return np.array([row + [np.nan] * (longest - len(row)) for row in rows])

@@ -1,0 +1,162 @@
+"""A real cluster, started as `make cluster` does, and sessions on it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+
+import numpy as np
+import psutil
+import pytest
+
+from higgs_lib import models, spark, training
+from higgs_lib.data import COMPLETE, EventStream
+from higgs_lib.models import ModelSpec
+from higgs_lib.spark import ClusterError, local_cluster, synchronous
+
+
+def command(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "higgs_lib", "cluster", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The folder of a running cluster of two workers."""
+    folder = tmp_path_factory.mktemp("cluster")
+    answer = command("start", "--folder", folder, "--workers", 2)
+    assert answer.returncode == 0, answer.stderr
+    assert f"2 workers with 1 core(s) and 2g each: {local_cluster.running(folder).url}" in answer.stdout
+    yield folder
+    local_cluster.stop(folder)
+
+
+def java_of_this_process():
+    return [child.pid for child in psutil.Process().children(recursive=True) if "java" in child.name()]
+
+
+def places(session):
+    """The executor and the Python of two tasks, slow enough for every executor to get one."""
+
+    def place(_):
+        time.sleep(1)
+        return os.getppid(), sys.executable
+
+    return session.sparkContext.parallelize(range(2), 2).map(place).collect()
+
+
+def daemons_and_executors(made):
+    daemons = [psutil.Process(pid) for pid, _ in made.processes]
+    return daemons + [child for daemon in daemons for child in daemon.children() if "java" in child.name()]
+
+
+def listening(processes):
+    """The addresses at which they can be reached."""
+    connections = [connection for process in processes for connection in process.net_connections("inet")]
+    return {c.laddr.ip.removeprefix("::ffff:") for c in connections if c.status == psutil.CONN_LISTEN}
+
+
+def test_a_job_runs_on_both_workers_over_authenticated_loopback(folder):
+    made = local_cluster.running(folder)
+    secret = (folder / "secret").read_text()
+    with spark.session(made.url) as session:
+        assert spark.slots(session) == 2
+        assert session.sparkContext.getConf().get("spark.authenticate.secret") == secret
+        found = places(session)
+        assert spark.session(made.url) is session
+        processes = daemons_and_executors(made)
+        assert listening([*processes, *map(psutil.Process, java_of_this_process())]) == {"127.0.0.1"}
+        lines = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
+    assert len({executor for executor, _ in found}) == 2
+    assert {python for _, python in found} == {sys.executable}
+    assert len(processes) == 3 + 2
+    assert sum("org.apache.spark.executor.CoarseGrainedExecutorBackend" in line for line in lines) >= 2
+    assert not any(secret in word for line in lines for word in line)
+
+
+def test_the_workers_of_a_real_cluster_train_as_one_process_does(folder, events):
+    streams = EventStream.open(events, COMPLETE, range(8000)), EventStream.open(events, COMPLETE, range(8000, 10_000))
+    spec = ModelSpec((20, 20))
+    pace = {"epochs": 2, "batch_size": 256}
+    reached = []
+    with spark.session(local_cluster.running(folder).url) as session:
+        for fit, how in ((partial(synchronous.fit, session), {"n_workers": 2}), (training.fit, {})):
+            parts = streams if how else [stream.load() for stream in streams]
+            model = models.build(spec, models.standardisation(streams[0]), seed=1)
+            fit(model, models.optimizer(spec, n_events=8000, **pace), *parts, **pace, **how, seed=1)
+            reached.append(np.concatenate([w.ravel() for w in model.get_weights()]))
+    assert reached[0] == pytest.approx(reached[1], abs=2e-6)
+
+
+def test_the_secret_is_in_private_files_alone(folder):
+    url, secret = local_cluster.running(folder).url, (folder / "secret").read_text()
+    assert len(secret) == 64
+    assert local_cluster.secret_of(url) == secret
+    assert local_cluster.secret_of("spark://127.0.0.1:1") == ""
+    holders = [path for path in folder.rglob("*") if path.is_file() and secret in path.read_text(errors="replace")]
+    assert {path.name for path in holders} == {"secret", "spark.properties"}
+    assert {path.stat().st_mode & 0o777 for path in holders} == {0o600}
+
+
+@pytest.mark.parametrize("what", [{"secret": "of another cluster"}, {"encrypted": False}])
+def test_a_wrong_or_missing_secret_is_refused(folder, what, capfd):
+    start = time.monotonic()
+    with pytest.raises(ClusterError, match="the master there refused this application"):
+        spark.session(local_cluster.running(folder).url, **what)
+    assert time.monotonic() - start < 60
+    assert java_of_this_process() == []
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_session_that_no_worker_has_room_for_is_an_error(folder):
+    settings = {"spark.executor.memory": "8g", "spark.scheduler.maxRegisteredResourcesWaitingTime": "4s"}
+    with pytest.raises(ClusterError, match=r"0 of at least 1 executors came within 4s.* none has 8g of memory free"):
+        spark.session(local_cluster.running(folder).url, settings=settings)
+    assert java_of_this_process() == []
+
+
+def test_a_second_start_leaves_the_cluster_as_it_is(folder):
+    made = local_cluster.running(folder)
+    answer = command("start", "--folder", folder, "--workers", 3)
+    assert answer.returncode == 0
+    assert made.url in answer.stdout
+    assert "this cluster runs already" in answer.stderr
+    assert local_cluster.running(folder) == made
+
+
+def test_stop_ends_all_processes_and_is_quiet_where_nothing_runs(folder):
+    made = local_cluster.running(folder)
+    os.kill(made.processes[2][0], signal.SIGKILL)
+    while local_cluster._process(*made.processes[2]):
+        time.sleep(0.05)
+    with pytest.raises(ClusterError, match="only 2 of 3 processes of the cluster run"):
+        local_cluster.running(folder)
+    assert command("stop", "--folder", folder).stdout == f"Spark cluster of {folder}: stopped\n"
+    assert [local_cluster._process(*process) for process in made.processes] == [None] * 3
+    assert not any(str(folder) in " ".join(p.info["cmdline"] or []) for p in psutil.process_iter(["cmdline"]))
+    assert not (folder / "secret").exists()
+    answer = command("stop", "--folder", folder)
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, "", "")
+
+
+def test_what_cannot_be_started_is_an_error_and_leaves_nothing(tmp_path, monkeypatch):
+    with pytest.raises(ClusterError, match="workers=0, cores=1, memory='2g'; give positive numbers"):
+        local_cluster.start(tmp_path / "cluster", workers=0)
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    java.write_text(
+        "#!/bin/sh\n[ $1 = -version ] && echo 'openjdk version \"17\"' >&2 || { echo no heap >&2; exit 1; }\n"
+    )
+    java.chmod(0o755)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    before = psutil.Process().children()
+    with pytest.raises(ClusterError, match=r"did not start: no heap; .*master\.log has the rest"):
+        local_cluster.start(tmp_path / "cluster")
+    assert [path.name for path in (tmp_path / "cluster").iterdir()] == ["master.log"]
+    assert psutil.Process().children() == before
