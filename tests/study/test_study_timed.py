@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from higgs_lib.study import timed
+from higgs_lib.study.timed import timings
 from higgs_lib.study.timed import Timed
 from higgs_lib.training import Phases
 
@@ -28,6 +28,6 @@ def test_phases_are_those_of_the_epochs_after_the_first():
 
 
 def test_timings_leave_the_first_epoch_of_each_training_out():
-    found = timed.timings([timed(1, [5.0, 2.0, 3.0], [0.6] * 3), timed(2, [4.0, 1.5], [0.6] * 2)])
+    found = timings([timed(1, [5.0, 2.0, 3.0], [0.6] * 3), timed(2, [4.0, 1.5], [0.6] * 2)])
     assert found.workers.tolist() == [1, 1, 2]
     assert found.seconds.tolist() == [2.0, 3.0, 1.5]
