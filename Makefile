@@ -1,4 +1,4 @@
-# The study from end to end. `make` alone lists what there is.
+# The study from end to end. `make` alone lists the targets.
 
 PROFILE := laptop
 DATA :=
@@ -13,24 +13,22 @@ endif
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
+.SILENT:
 .DEFAULT_GOAL := help
 
 ifeq ($(ENV),active)
 PYTHON := python3
+ENV_BIN :=
 READY :=
 else
 PYTHON := $(ENV)/bin/python
+ENV_BIN := $(ENV)/bin/
 READY := $(ENV)/.ready$(EXTRAS:%=-%)
 endif
 
 # A run of one's own file has a folder of its own, so that runs never overwrite each other.
 RUN := runs/$(PROFILE)$(if $(DATA),-$(basename $(patsubst %.gz,%,$(notdir $(DATA)))))
 PARAMS := params/$(PROFILE).yaml
-EVENTS := $(RUN)/data/events.parquet
-NOTEBOOKS := $(notdir $(wildcard notebooks/[0-9]*.ipynb))
-DONE := $(NOTEBOOKS:%=$(RUN)/notebooks/%)
-REPORT := $(RUN)/report/index.html
-LIBRARY := $(wildcard higgs_lib/*.py)
 
 ifneq ($(DATA),)
 ifneq ($(words $(DATA)),1)
@@ -38,30 +36,35 @@ $(error DATA: make can only take a path without spaces, not "$(DATA)")
 endif
 endif
 
-.PHONY: help env data reproduce report lab cluster cluster-stop bench bench-gpu test lint format clean lock FORCE
+.PHONY: help env data reproduce report lab cluster cluster-stop bench bench-gpu test lint format clean lock
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo
-	@echo "  PROFILE=$(PROFILE)   one of: $(sort $(basename $(notdir $(wildcard params/*.yaml))))"
-	@echo "  DATA=            a .csv or .csv.gz in UCI HIGGS' format, instead of the profile's events"
-	@echo "  ENV=$(ENV)        where Python's packages are kept; ENV=active uses the environment you are in"
-	@echo "  EXTRAS=          gpu: make the environment with CUDA's libraries, for NVIDIA GPUs (make env EXTRAS=gpu)"
+	awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	echo
+	echo "  PROFILE=$(PROFILE)   one of: $(sort $(basename $(notdir $(wildcard params/*.yaml))))"
+	echo "  DATA=            a .csv or .csv.gz in UCI HIGGS' format, instead of the profile's events"
+	echo "  ENV=$(ENV)        where Python's packages are kept; ENV=active uses the environment you are in"
+	echo "  EXTRAS=          gpu: make the environment with CUDA's libraries, for NVIDIA GPUs (make env EXTRAS=gpu)"
 
 env: $(READY) ## Make the environment (.venv; with uv where it is installed)
 
 # ------------------------------------------------------------------------------------------------- environment
 # Each choice of EXTRAS has a file that says it is done. What an extra has brought stays where it is left out later.
+# What the installers print goes to a log, which an error names.
+LOG := $(ENV).log
+
 $(ENV)/.ready$(EXTRAS:%=-%): pyproject.toml requirements.lock
-	@python3 -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "error: Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0])'
-	@echo "Making the environment in $(ENV); this takes a few minutes the first time."
-	if command -v uv > /dev/null; then \
-	  [ -x $(PYTHON) ] || uv venv --quiet $(ENV); \
-	  uv pip install --quiet --python $(PYTHON) --constraint requirements.lock --editable '.[dev$(EXTRAS:%=,%)]'; \
-	else \
-	  $(PYTHON) -m pip --version > /dev/null 2>&1 || python3 -m venv $(ENV); \
-	  $(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev$(EXTRAS:%=,%)]'; \
-	fi
+	python3 -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "error: Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0])'
+	echo "Making the environment in $(ENV); this takes a few minutes the first time."
+	mkdir -p $(dir $(LOG))
+	{ if command -v uv; then \
+	    [ -x $(PYTHON) ] || uv venv $(ENV); \
+	    uv pip install --python $(PYTHON) --constraint requirements.lock --editable '.[dev$(EXTRAS:%=,%)]'; \
+	  else \
+	    $(PYTHON) -m pip --version || python3 -m venv $(ENV); \
+	    $(PYTHON) -m pip install --disable-pip-version-check --constraint requirements.lock --editable '.[dev$(EXTRAS:%=,%)]'; \
+	  fi; \
+	} > $(LOG) 2>&1 || { tail -n 5 $(LOG) >&2; echo "error: the environment could not be made; $(LOG) has the whole output" >&2; exit 1; }
 	$(PYTHON) -m higgs_lib java
 	touch $@ $(ENV)/.ready
 
@@ -70,44 +73,25 @@ lock: $(READY) ## Pin the versions of all dependencies in requirements.lock
 	  --no-emit-index-url --no-emit-find-links --output-file requirements.lock
 
 # -------------------------------------------------------------------------------------------------------- study
-data: $(READY) ## Download UCI HIGGS (2.6 GiB; goes on after an interrupt) and ingest it, for PROFILE=full
-	$(MAKE) runs/full/data/events.parquet PROFILE=full DATA=
+data: $(READY) ## Download UCI HIGGS (2.6 GiB; resumes after an interrupt) and ingest it, for PROFILE=full
+	$(PYTHON) -m higgs_lib events --profile params/full.yaml --run runs/full
 
-reproduce: $(DONE) $(REPORT) ## Run what is stale of PROFILE's notebooks, then the report
-	@echo "Report: $(REPORT)"
+reproduce: $(READY) ## Make the events, run the notebooks of PROFILE that are stale, and render the report
+	$(PYTHON) -m higgs_lib reproduce --profile $(PARAMS) --run $(RUN) $(if $(DATA),--data '$(DATA)')
 
-report: $(REPORT) ## The same; the name says what comes out
-	@echo "Report: $(REPORT)"
-
-# Asked at every call, as only the library knows whether the same events would come out; it leaves them if so. It also
-# checks the profile, before anything runs.
-$(EVENTS): FORCE | $(READY)
-	@$(PYTHON) -m higgs_lib events --profile $(PARAMS) --run $(RUN) $(if $(DATA),--data '$(DATA)')
-
-FORCE:
-
-$(DONE): $(RUN)/notebooks/%: $(EVENTS) notebooks/% $(PARAMS) $(LIBRARY) | $(READY)
-	$(PYTHON) -m higgs_lib notebook notebooks/$* --profile $(PARAMS) --run $(RUN)
-
-# which notebook reads the results of which
-$(RUN)/notebooks/03_performance.ipynb: $(RUN)/notebooks/02_training.ipynb
-$(RUN)/notebooks/04_significance.ipynb: $(RUN)/notebooks/03_performance.ipynb
-$(RUN)/notebooks/08_kinematics.ipynb: $(RUN)/notebooks/02_training.ipynb $(RUN)/notebooks/03_performance.ipynb
-$(RUN)/notebooks/09_conclusions.ipynb: $(filter-out %/09_conclusions.ipynb,$(DONE))
-
-$(REPORT): $(DONE)
+report: $(READY) ## Render the report of PROFILE's finished notebooks again
 	$(PYTHON) -m higgs_lib report --profile $(PARAMS) --run $(RUN)
 
 lab: $(READY) ## Open the notebooks in JupyterLab
 	$(PYTHON) -m jupyterlab --notebook-dir=.
 
 cluster: $(READY) ## Start a Spark cluster on this machine: a master and WORKERS=2 workers with a core and 2 GB each
-	@$(PYTHON) -m higgs_lib cluster start --folder runs/cluster --workers $(WORKERS)
+	$(PYTHON) -m higgs_lib cluster start --folder runs/cluster --workers $(WORKERS)
 
 cluster-stop: $(READY) ## Stop that cluster
-	@$(PYTHON) -m higgs_lib cluster stop --folder runs/cluster
+	$(PYTHON) -m higgs_lib cluster stop --folder runs/cluster
 
-bench: $(READY) ## Measure this machine against what one would use instead (20 minutes; 5 GB of other libraries)
+bench: $(READY) ## Benchmark against Keras, PyTorch, JAX, pandas and others (20 minutes; 5 GB of other libraries)
 	$(PYTHON) -m uv pip install --quiet --python $(PYTHON) --constraint requirements.lock --editable '.[dev,bench]'
 	$(PYTHON) benchmarks/scores.py
 	$(PYTHON) benchmarks/events.py
@@ -127,6 +111,7 @@ lint: $(READY) ## Check the style of code and notebooks
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m nbstripout --verify notebooks/*.ipynb
+	$(ENV_BIN)lint-imports --no-cache > /dev/null || { $(ENV_BIN)lint-imports --no-cache; exit 1; }
 
 format: $(READY) ## Bring code and notebooks into that style
 	$(PYTHON) -m ruff check --fix .

@@ -63,13 +63,13 @@ def work(number: int, addresses: list[str]) -> None:
 
     @tf.function
     def seconds(vector, chained):
-        vector = team.sum(vector)  # so that all start together
+        vector = team.all_reduce_sum(vector)  # so that all start together
         with tf.control_dependencies([vector]):
             start = tf.timestamp()
         with tf.control_dependencies([start]):
             vector = tf.identity(vector)
         for _ in tf.range(chained):
-            vector = team.sum(vector)
+            vector = team.all_reduce_sum(vector)
         with tf.control_dependencies([vector]):
             return tf.timestamp() - start
 

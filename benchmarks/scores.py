@@ -38,8 +38,8 @@ def ours_ranked():
     sample = scores()
 
     def measure():
-        ranking = Ranking.of(*sample)
-        corners = ranking.corners()
+        ranking = Ranking.from_scores(*sample)
+        corners = ranking.drop_collinear()
         signal, background = corners.signal / corners.signal[-1], corners.background / corners.background[-1]
         return ranking.auc(), len(signal), *_checks(signal, background)
 

@@ -6,28 +6,41 @@ import sys
 from pathlib import Path
 
 from higgs_lib import data, simulation, spark, study
-from higgs_lib.data.parquet import DataError
-from higgs_lib.report import notebook
-from higgs_lib.report.notebook import NotebookError, ProfileError
-from higgs_lib.spark import ClusterError, JavaError, java, local_cluster, spark_session
+from higgs_lib.data import DataError
+from higgs_lib.report import notebook, reproduce
+from higgs_lib.report.notebook import NotebookError
+from higgs_lib.report.profile import ProfileError, read_profile
+from higgs_lib.spark import ClusterError, JavaError, java, local_cluster
+
+
+def _reproduce(arguments: argparse.Namespace) -> None:
+    """Runs what is stale of a profile."""
+    try:
+        reproduce.reproduce(arguments.profile, arguments.run, arguments.data)
+    except (*EXPECTED, KeyboardInterrupt) as error:
+        log = Path(arguments.run, "log.txt")
+        if log.exists():
+            error.add_note(f"The log: {log}")
+        raise
 
 
 def _events(arguments: argparse.Namespace) -> None:
-    profile = notebook.read_profile(arguments.profile)
-    wanted = profile.events | ({"source": arguments.data} if arguments.data else {})
-    made = study.prepare(Path(arguments.run, "data", "events.parquet"), **wanted)
-    print(f"Events: {made.description}")
+    """Makes the events of a run."""
+    settings = read_profile(arguments.profile).events | ({"source": arguments.data} if arguments.data else {})
+    print(f"Events: {study.prepare(Path(arguments.run, 'data', 'events.parquet'), **settings).description}")
 
 
 def _notebook(arguments: argparse.Namespace) -> None:
-    print(notebook.run(arguments.notebook, notebook.read_profile(arguments.profile), arguments.run))
+    """Runs one notebook."""
+    print(notebook.run(arguments.notebook, read_profile(arguments.profile), arguments.run))
 
 
 def _report(arguments: argparse.Namespace) -> None:
+    """Renders the report of a run."""
     from higgs_lib.report import pages  # Sphinx is slow to import
 
     run = Path(arguments.run)
-    print(pages.build(run, Path(arguments.profile).stem, run / "data" / "events.parquet"))
+    print(f"Report: {pages.build(run, Path(arguments.profile).stem, run / 'data' / 'events.parquet')}")
 
 
 def _ingest(arguments: argparse.Namespace) -> None:
@@ -39,7 +52,7 @@ def _simulate(arguments: argparse.Namespace) -> None:
     physics = simulation.changed_parameters(dict(arguments.physics))
     if arguments.master:
         with spark.session(arguments.master) as session:
-            spark_session.generate(session, *what, physics=physics)
+            spark.generate(session, *what, physics=physics)
     else:
         simulation.simulate(*what, physics=physics)
     print(f"{arguments.n_events:,} built-in events (seed {arguments.seed}): {arguments.destination}")
@@ -94,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     for function, name, text in (
+        (_reproduce, "reproduce", "make the events, run the stale notebooks of a profile and render the report"),
         (_events, "events", "make the events of a run, unless they are there"),
         (_notebook, "notebook", "run one notebook"),
         (_report, "report", "render the notebooks of a run"),
@@ -101,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
         added = command(function, name, text)
         added.add_argument("--profile", required=True, help="a YAML file of params/")
         added.add_argument("--run", required=True, help="the folder of results, e.g. runs/laptop")
-        if function is _events:
+        if function in (_reproduce, _events):
             added.add_argument("--data", default="", help="a file in UCI's format, instead of the profile's events")
         if function is _notebook:
             added.add_argument("notebook", help="e.g. notebooks/02_training.ipynb")
@@ -120,18 +134,22 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+EXPECTED = (ClusterError, DataError, JavaError, ProfileError, NotebookError, OSError)
+"""Errors whose message is all that a user needs."""
+
+
 def main() -> int:
-    """Runs one command; an expected error is one message and exit status 1."""
+    """Runs one command and returns its exit status; an expected error is one message and status 1."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("papermill").setLevel(logging.WARNING)
     arguments = _parser().parse_args()
     try:
         arguments.function(arguments)
-    except (ClusterError, DataError, JavaError, ProfileError, NotebookError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+    except EXPECTED as error:
+        print("\n".join([f"error: {error}", *getattr(error, "__notes__", [])]), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("interrupted: the next call goes on from here", file=sys.stderr)
+        print("interrupted: the next call resumes here", file=sys.stderr)
         return 130
     return 0
 

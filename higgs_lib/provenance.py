@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import json
 import platform
 import subprocess
 import sys
@@ -23,11 +24,19 @@ def code_version(*names: str) -> str:
     A name is a package ("training") or one module of it ("study.classifiers"), below `higgs_lib`. A module of another
     package counts with its whole package, so that nothing can be forgotten. Docstrings and comments do not count.
     """
-    digest = hashlib.sha256()
-    for name in _with_imports(names):
-        for path in _sources(name):
-            digest.update(f"{name} {path.name} {_syntax(path)}".encode())
-    return digest.hexdigest()[:16]
+    return _digest(json.dumps(code_versions(*names)))
+
+
+def code_versions(*names: str) -> dict[str, str]:
+    """Returns the same for each package and module by itself, by its name: those given and all that they import."""
+    return {
+        name: _digest("".join(f"{p.name} {_syntax(p.read_text())}" for p in _sources(name)))
+        for name in _with_imports(names)
+    }
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 FOLDER = Path(__file__).parent
@@ -53,21 +62,27 @@ def _with_imports(names: Iterable[str]) -> list[str]:
 def _imports(path: Path, name: str) -> Iterator[str]:
     """Yields what a source file imports from this library: modules of its own package, and other packages whole."""
     own = name.partition(".")[0]
-    for node in ast.walk(ast.parse(path.read_text())):
-        if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("higgs_lib"):
-            continue
-        _, *parts = node.module.split(".")
+    for module, imported in _import_statements(path.read_text()):
+        _, *parts = module.split(".")
         if parts[:1] != [own]:
-            yield from parts[:1] or [alias.name for alias in node.names if _sources(alias.name)[0].exists()]
+            yield from parts[:1] or [other for other in imported if _sources(other)[0].exists()]
         elif len(parts) > 1:
             yield f"{own}.{parts[1]}"
         else:
-            yield from (f"{own}.{alias.name}" for alias in node.names if (FOLDER / own / f"{alias.name}.py").exists())
+            yield from (f"{own}.{other}" for other in imported if (FOLDER / own / f"{other}.py").exists())
 
 
-def _syntax(path: Path) -> str:
-    """Returns the syntax tree of a source file without docstrings."""
-    tree = ast.parse(path.read_text())
+@cache
+def _import_statements(source: str) -> list[tuple[str, list[str]]]:
+    """Returns the module and the names of each import from this library in a source text."""
+    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)]
+    return [(n.module, [a.name for a in n.names]) for n in nodes if (n.module or "").partition(".")[0] == "higgs_lib"]
+
+
+@cache
+def _syntax(source: str) -> str:
+    """Returns the syntax tree of a source text without docstrings."""
+    tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(body := getattr(node, "body", None), list):
             node.body = [statement for statement in body if not _is_docstring(statement)]

@@ -9,6 +9,7 @@ import pytest
 from conftest import ROOT
 
 from higgs_lib.data import origin
+from higgs_lib.simulation import parameters_of
 
 
 def higgs_lib(*arguments, cwd=ROOT):
@@ -74,10 +75,12 @@ def test_events_at_other_masses_are_made(tmp_path):
     answer = higgs_lib(*what, "m_heavy_higgs=600")
     assert answer.returncode == 0
     assert "300 built-in events (seed 2)" in answer.stdout
-    assert origin(path).physics.m_heavy_higgs == 600
+    assert parameters_of(origin(path)).m_heavy_higgs == 600
     answer = higgs_lib(*what, "m_heavy_higgs=400")
     assert answer.returncode == 1
-    assert answer.stderr.splitlines()[-1].startswith("error: Physics: a decay is closed: it needs m_heavy_higgs >")
+    assert answer.stderr.splitlines()[-1].startswith(
+        "error: SimulationParameters: a process is kinematically forbidden: choose m_heavy_higgs >"
+    )
     assert higgs_lib(*what, "m_heavy_higgs").returncode == 2
 
 

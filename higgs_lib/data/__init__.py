@@ -7,10 +7,13 @@ __getattr__, __dir__, __all__ = lazy.attach(
     submodules=["calibration", "features", "kinematics", "samples"],
     submod_attrs={
         "download": ["DataError", "fetch"],
-        "features": ["COLUMNS", "COMPLETE", "FEATURE_SETS", "HIGH", "LABEL", "LOW", "PROCESSES", "SCHEMA", "axis_label", "feature_set", "symbol", "unit"],
+        "features": [
+            *("COLUMNS", "COMPLETE", "FEATURE_SETS", "HIGH", "LABEL", "LOW", "PROCESSES", "SCHEMA"),
+            *("axis_label", "feature_set", "symbol", "unit"),
+        ],
         "ingestion": ["ingest"],
-        "parquet": ["Origin", "ROW_GROUP", "origin"],
+        "parquet": ["ROW_GROUP", "Origin", "origin"],
         "samples": ["EventStream", "Sample", "load", "load_table", "overlaps"],
-        "splits": ["Splits", "contiguous", "fingerprint", "split"],
+        "splits": ["Splits", "fingerprint", "split"],
     },
 )

@@ -1,11 +1,11 @@
-"""UCI's file of 11,000,000 events: where it is, and its download."""
+"""Downloads UCI's file of 11,000,000 events."""
 
 from functools import partial
 from pathlib import Path
+
 import pooch
 import requests
 from tqdm import tqdm
-
 
 URL = "https://archive.ics.uci.edu/ml/machine-learning-databases/00280/HIGGS.csv.gz"
 SHA256 = "ea302c18164d4e3d916a1e2e83a9a8d07069fa6ebc7771e4c0540d54e593b698"  # as public data registries give it
@@ -20,9 +20,9 @@ class DataError(ValueError):
 
 
 def fetch(destination: str | Path = FILE, url: str = URL, sha256: str = SHA256) -> Path:
-    """Fetches UCI's file (2.6 GiB) unless it is there already and whole; goes on where an interrupt left it.
+    """Downloads UCI's file (2.6 GiB) unless it is there already with its sha256; resumes an interrupted download.
 
-    DataError where the server cannot be reached or what it gave has another sha256.
+    Raises DataError if the server cannot be reached or sends a file with another sha256.
     """
     destination = Path(destination)
     try:
@@ -30,25 +30,32 @@ def fetch(destination: str | Path = FILE, url: str = URL, sha256: str = SHA256) 
             url, f"sha256:{sha256}", destination.name, destination.parent, downloader=partial(_resume, destination)
         )
     except requests.RequestException as error:
-        raise DataError(f"{url} could not be fetched ({error}); run `make data` again to go on from here") from error
+        raise DataError(f"{url} could not be fetched ({error}); run `make data` again to resume") from error
     except ValueError as error:
         raise DataError(f"{url}: {error}") from error
     return destination
 
 
 def _resume(destination: Path, url: str, output_file: str, _pooch) -> None:
-    """Pooch's downloader, with the part already fetched kept beside the destination."""
+    """Downloads for pooch, and keeps the part that has arrived beside the destination.
+
+    Args:
+        destination: The file's final path; the part is there with the suffix ".part".
+        url: Address of the file.
+        output_file: Path that pooch expects the whole file at.
+        _pooch: Pooch's object, unused.
+    """
     part = destination.with_name(destination.name + ".part")
-    begun = part.stat().st_size if part.exists() else 0
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={begun}-"} if begun else {})
-    with requests.get(url, headers=headers, stream=True, timeout=60) as answer:
-        if answer.status_code != requests.codes.requested_range_not_satisfiable:  # 416: the part is the whole
-            answer.raise_for_status()
-            begun = begun if answer.status_code == requests.codes.partial_content else 0
-            total = begun + int(answer.headers.get("Content-Length", 0))
-            bar = tqdm(total=total, initial=begun, unit="B", unit_scale=True, desc=destination.name)
-            with part.open("ab" if begun else "wb") as file, bar:
-                for block in answer.iter_content(BLOCK):
+    n_bytes = part.stat().st_size if part.exists() else 0
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={n_bytes}-"} if n_bytes else {})
+    with requests.get(url, headers=headers, stream=True, timeout=60) as response:
+        if response.status_code != requests.codes.requested_range_not_satisfiable:  # 416: the part is the whole
+            response.raise_for_status()
+            n_bytes = n_bytes if response.status_code == requests.codes.partial_content else 0
+            total = n_bytes + int(response.headers.get("Content-Length", 0))
+            bar = tqdm(total=total, initial=n_bytes, unit="B", unit_scale=True, desc=destination.name)
+            with part.open("ab" if n_bytes else "wb") as file, bar:
+                for block in response.iter_content(BLOCK):
                     file.write(block)
                     bar.update(len(block))
     part.replace(output_file)

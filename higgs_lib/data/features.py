@@ -1,10 +1,9 @@
-"""Names of the 29 columns of UCI HIGGS, the feature sets of the study, labels and the Arrow schema.
+"""Names the 29 columns of UCI HIGGS, the feature sets of the study, axis labels and the Arrow schema.
 
 Columns and their order: D. Whiteson, UCI HIGGS, doi:10.24432/C5V312 (CC BY 4.0).
 """
 
 import pyarrow as pa
-
 
 LABEL = "label"
 
@@ -21,7 +20,7 @@ LOW = (
 """The 21 features that the detector measures."""
 
 HIGH = ("m_jj", "m_jjj", "m_lv", "m_jlv", "m_bb", "m_wbb", "m_wwbb")
-"""The 7 invariant masses that physicists build by hand."""
+"""The 7 invariant masses that physicists construct from the low-level features."""
 
 COMPLETE = LOW + HIGH
 
@@ -30,7 +29,7 @@ FEATURE_SETS = {"low": LOW, "high": HIGH, "complete": COMPLETE}
 COLUMNS = (LABEL, *COMPLETE)
 
 SCHEMA = pa.schema([(name, pa.float32()) for name in COLUMNS])
-"""All columns are float32: every value of the original file is exactly one."""
+"""Columns as float32, which holds every value of the original file exactly."""
 
 PROCESSES = {1: r"signal ($H^0 \to W^\mp H^\pm \to W^\mp W^\pm h^0$)", 0: r"background ($t\bar{t}$)"}
 
@@ -47,29 +46,29 @@ _QUANTITIES = {"pt": "$p_T$", "eta": r"$\eta$", "phi": r"$\phi$", "b_tag": "b-ta
 
 
 def feature_set(name: str) -> tuple[str, ...]:
-    """The columns of the feature set `name` ("low", "high" or "complete"); ValueError for another name."""
+    """Returns the columns of the feature set "low", "high" or "complete"; raises ValueError for another name."""
     if name not in FEATURE_SETS:
         raise ValueError(f"unknown feature set {name!r}: choose one of {', '.join(FEATURE_SETS)}")
     return FEATURE_SETS[name]
 
 
 def unit(name: str) -> str:
-    """The physical unit of a feature: "GeV", "rad" or "" (pseudorapidities and b-tags have none)."""
+    """Returns the physical unit of a feature: "GeV", "rad" or "" for pseudorapidities and b-tags."""
     if name in HIGH or name.endswith("_pt") or name == "missing_energy":
         return "GeV"
     return "rad" if name.endswith("phi") else ""
 
 
 def symbol(name: str) -> str:
-    """The feature as it stands on an axis, without unit, in matplotlib's mathtext."""
+    """Returns the symbol of a feature in matplotlib's mathtext."""
     if name in _MASSES:
         return f"${_MASSES[name]}$"
     if name.startswith("missing_energy"):
-        return r"$\phi$ of missing energy" if name.endswith("phi") else r"$E_T^{\mathrm{miss}}$"
+        return r"$\phi$ of $E_T^{\mathrm{miss}}$" if name.endswith("phi") else r"$E_T^{\mathrm{miss}}$"
     particle, quantity = name.replace("jet_", "jet ").split("_", 1)
     return f"{particle} {_QUANTITIES[quantity]}"
 
 
 def axis_label(name: str) -> str:
-    """The feature as it stands on an axis, with its physical unit."""
+    """Returns the axis label of a feature: its symbol and physical unit."""
     return f"{symbol(name)} [{unit(name)}]" if unit(name) else symbol(name)

@@ -1,18 +1,20 @@
-"""From the file's units to four-vectors in GeV and back, and the rules of its seven masses.
+"""Converts normalised units to four-vectors in GeV and back, and computes the seven masses by the file's rules.
 
-Users get `vector` arrays from `measured`; inside the package four-vectors are plain arrays (4, ...) of E, px, py, pz.
-The scales and rules were found from the events of UCI HIGGS themselves (doi:10.24432/C5V312); `scales` derives them.
+`four_vectors` returns `vector` arrays; inside the package four-vectors are plain arrays (4, ...) of E, px, py, pz.
+The scales and rules were found from the events of UCI HIGGS (doi:10.24432/C5V312); `calibration` derives the scales.
 """
 
 from collections.abc import Mapping
 from typing import NamedTuple
+
 import numpy as np
 import pyarrow as pa
 import vector
+
 from higgs_lib.data.features import JET_QUANTITIES, LOW
 
-W_MASS = 80.4  # GeV, the value that the file's neutrino and m_jj rules use
-TOP_MASS = 175.0  # GeV, the value that the file's m_jjj rule uses
+W_MASS = 80.4  # GeV, as in the file's neutrino and m_jj rules
+TOP_MASS = 175.0  # GeV, as in the file's m_jjj rule
 
 NEUTRINO_ETA_LIMIT, NEUTRINO_ETA_STEP = 3.0, 0.05  # the grid of the file's neutrino rule
 
@@ -44,7 +46,7 @@ SCALES = {
     "m_wbb": 336.13,
     "m_wwbb": 511.07,
 }
-"""Value in GeV, radians or pseudorapidity = value in the file x scale. B-tags have levels instead."""
+"""Scale of each feature: value in GeV, rad or pseudorapidity = normalised value x scale. B-tags have levels instead."""
 
 B_TAG_LEVELS = np.array(
     [
@@ -55,45 +57,45 @@ B_TAG_LEVELS = np.array(
     ],
     np.float32,
 )
-"""(4, 3): the value in the file for jets 1 to 4 without a tag, with a loose and with a tight one. Exact float32."""
+"""Normalised values (4, 3) of jets 1 to 4 without a tag, with a loose and with a tight one; exact float32."""
 
 
 def to_physical(values: np.ndarray, name: str) -> np.ndarray:
-    """The values of feature `name` (any shape, the file's units) in GeV, rad or pseudorapidity; b-tags as 0, 1, 2."""
+    """Converts normalised values of feature `name` (any shape) to GeV, rad or pseudorapidity; b-tags to 0, 1, 2."""
     if name.endswith("b_tag"):
         return np.rint(values / B_TAG_LEVELS[int(name[4]) - 1, 1])
     return values * SCALES[name]
 
 
-def to_file(values: np.ndarray, name: str) -> np.ndarray:
-    """The inverse of `to_physical`, as float32."""
+def to_normalised(values: np.ndarray, name: str) -> np.ndarray:
+    """Converts values of feature `name` back to normalised units, as float32; the inverse of `to_physical`."""
     if name.endswith("b_tag"):
         return B_TAG_LEVELS[int(name[4]) - 1][np.asarray(values, int)]
     return (values / SCALES[name]).astype(np.float32)
 
 
-def binning(values: np.ndarray, name: str, n_bins: int) -> np.ndarray:
-    """Edges (n_bins + 1,) that hold nearly all `values` of feature `name`, in GeV or rad; b-tags: a bin a level."""
+def bin_edges(values: np.ndarray, name: str, n_bins: int) -> np.ndarray:
+    """Returns edges (n_bins + 1,) around nearly all `values` of feature `name` in GeV or rad, or one bin per b-tag."""
     if name.endswith("b_tag"):
         return np.arange(4) - 0.5
     return np.linspace(*np.quantile(values, [0.001, 0.995]), n_bins + 1)
 
 
 class FourVectors(NamedTuple):
-    """What the detector measures of n events, in GeV and rad, as arrays of the `vector` package."""
+    """What the detector measures in n events, in GeV and rad, as arrays of the `vector` package."""
 
     lepton: vector.MomentumNumpy4D
-    """(n,), massless"""
+    """Massless leptons (n,)."""
     missing: vector.MomentumNumpy2D
-    """(n,), the missing transverse momentum"""
+    """Missing transverse momenta (n,)."""
     jets: vector.MomentumNumpy4D
-    """(4, n), massless, in the file's order"""
+    """Massless jets (4, n), in the file's order."""
     b_tags: np.ndarray
-    """(4, n): 0 without a tag, 1 with a loose and 2 with a tight one"""
+    """B-tags (4, n): 0 without a tag, 1 with a loose and 2 with a tight one."""
 
 
 def four_vectors(table: pa.Table | Mapping[str, np.ndarray]) -> FourVectors:
-    """The leptons, missing momenta and jets of a `table` with the 21 low-level columns in the file's units."""
+    """Returns the four-vectors of a `table` with the 21 low-level columns in normalised units."""
     values = {name: to_physical(np.asarray(table[name]), name) for name in LOW}
     pt, eta, phi, b_tags = (np.stack([values[f"jet_{jet}_{q}"] for jet in (1, 2, 3, 4)]) for q in JET_QUANTITIES)
     lepton = {q: values[f"lepton_{q}"] for q in ("pt", "eta", "phi")}
@@ -105,35 +107,35 @@ def four_vectors(table: pa.Table | Mapping[str, np.ndarray]) -> FourVectors:
     )
 
 
-def table(events: FourVectors) -> pa.Table:
-    """The inverse of `measured`: the 21 low-level columns, float32, in the file's units."""
+def to_table(events: FourVectors) -> pa.Table:
+    """Returns the 21 low-level columns, float32, in normalised units; the inverse of `four_vectors`."""
     lepton, missing = events.lepton, events.missing
     columns = [lepton.pt, lepton.eta, lepton.phi, missing.pt, missing.phi]
     for jet, b_tag in zip(events.jets, events.b_tags, strict=True):
         columns += [jet.pt, jet.eta, jet.phi, b_tag]
-    return pa.table({name: to_file(column, name) for name, column in zip(LOW, columns, strict=True)})
+    return pa.table({name: to_normalised(column, name) for name, column in zip(LOW, columns, strict=True)})
 
 
 def massless(pt: np.ndarray, eta: np.ndarray, phi: np.ndarray) -> np.ndarray:
-    """Four-vectors (4, ...) in GeV of massless particles from pT in GeV, pseudorapidity and phi in rad."""
+    """Returns four-vectors (4, ...) in GeV of massless particles with `pt` in GeV and `phi` in rad."""
     return np.stack([pt * np.cosh(eta), pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)])
 
 
 def mass(p: np.ndarray) -> np.ndarray:
-    """Invariant mass in GeV of four-vectors (4, ...); 0 where rounding makes its square negative."""
+    """Returns the invariant masses in GeV of four-vectors (4, ...); 0 where rounding makes the square negative."""
     energy, x, y, z = p
     return np.sqrt(np.maximum(energy**2 - x**2 - y**2 - z**2, 0))
 
 
 def pt_eta_phi(p: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Transverse momentum in GeV, pseudorapidity and phi in rad of four-vectors (4, ...)."""
+    """Returns transverse momentum in GeV, pseudorapidity and phi in rad of four-vectors (4, ...)."""
     _, x, y, z = p
     pt = np.sqrt(x**2 + y**2)
-    return pt, np.arcsinh(z / np.maximum(pt, 1e-3)), np.arctan2(y, x)  # 1 MeV: keeps one along the beam finite
+    return pt, np.arcsinh(z / np.maximum(pt, 1e-3)), np.arctan2(y, x)  # 1 MeV keeps one along the beam finite
 
 
 def boost(p: np.ndarray, frame: np.ndarray) -> np.ndarray:
-    """Four-vectors `p` (4, n), given in the rest frame of `frame` (4, n), as seen where `frame` is given."""
+    """Boosts four-vectors `p` (4, n) from the rest frame of `frame` (4, n) to the frame in which `frame` is given."""
     frame_mass = mass(frame)
     energy = (frame * p).sum(0) / frame_mass
     boosted = p + (p[0] + energy) / (frame[0] + frame_mass) * frame
@@ -142,7 +144,7 @@ def boost(p: np.ndarray, frame: np.ndarray) -> np.ndarray:
 
 
 def angle_between(phi_1: np.ndarray, phi_2: np.ndarray) -> np.ndarray:
-    """Difference of two azimuthal angles in rad, in [0, pi]."""
+    """Returns the angle in rad, in [0, pi], between two azimuthal angles."""
     difference = phi_1 - phi_2
     return np.abs(difference - 2 * np.pi * np.rint(difference / (2 * np.pi)))
 
@@ -150,24 +152,34 @@ def angle_between(phi_1: np.ndarray, phi_2: np.ndarray) -> np.ndarray:
 def neutrino_eta(
     lepton_pt: np.ndarray, lepton_eta: np.ndarray, lepton_phi: np.ndarray, met: np.ndarray, met_phi: np.ndarray
 ) -> np.ndarray:
-    """The neutrino's pseudorapidity by the file's rule: on a grid, where the lepton and it come nearest to the W mass.
+    """Returns the neutrino's pseudorapidity by the file's rule: on a grid, where m_lv is nearest to the W mass.
 
-    All arguments (n,), in GeV and rad. With massless particles m^2 = 2 pT MET (cosh(d eta) - cos(d phi)), so only
-    the grid points beside the two solutions, or the one nearest to the lepton if there is none, can win.
+    With massless particles m^2 = 2 pT MET (cosh(d eta) - cos(d phi)), so only the grid points beside the two solutions,
+    or those beside the lepton if there is no solution, can be nearest.
+
+    Args:
+        lepton_pt: Transverse momentum (n,) of the lepton in GeV.
+        lepton_eta: Pseudorapidity (n,) of the lepton.
+        lepton_phi: Azimuthal angle (n,) of the lepton in rad.
+        met: Missing transverse energy (n,) in GeV.
+        met_phi: Its azimuthal angle (n,) in rad.
+
+    Returns:
+        Pseudorapidities (n,).
     """
     cos_phi = np.cos(lepton_phi - met_phi)
     product = 2 * lepton_pt * np.maximum(met, 1e-6)
     distance = np.arccosh(np.maximum(W_MASS**2 / product + cos_phi, 1))
-    below = np.stack([lepton_eta - distance, lepton_eta + distance, lepton_eta]) / NEUTRINO_ETA_STEP
-    grid = np.concatenate([np.floor(below), np.ceil(below)]) * NEUTRINO_ETA_STEP
+    places = np.stack([lepton_eta - distance, lepton_eta + distance, lepton_eta]) / NEUTRINO_ETA_STEP
+    grid = np.concatenate([np.floor(places), np.ceil(places)]) * NEUTRINO_ETA_STEP
     grid = np.clip(grid, -NEUTRINO_ETA_LIMIT, NEUTRINO_ETA_LIMIT)
-    candidates = np.sqrt(np.maximum(product * (np.cosh(grid - lepton_eta) - cos_phi), 0))
-    best = np.abs(candidates - W_MASS).argmin(0)
+    masses = np.sqrt(np.maximum(product * (np.cosh(grid - lepton_eta) - cos_phi), 0))
+    best = np.abs(masses - W_MASS).argmin(0)
     return np.take_along_axis(grid, best[None], 0)[0]
 
 
 class Masses(NamedTuple):
-    """The seven high-level features, each (n,), in GeV, in the file's order."""
+    """The seven high-level features, (n,) each, in GeV, in the file's order."""
 
     m_jj: np.ndarray
     m_jjj: np.ndarray
@@ -179,23 +191,30 @@ class Masses(NamedTuple):
 
 
 def _hadronic_w(jets: np.ndarray) -> np.ndarray:
-    """The pair among the untagged `jets` (4, k, n) whose mass is nearest to the W's: its sum (4, n)."""
+    """Returns the sum (4, n) of the pair of untagged `jets` (4, k, n) whose mass is nearest to the W mass."""
     _, k, n = jets.shape
     nearest, w = np.full(n, np.inf), np.zeros((4, n))
     for i in range(k):
         for j in range(i + 1, k):
-            both = np.flatnonzero((jets[0, i] > 0) & (jets[0, j] > 0))
-            pair = jets[:, i, both] + jets[:, j, both]
+            events = np.flatnonzero((jets[0, i] > 0) & (jets[0, j] > 0))
+            pair = jets[:, i, events] + jets[:, j, events]
             distance = np.abs(mass(pair) - W_MASS)
-            better = distance < nearest[both]
-            nearest[both[better]], w[:, both[better]] = distance[better], pair[:, better]
+            better = distance < nearest[events]
+            nearest[events[better]], w[:, events[better]] = distance[better], pair[:, better]
     return w
 
 
 def high_level_masses(jets: np.ndarray, tagged: np.ndarray, lepton: np.ndarray, neutrino: np.ndarray) -> Masses:
-    """The seven masses by the file's own rules, for events with exactly two tagged jets and two others.
+    """Computes the seven masses by the file's own rules, for events with exactly two tagged jets and two others.
 
-    Jets are (4, k, n) in GeV, zero where there is none; `tagged` is (k, n) bool; lepton and neutrino are (4, n).
+    Args:
+        jets: Four-vectors (4, k, n) in GeV, zero where there is no jet.
+        tagged: Whether each jet has a b-tag, (k, n) bool.
+        lepton: Four-vectors (4, n) in GeV.
+        neutrino: Four-vectors (4, n) in GeV.
+
+    Returns:
+        The masses, (n,) each, in GeV.
     """
     order = np.argsort(~tagged, 0, kind="stable")
     jets = np.take_along_axis(jets, order[None], 1)
@@ -203,7 +222,7 @@ def high_level_masses(jets: np.ndarray, tagged: np.ndarray, lepton: np.ndarray, 
     hadronic_w = _hadronic_w(jets[:, 2:])
     leptonic_w, bb = lepton + neutrino, b_1 + b_2
     top_1, top_2 = mass(hadronic_w + b_1), mass(hadronic_w + b_2)
-    first = np.abs(top_1 - TOP_MASS) < np.abs(top_2 - TOP_MASS)
+    first = np.abs(top_1 - TOP_MASS) < np.abs(top_2 - TOP_MASS)  # the first b quark's top decays to jets
     other_b = np.where(first, b_2, b_1)
     return Masses(
         m_jj=mass(hadronic_w),
@@ -217,10 +236,10 @@ def high_level_masses(jets: np.ndarray, tagged: np.ndarray, lepton: np.ndarray, 
 
 
 def recompute(table: pa.Table | Mapping[str, np.ndarray], scales: Mapping[str, float] = SCALES) -> Masses:
-    """The seven masses, in GeV, of a `table` with the 21 low-level columns in the file's units.
+    """Recomputes the seven masses, in GeV, of a `table` with the 21 low-level columns in normalised units.
 
-    nan, but for m_lv, where not exactly two of the four stored jets are tagged. m_bb is exact; masses that need the W's
-    two jets are the file's own only where these are among the four stored.
+    All but m_lv are nan where not exactly two of the four stored jets are tagged. m_bb is exact; masses with the
+    W's two jets agree with the file's only where both are among the four stored.
     """
     values = {name: np.asarray(table[name], float) * scales.get(name, 1.0) for name in LOW}
     pt, eta, phi, b_tag = (np.stack([values[f"jet_{jet}_{q}"] for jet in (1, 2, 3, 4)]) for q in JET_QUANTITIES)
@@ -229,6 +248,5 @@ def recompute(table: pa.Table | Mapping[str, np.ndarray], scales: Mapping[str, f
     neutrino = massless(missing[0], neutrino_eta(*lepton, *missing), missing[1])
     tagged = b_tag > 0
     masses = high_level_masses(massless(pt, eta, phi), tagged, massless(*lepton), neutrino)
-    two = tagged.sum(0) == 2
-    known = (m if name == "m_lv" else np.where(two, m, np.nan) for name, m in masses._asdict().items())
-    return Masses(*known)
+    two_tags = tagged.sum(0) == 2
+    return Masses(*(m if name == "m_lv" else np.where(two_tags, m, np.nan) for name, m in masses._asdict().items()))

@@ -1,4 +1,4 @@
-"""ROC curves, intervals, cuts, figure of merit and significance; numpy and scipy alone."""
+"""ROC curves, intervals, cuts, figure of merit and significance; needs only numpy and scipy."""
 
 import lazy_loader as lazy
 
@@ -9,27 +9,12 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "intervals": ["Interval", "auc_difference", "auc_interval", "mean_interval"],
         "ranking": ["Ranking"],
         "roc_curve": [
-            "Efficiencies",
-            "MIN_BACKGROUND_PASSED",
-            "Roc",
-            "accuracy",
-            "auc",
-            "background_rejection",
-            "best_figure_of_merit",
-            "best_working_point",
-            "efficiencies",
-            "figure_of_merit",
-            "roc",
+            *("MIN_BACKGROUND_PASSED", "Efficiencies", "Roc", "accuracy", "auc", "background_rejection"),
+            *("best_figure_of_merit", "best_working_point", "efficiencies", "figure_of_merit", "roc"),
         ],
         "significance": [
-            "Experiment",
-            "asimov",
-            "asimov_with_uncertainty",
-            "best_cut",
-            "equivalent_luminosity",
-            "signal_over_root_background",
-            "signal_over_root_total",
-            "significance_interval",
+            *("Experiment", "asimov", "asimov_with_uncertainty", "best_cut", "equivalent_luminosity"),
+            *("signal_over_root_background", "signal_over_root_total", "significance_interval"),
         ],
     },
 )

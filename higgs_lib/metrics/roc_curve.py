@@ -1,4 +1,4 @@
-"""How well scores separate signal from background: accuracy, ROC, AUC with its interval, figure of merit, histograms.
+"""Measures how well scores separate signal from background: accuracy, ROC curve, AUC, cuts and figure of merit.
 
 Labels are 1 for signal and 0 for background, scores grow towards signal; both are (n,).
 """
@@ -8,51 +8,72 @@ from typing import NamedTuple
 
 import numpy as np
 
-from higgs_lib.metrics.ranking import Ranking, check
+from higgs_lib.metrics.ranking import Ranking, check_scores
 
 
 def accuracy(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Share of events on the right side of a score of 0.5."""
+    """Returns the fraction of events on the right side of a score of 0.5."""
     return float(np.count_nonzero((scores > 0.5) == (labels > 0.5)) / len(scores))
 
 
 def auc(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Area under the ROC curve; ties count a half. ValueError where a class is missing or a score is NaN."""
-    return Ranking.of(labels, scores).auc()
+    """Returns the area under the ROC curve; ties count half.
+
+    Raises ValueError if a class is missing, a score is NaN or the lengths differ.
+
+    >>> auc(np.array([0, 0, 1, 1]), np.array([0.1, 0.6, 0.4, 0.9]))  # three of four pairs are in order
+    0.75
+    """
+    return Ranking.from_scores(labels, scores).auc()
 
 
 class Roc(NamedTuple):
-    """A ROC curve, from the hardest cut to none."""
+    """A ROC curve, from the hardest cut to none; arrays are (n_cuts,)."""
 
     signal_efficiency: np.ndarray
     background_rejection: np.ndarray
-    """1 - background efficiency."""
+    """Background rejection: 1 - background efficiency."""
     cut: np.ndarray
-    """Events with a score at or above it pass; the first is infinite."""
+    """Cuts; events with a score at or above one pass. The first is infinite."""
 
     def thinned(self, n_points: int = 400) -> "Roc":
-        """About `n_points` points of the curve, evenly spaced in signal efficiency, for drawing."""
-        wanted = np.searchsorted(self.signal_efficiency, np.linspace(0, 1, n_points))
-        kept = np.unique(np.minimum(wanted, len(self.cut) - 1))
+        """Returns about `n_points` points of the curve, evenly spaced in signal efficiency, for drawing."""
+        nearest = np.searchsorted(self.signal_efficiency, np.linspace(0, 1, n_points))
+        kept = np.unique(np.minimum(nearest, len(self.cut) - 1))
         return Roc(*(array[kept] for array in self))
 
 
 def roc(labels: np.ndarray, scores: np.ndarray) -> Roc:
-    """The full curve, a point for each different score (less those on straight lines); ValueError as `auc`."""
-    cut, signal, background = Ranking.of(labels, scores).corners()
+    """Returns the full ROC curve: a point for each distinct score, less those on straight lines.
+
+    Raises the errors of `auc`.
+
+    >>> curve = roc(np.array([0, 0, 1, 1]), np.array([0.1, 0.6, 0.4, 0.9]))
+    >>> curve.signal_efficiency
+    array([0. , 0.5, 0.5, 1. , 1. ])
+    >>> curve.background_rejection
+    array([1. , 1. , 0.5, 0.5, 0. ])
+    >>> curve.cut
+    array([inf, 0.9, 0.6, 0.4, 0.1])
+    """
+    cut, signal, background = Ranking.from_scores(labels, scores).drop_collinear()
     return Roc(signal / signal[-1], 1 - background / background[-1], cut)
 
 
 def background_rejection(
     labels: np.ndarray, scores: np.ndarray, signal_efficiency: float | Sequence[float]
 ) -> float | np.ndarray:
-    """Background rejection (1 - background efficiency) at a signal efficiency between 0 and 1, or at several."""
+    """Returns the background rejection (1 - background efficiency) at one or several signal efficiencies in [0, 1].
+
+    >>> background_rejection(np.array([0, 0, 1, 1]), np.array([0.1, 0.6, 0.4, 0.9]), (0.25, 0.75))
+    array([1. , 0.5])
+    """
     curve = roc(labels, scores)
     return np.interp(signal_efficiency, curve.signal_efficiency, curve.background_rejection)
 
 
 class Efficiencies(NamedTuple):
-    """Events that pass each of a row of cuts; all arrays but the two totals have the cuts' shape."""
+    """Numbers of events that pass each of several cuts; all arrays have the shape of the cuts."""
 
     cut: np.ndarray
     n_signal_passed: np.ndarray
@@ -72,8 +93,13 @@ class Efficiencies(NamedTuple):
 
 
 def efficiencies(labels: np.ndarray, scores: np.ndarray, cuts: np.ndarray) -> Efficiencies:
-    """Numbers of signal and background events with a score at or above each of the `cuts`; ValueError as `auc`."""
-    check(labels, scores)
+    """Counts the signal and background events with a score at or above each cut; raises the errors of `auc`.
+
+    >>> counts = efficiencies(np.array([0, 0, 1, 1]), np.array([0.1, 0.6, 0.4, 0.9]), np.array([0.0, 0.5]))
+    >>> counts.signal, counts.background
+    (array([1. , 0.5]), array([1. , 0.5]))
+    """
+    check_scores(labels, scores)
     signal, background = np.sort(scores[labels > 0.5]), np.sort(scores[labels < 0.5])
     cuts = np.asarray(cuts, scores.dtype)
     return Efficiencies(
@@ -88,24 +114,25 @@ def efficiencies(labels: np.ndarray, scores: np.ndarray, cuts: np.ndarray) -> Ef
 MIN_BACKGROUND_PASSED = 25  # events that a cut must leave to be chosen: 20 % uncertainty of the background efficiency
 
 
-def figure_of_merit(passed: Efficiencies) -> np.ndarray:
-    """S / sqrt(B) of the events that pass each cut; 0 where no background passes."""
-    return (
-        passed.n_signal_passed / np.sqrt(np.maximum(passed.n_background_passed, 1)) * (passed.n_background_passed > 0)
-    )
+def figure_of_merit(counts: Efficiencies) -> np.ndarray:
+    """Returns S / sqrt(B) of the events that pass each cut; 0 where no background passes.
+
+    >>> figure_of_merit(Efficiencies(np.array([0.2, 0.9]), np.array([30, 5]), np.array([100, 0]), 40, 400))
+    array([3., 0.])
+    """
+    n_signal, n_background = counts.n_signal_passed, counts.n_background_passed
+    return n_signal / np.sqrt(np.maximum(n_background, 1)) * (n_background > 0)
 
 
 def best_figure_of_merit(validation: Efficiencies) -> int:
-    """Place of the cut with the largest figure of merit that leaves at least `MIN_BACKGROUND_PASSED` background events.
-
-    ValueError if none does.
-    """
+    """Returns the index of the cut with the largest figure of merit; the rule and errors of `best_working_point`."""
     return best_working_point(validation, figure_of_merit(validation))
 
 
 def best_working_point(validation: Efficiencies, values: np.ndarray) -> int:
-    """Place of the largest of `values` (one a cut) among cuts that leave at least `MIN_BACKGROUND_PASSED` background
-    events; ValueError if none does.
+    """Returns the index of the cut with the largest of `values` (n_cuts,).
+
+    Only cuts that leave at least `MIN_BACKGROUND_PASSED` background events count; raises ValueError if none does.
     """
     enough = validation.n_background_passed >= MIN_BACKGROUND_PASSED
     if not enough.any():

@@ -6,7 +6,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submodules=["jet_permutations", "kinematic_layer"],
     submod_attrs={
-        "builder": ["Standardisation", "build", "standardisation"],
+        "builder": ["Standardisation", "build", "load", "standardisation"],
+        "kinematic_layer": ["kinematic_features"],
         "optimizers": ["optimizer"],
         "spec": ["ModelSpec", "OPTIMIZERS", "PRECISIONS", "PRESETS"],
     },

@@ -1,35 +1,43 @@
+"""Builds the Keras model of a `ModelSpec`, and loads saved ones.
+
+Only `keras` is used, so that the models train on any of its backends.
+"""
+
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import keras
 import numpy as np
 
+from higgs_lib.data import EventStream, Sample
+from higgs_lib.models import optimizers  # noqa: F401 - registers what saved models are compiled with
 from higgs_lib.models.jet_permutations import PermutationAverage, RandomJetPermutation, permutation_orders
 from higgs_lib.models.kinematic_layer import Kinematics, kinematic_features
 from higgs_lib.models.spec import ModelSpec
 
 
 class Standardisation(NamedTuple):
-    """What turns the inputs of a net into inputs of mean 0 and deviation 1."""
+    """The shift and scale that give a network inputs of mean 0 and standard deviation 1."""
 
     mean: np.ndarray
-    """(n,), of the training events."""
+    """The means over the training events, (n,)."""
     variance: np.ndarray
-    """(n,), of the training events."""
+    """The variances over the training events, (n,)."""
     columns: tuple[str, ...] = ()
-    """The names of the raw features, where the inputs are what `Kinematics` makes of them."""
+    """The names of the raw features, for kinematic features; () for raw features."""
 
-    def relabelled(self) -> "Standardisation":
-        """Of the same events in all labellings."""
+    def over_permutations(self) -> "Standardisation":
+        """Returns the standardisation of the same events in all jet permutations."""
         orders = permutation_orders(self.columns)
         mean = self.mean[orders].mean(0)
         return self._replace(mean=mean, variance=(self.variance + self.mean**2)[orders].mean(0) - mean**2)
 
 
-def standardisation(events, columns: tuple[str, ...] = ()) -> Standardisation:
-    """Mean and variance of each feature of a `Sample` or `Stream`, in float64 and block by block.
+def standardisation(events: Sample | EventStream, columns: tuple[str, ...] = ()) -> Standardisation:
+    """Returns the mean and variance of each feature, in float64 and block by block.
 
-    With `columns`, the names of these features: of each physics input that `Kinematics` makes of them.
+    With `columns`, the names of the features, it returns those of the kinematic features computed from them.
     """
 
     def blocks() -> Iterator[np.ndarray]:
@@ -41,18 +49,11 @@ def standardisation(events, columns: tuple[str, ...] = ()) -> Standardisation:
     return Standardisation(mean, squares / events.n_events, columns)
 
 
-def _initializer(spec: ModelSpec, layer: int, seed: int):
-    scale = spec.weight_scale[layer] if isinstance(spec.weight_scale, tuple) else spec.weight_scale
-    return {
-        "constant": lambda: keras.initializers.Constant(scale),
-        "normal": lambda: keras.initializers.RandomNormal(stddev=scale, seed=seed),
-        "uniform": lambda: keras.initializers.RandomUniform(-scale, scale, seed=seed),
-        "glorot": lambda: keras.initializers.GlorotUniform(seed=seed),
-    }[spec.initial_weights]()
-
-
 def build(spec: ModelSpec, standard: Standardisation, seed: int) -> keras.Model:
-    """The model of `spec`: raw features (n, n_features) in, score (n, 1) out; first weights and dropout by `seed`."""
+    """Returns the model of `spec`: raw features (n, n_features) in, scores (n, 1) out.
+
+    `seed` determines the initial weights, the dropout and the jet permutations.
+    """
     seeds = [int(s) for s in np.random.SeedSequence(seed).generate_state(2 * len(spec.layers))]
     regularizer = keras.regularizers.L2(spec.l2) if spec.l2 else None
     hidden_policy = "mixed_bfloat16" if spec.precision == "bfloat16" else "float32"
@@ -60,7 +61,7 @@ def build(spec: ModelSpec, standard: Standardisation, seed: int) -> keras.Model:
     if standard.columns:
         x = Kinematics(standard.columns, name="kinematics")(x)
     if spec.symmetric:
-        standard = standard.relabelled()
+        standard = standard.over_permutations()
         x = RandomJetPermutation(standard.columns, seeds[-1], name="relabelled")(x)
     x = keras.layers.Normalization(mean=standard.mean, variance=standard.variance, name="standardisation")(x)
     for layer, units in enumerate(spec.layers):
@@ -76,3 +77,19 @@ def build(spec: ModelSpec, standard: Standardisation, seed: int) -> keras.Model:
         if spec.dropout and not output:
             x = keras.layers.Dropout(spec.dropout, seed=seeds[2 * layer + 1], dtype=hidden_policy)(x)
     return keras.Model(inputs, PermutationAverage(name="averaged")(x) if spec.symmetric else x)
+
+
+def _initializer(spec: ModelSpec, layer: int, seed: int) -> keras.initializers.Initializer:
+    """Returns the initializer of a layer's weights."""
+    scale = spec.weight_scale[layer] if isinstance(spec.weight_scale, tuple) else spec.weight_scale
+    return {
+        "constant": lambda: keras.initializers.Constant(scale),
+        "normal": lambda: keras.initializers.RandomNormal(stddev=scale, seed=seed),
+        "uniform": lambda: keras.initializers.RandomUniform(-scale, scale, seed=seed),
+        "glorot": lambda: keras.initializers.GlorotUniform(seed=seed),
+    }[spec.initial_weights]()
+
+
+def load(path: str | Path) -> keras.Model:
+    """Returns the model of a `.keras` file; the layers of this package are known to Keras then."""
+    return keras.models.load_model(path)

@@ -1,4 +1,4 @@
-"""Optimizers, and how their learning rate and momentum change from batch to batch."""
+"""Optimizers, and schedules by which their learning rate and momentum change from step to step."""
 
 import keras
 import numpy as np
@@ -10,54 +10,69 @@ Schedule = keras.optimizers.schedules.LearningRateSchedule
 
 @keras.saving.register_keras_serializable("higgs_lib")
 class ExponentialDecay(Schedule):
-    """initial / decay^step, not below `minimum` (the schedule of Baldi et al. 2014, from their scripts)."""
+    """Computes initial / decay^step, at least `minimum` (the schedule of Baldi et al. 2014, from their scripts)."""
 
     def __init__(self, initial: float, decay: float, minimum: float = 1e-6):
         self.initial, self.decay, self.minimum = initial, decay, minimum
 
     def __call__(self, step):
+        """Returns the learning rate at a step."""
         # exp of a product, since decay itself is 1 to float32 precision
         rate = self.initial * keras.ops.exp(-np.log(self.decay) * keras.ops.cast(step, "float32"))
         return keras.ops.maximum(rate, self.minimum)
 
     def get_config(self):
+        """Returns what a saved model stores of this schedule."""
         return {"initial": self.initial, "decay": self.decay, "minimum": self.minimum}
 
 
 @keras.saving.register_keras_serializable("higgs_lib")
 class LinearRamp(Schedule):
-    """From `initial` to `final` in `n_steps` equal steps, and `final` from then on."""
+    """Rises linearly from `initial` to `final` over `n_steps`, and stays there."""
 
     def __init__(self, initial: float, final: float, n_steps: int):
         self.initial, self.final, self.n_steps = initial, final, n_steps
 
     def __call__(self, step):
-        share = keras.ops.minimum(keras.ops.cast(step, "float32") / self.n_steps, 1.0)
-        return self.initial + (self.final - self.initial) * share
+        """Returns the value at a step."""
+        progress = keras.ops.minimum(keras.ops.cast(step, "float32") / self.n_steps, 1.0)
+        return self.initial + (self.final - self.initial) * progress
 
     def get_config(self):
+        """Returns what a saved model stores of this schedule."""
         return {"initial": self.initial, "final": self.final, "n_steps": self.n_steps}
 
 
 @keras.saving.register_keras_serializable("higgs_lib")
 class MomentumSGD(keras.optimizers.SGD):
-    """Keras' SGD, whose momentum follows a schedule: v = momentum(step) v - rate(step) g, and w += v."""
+    """Steps as Keras' SGD with a scheduled momentum: v = momentum(step) v - rate(step) g, and w += v."""
 
     def __init__(self, learning_rate, momentum_schedule: Schedule, name: str = "momentum_sgd", **others):
+        """Creates the optimizer.
+
+        Args:
+            learning_rate: the learning rate, or its schedule.
+            momentum_schedule: the schedule of the momentum, or its configuration in a saved model.
+            name: the optimizer's name.
+            **others: further arguments of `keras.optimizers.SGD`; `nesterov` must be False.
+        """
         if others.pop("nesterov", False):
-            raise ValueError("MomentumSGD: Nesterov's form is not written here; use keras.optimizers.SGD")
-        if isinstance(momentum_schedule, dict):  # as it comes out of a saved model
+            raise ValueError("MomentumSGD: Nesterov momentum is not supported; use keras.optimizers.SGD")
+        if isinstance(momentum_schedule, dict):  # from a saved model
             momentum_schedule = keras.saving.deserialize_keras_object(momentum_schedule)
-        super().__init__(learning_rate, momentum=1.0, name=name, **others)  # 1: any but 0 makes the velocities
+        # Keras creates the velocities for any momentum but 0
+        super().__init__(learning_rate, momentum=1.0, name=name, **others)
         self.momentum_schedule = momentum_schedule
 
     def update_step(self, gradient, variable, learning_rate):
+        """Updates one variable and its velocity."""
         velocity = self.momentums[self._get_variable_index(variable)]
         momentum = keras.ops.cast(self.momentum_schedule(self._iterations), variable.dtype)
         self.assign(velocity, momentum * velocity - keras.ops.cast(learning_rate, variable.dtype) * gradient)
         self.assign_add(variable, velocity)
 
     def get_config(self):
+        """Returns what a saved model stores of this optimizer."""
         schedule = keras.saving.serialize_keras_object(self.momentum_schedule)
         config = {name: value for name, value in super().get_config().items() if name != "momentum"}
         return config | {"momentum_schedule": schedule}
@@ -73,10 +88,10 @@ OPTIMIZER_CLASSES = {
 
 
 def optimizer(spec: ModelSpec, n_events: int, batch_size: int, epochs: int) -> keras.optimizers.Optimizer:
-    """Returns a new optimizer, whose schedules step at every batch.
+    """Returns a new optimizer, whose schedules advance at every step.
 
     Args:
-        spec: the optimizer's name, learning rate, momentum and schedule.
+        spec: the model, with its optimizer's name, learning rate, momentum and schedule.
         n_events: the number of training events.
         batch_size: events per step.
         epochs: the number of passes over the events, over which a cosine falls to zero.

@@ -4,15 +4,5 @@ import lazy_loader as lazy
 
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
-    submodules=[
-        "curve_fit",
-        "energy",
-        "interconnect",
-        "measure",
-        "scaling",
-        "scaling_laws",
-        "step_cost",
-        "throughput",
-        "timing",
-    ],
+    submodules=["curve_fit", "energy", "interconnect", "measure", "scaling", "step_cost", "throughput", "timing"],
 )

@@ -1,15 +1,11 @@
-"""What the network between workers adds to a training step, by latency and bandwidth of a ring all-reduce.
-
-Predicts synchronous data-parallel training on machines that are not here.
-"""
+"""Predicts synchronous data-parallel training on other networks, by latency and bandwidth of a ring all-reduce."""
 
 from typing import NamedTuple
 
 import numpy as np
 
 from higgs_lib.metrics import Interval
-from higgs_lib.performance.curve_fit import Law, maximum_likelihood
-from higgs_lib.performance.scaling import Timings
+from higgs_lib.performance.curve_fit import Law, Timings, maximum_likelihood
 
 
 class Interconnect(NamedTuple):
@@ -17,13 +13,13 @@ class Interconnect(NamedTuple):
 
     name: str
     latency: float
-    """s a message, software included"""
+    """s per message, software included"""
     bandwidth: float
-    """bytes/s each way"""
+    """bytes/s in each direction"""
 
 
 # Bandwidths are those of the standards, of which software reaches less. Latencies are assumptions, not measurements:
-# one message between two processes in one rack, through the kernel's TCP up to 25 Gb/s and past it (RDMA) above.
+# one message between two processes in one rack, through the kernel's TCP up to 25 Gb/s, by RDMA above.
 INTERCONNECTS = {
     network.name: network
     for network in (
@@ -37,14 +33,14 @@ INTERCONNECTS = {
 
 
 class StepWork(NamedTuple):
-    """What a training step has to do."""
+    """The work of a training step."""
 
     batch_size: int
-    """Events a step, of all workers together."""
+    """Events per step, over all workers"""
     seconds_per_event: float
     """s, forward and backward, of one worker"""
     overhead: float
-    """s a step that no worker can share: the start of its operations, the optimizer"""
+    """s per step that workers cannot divide: kernel launches and the optimizer"""
     n_parameters: int
     bytes_per_value: int = 4
     """4 for float32, 2 for bfloat16"""
@@ -56,62 +52,53 @@ class StepWork(NamedTuple):
 
 
 def all_reduce_seconds(n_workers, n_bytes, network: Interconnect):
-    """2 (n - 1) messages after each other, which carry 2 (n - 1) / n of a vector of `n_bytes` to and from each worker.
+    """Returns the seconds of a ring all-reduce of a vector of `n_bytes`; numbers or arrays.
 
-    P. Patarasuk, X. Yuan, J. Parallel Distrib. Comput. 69 (2009) 117, section 3; messages as in R. Hockney, Parallel
-    Computing 20 (1994) 389. Numbers or arrays.
+    2 (n - 1) consecutive messages carry 2 (n - 1) / n of the vector to and from each worker: P. Patarasuk, X. Yuan,
+    J. Parallel Distrib. Comput. 69 (2009) 117, section 3; messages as in R. Hockney, Parallel Computing 20 (1994) 389.
     """
     return 2 * (n_workers - 1) * (network.latency + n_bytes / n_workers / network.bandwidth)
 
 
 def compute_seconds(n_workers, work: StepWork):
-    """Seconds of a step without the network: its overhead and the largest share of the batch."""
+    """Returns the seconds of a step without the network: its overhead and the largest shard of the batch."""
     return work.overhead + np.ceil(work.batch_size / n_workers) * work.seconds_per_event
 
 
 def step_seconds(n_workers, work: StepWork, network: Interconnect):
-    """Seconds of a step: compute, then all-reduce, nothing of which overlaps. Numbers or arrays of workers."""
+    """Returns the seconds of a step: compute, then all-reduce, without overlap; a number or an array of workers."""
     return compute_seconds(n_workers, work) + all_reduce_seconds(n_workers, work.n_bytes, network)
 
 
 def is_network_bound(n_workers, work: StepWork, network: Interconnect):
-    """Whether the all-reduce takes longer than the compute."""
+    """Tells whether the all-reduce takes longer than the compute."""
     return all_reduce_seconds(n_workers, work.n_bytes, network) > compute_seconds(n_workers, work)
 
 
 def network_bound_from(work: StepWork, network: Interconnect, up_to: int = 10_000) -> float:
-    """The smallest number of workers that is network-bound; inf if `up_to` workers are not."""
+    """Returns the smallest number of workers that is network-bound; inf if `up_to` workers are not."""
     bound = is_network_bound(np.arange(1, up_to + 1), work, network)
     return float(bound.argmax() + 1) if bound.any() else np.inf
 
 
-def weak_efficiency(n_workers, work: StepWork, network: Interconnect):
-    """Seconds of one worker's step over those of n workers, each of which has a batch of `work.batch_size`.
-
-    J. Gustafson, Communications of the ACM 31 (1988) 532.
-    """
-    alone = compute_seconds(1, work)
-    return alone / (alone + all_reduce_seconds(n_workers, work.n_bytes, network))
-
-
 class InterconnectFit(NamedTuple):
-    """Latency and bandwidth as measured, with their intervals."""
+    """Measured latency and bandwidth with their intervals."""
 
     latency: Interval
-    """s a message"""
+    """s per message"""
     bandwidth: Interval
     """bytes/s; inf where the size of the vector made no difference"""
 
-    def network(self, name: str = "measured") -> Interconnect:
-        """Their values."""
+    def interconnect(self, name: str = "measured") -> Interconnect:
+        """Returns the network of these values."""
         return Interconnect(name, self.latency.value, self.bandwidth.value)
 
 
 def fit_interconnect(n_workers: np.ndarray, n_bytes: np.ndarray, seconds: np.ndarray) -> InterconnectFit:
-    """Latency and bandwidth from measured ring all-reduces, one an entry (m,), by the likelihood of `scaling_laws.fit`.
+    """Fits latency and bandwidth to measured ring all-reduces, one per entry (m,), by maximum likelihood.
 
-    What a call costs in software whatever the number of messages is not told from latency with one number of workers:
-    the latency found then holds 1 / (2 (n - 1)) of it. ValueError if the two cannot be told from each other.
+    With one number of workers the cost of a call in software looks like latency: the fitted latency then contains
+    1 / (2 (n - 1)) of it. Raises ValueError for invalid timings, and where vectors of one size leave the two ambiguous.
     """
     n_workers, n_bytes, seconds = (np.asarray(values, float) for values in (n_workers, n_bytes, seconds))
     timings = Timings(n_workers, seconds)
@@ -126,14 +113,10 @@ def fit_interconnect(n_workers: np.ndarray, n_bytes: np.ndarray, seconds: np.nda
         return 2 * (workers - 1) * (latency + n_bytes / workers * seconds_per_byte)
 
     law = Law("ring all-reduce", ("latency", "s per byte"), ("s", "s"), (0, 0), (np.inf, np.inf), all_reduce)
-    a_message = seconds / (2 * (n_workers - 1))
-    start = np.array([a_message.min(), (a_message * n_workers / n_bytes).min()])
+    per_message = seconds / (2 * (n_workers - 1))
+    start = np.array([per_message.min(), (per_message * n_workers / n_bytes).min()])
     latency, per_byte = maximum_likelihood(law, timings, start).intervals().values()
-    return InterconnectFit(latency, _inverse(per_byte))
-
-
-def _inverse(interval: Interval) -> Interval:
-    ends = np.array([interval.value, interval.high, interval.low])
-    ends[ends < 1e-9 * np.nanmax(ends)] = 0  # it is, but for rounding
+    reciprocals = np.array([per_byte.value, per_byte.high, per_byte.low])
+    reciprocals[reciprocals < 1e-9 * np.nanmax(reciprocals)] = 0  # at the bound but for rounding
     with np.errstate(divide="ignore"):
-        return Interval(*(1 / ends).tolist())
+        return InterconnectFit(latency, Interval(*(1 / reciprocals).tolist()))

@@ -1,9 +1,8 @@
-"""A sweep of training steps on one device, in a process of its own; measured once and stored.
+"""Measures the training steps of one device in a process of its own.
 
-A process keeps the device and the cores that it began with: hence a new one for each device and number of cores.
+A process keeps the device and the cores that it started with, hence a new one for each device and number of cores.
 """
 
-import logging
 import multiprocessing
 import os
 from collections.abc import Iterator
@@ -12,11 +11,9 @@ from contextlib import contextmanager
 from higgs_lib import device
 from higgs_lib.performance.throughput import Sweep, Throughput
 
-log = logging.getLogger(__name__)
-
 
 def core_counts() -> list[int]:
-    """1, 2, 4, ... and all of the processor's cores; all alone where a process cannot be kept to some."""
+    """Returns 1, 2, 4, ... and all of the processor's cores; only all where the system has no processor affinity."""
     total = device.cores()
     if not hasattr(os, "sched_setaffinity"):
         return [total]
@@ -24,34 +21,35 @@ def core_counts() -> list[int]:
 
 
 def run_sweep(sweep: Sweep) -> Throughput:
-    """What `sweep` asks for, in a new process.
+    """Measures a sweep in a new process.
 
-    ValueError for cores that it cannot be kept to; RuntimeError with what stopped it.
+    Raises ValueError for a number of cores that is unavailable, RuntimeError with the cause if the process fails.
     """
+    counts = core_counts()
+    if sweep.cores > device.cores() or (sweep.cores not in (0, *counts) and len(counts) == 1):
+        raise ValueError(f"cannot measure on {sweep.cores} cores: this machine has {', '.join(map(str, counts))}")
     context = multiprocessing.get_context("spawn")
     pipe, end = context.Pipe(duplex=False)
-    with _kept_to(sweep.cores):
-        process = context.Process(target=_serve, args=(end, sweep), daemon=True)
+    with _processor_affinity(sweep.cores):
+        process = context.Process(target=_measure_and_send, args=(end, sweep), daemon=True)
         process.start()
     end.close()
     try:
-        found = pipe.recv()
+        result = pipe.recv()
     except EOFError:
         process.join()
         raise RuntimeError(f"the process that measured {sweep.train_on} ended with code {process.exitcode}") from None
     finally:
         process.terminate()  # where this one was interrupted
         process.join()
-    if isinstance(found, str):
-        raise RuntimeError(f"{sweep.train_on} could not be measured: {found}")
-    return found
+    if isinstance(result, str):
+        raise RuntimeError(f"{sweep.train_on} could not be measured: {result}")
+    return result
 
 
 @contextmanager
-def _kept_to(cores: int) -> Iterator[None]:
-    """Processes started in here have so many cores, from their first thread on; 0: as many as this one."""
-    if cores > device.cores() or (cores not in (0, *core_counts()) and len(core_counts()) == 1):
-        raise ValueError(f"{cores} cores were asked for, and it can be {', '.join(map(str, core_counts()))} here")
+def _processor_affinity(cores: int) -> Iterator[None]:
+    """Limits processes started in this context to some cores, from their first thread on; 0: no limit."""
     if not cores or cores == device.cores():
         yield
         return
@@ -63,23 +61,20 @@ def _kept_to(cores: int) -> Iterator[None]:
         os.sched_setaffinity(0, allowed)
 
 
-def _serve(pipe, sweep: Sweep) -> None:
+def _measure_and_send(pipe, sweep: Sweep) -> None:
+    """Sends the `Throughput`, or an error as text, from the new process."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":  # which `device.use` does not know
-        _show_to_others(sweep.train_on)
+    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+        # `device.use` knows TensorFlow alone: JAX and PyTorch see only the device that they have to use
+        number = sweep.train_on.partition(":")[2]
+        if sweep.train_on == "cpu" or number:
+            os.environ["CUDA_VISIBLE_DEVICES"] = number
+        if sweep.train_on == "cpu":
+            os.environ["JAX_PLATFORMS"] = "cpu"
     try:
-        from higgs_lib.performance import probe  # here, in a process that is kept to its cores and device already
+        from higgs_lib.performance import probe  # here, where cores and device are set
 
         pipe.send(probe.measure(sweep))
     except Exception as error:
         pipe.send(f"{type(error).__name__}: {error}")
         raise
-
-
-def _show_to_others(train_on: str) -> None:
-    """Leaves JAX or PyTorch no choice of a device."""
-    number = train_on.partition(":")[2]
-    if train_on == "cpu" or number:
-        os.environ["CUDA_VISIBLE_DEVICES"] = number
-    if train_on == "cpu":
-        os.environ["JAX_PLATFORMS"] = "cpu"

@@ -1,4 +1,4 @@
-"""What a training step costs: so much whatever its size, so much an event; and what a device would allow."""
+"""Cost of a training step: a constant part and a part per event, beside what the device would allow."""
 
 from typing import NamedTuple
 
@@ -6,27 +6,26 @@ import numpy as np
 
 from higgs_lib.metrics import Interval
 from higgs_lib.models import ModelSpec
-from higgs_lib.performance.curve_fit import Law, maximum_likelihood
-from higgs_lib.performance.scaling import Timings
+from higgs_lib.performance.curve_fit import Law, Timings, maximum_likelihood
 
 
 class StepCost(NamedTuple):
-    """t = a + b batch, as fitted."""
+    """The fitted line t = a + b * batch size."""
 
     launch: Interval
-    """a: s a step whatever its size; the start of its operations, and what they do to the weights"""
+    """a: s/step whatever the batch size, for kernel launches and the update of the weights"""
     event: Interval
-    """b: s an event"""
+    """b: s/event"""
     deviation: float
-    """Of the measured medians from the line, relative: the largest."""
+    """Largest relative deviation of a measured median from the line"""
 
     def seconds(self, batch_size):
-        """Of a step; numbers or arrays."""
+        """Returns the seconds of a step; a number or an array of batch sizes."""
         return self.launch.value + self.event.value * batch_size
 
     @property
-    def even(self) -> float:
-        """Events a batch for which both parts take as long: below, a step is bound by its launches."""
+    def break_even(self) -> float:
+        """Batch size for which both parts take as long; launches limit smaller batches."""
         return self.launch.value / self.event.value
 
 
@@ -34,55 +33,54 @@ STEP = Law("step", ("a", "b"), ("s", "s"), (0, 0), (np.inf, np.inf), lambda size
 
 
 def fit(batch_sizes: np.ndarray, seconds: list[list[float]]) -> StepCost:
-    """Of the seconds of a step (k, repeats) at each batch size (k,), by their medians.
+    """Fits the line to the medians of the seconds of a step (k, repeats) at each batch size (k,).
 
-    Intervals are of the profile of the likelihood, for relative scatter about the line: so they hold how far the
-    medians lie from a line at all, and are nan for two batch sizes, which any line passes through. ValueError for
-    fewer.
+    Intervals are those of the profile likelihood for relative scatter about the line, so they include how far the
+    medians are from any line; they are nan for two batch sizes. Raises ValueError for fewer.
     """
     sizes = np.asarray(batch_sizes, float)
-    medians = np.array([np.median(of_size) for of_size in seconds])
+    medians = np.array([np.median(repeats) for repeats in seconds])
     if len(sizes) < 2:
         raise ValueError("launches and arithmetic need two batch sizes or more: time a small one and a large one")
-    timings = Timings(sizes, medians)  # batch sizes in place of workers
     start = np.array([medians.min() / 2, (medians / sizes).min()])
-    found = maximum_likelihood(STEP, timings, start)
-    launch, event = (_without_rounding(part) for part in found.intervals().values())
-    return StepCost(launch, event, float(np.abs(found.predict(sizes) / medians - 1).max()))
+    line = maximum_likelihood(STEP, Timings(sizes, medians), start)  # batch sizes in place of workers
+    launch, event = (  # an end at the bound, 0, is there but for rounding
+        Interval(*(0.0 if end < 1e-9 * interval.value else float(end) for end in interval))
+        for interval in line.intervals().values()
+    )
+    return StepCost(launch, event, float(np.abs(line.predict(sizes) / medians - 1).max()))
 
 
-def _without_rounding(interval: Interval) -> Interval:
-    """An end at the bound, 0, is there but for rounding."""
-    return Interval(*(0.0 if end < 1e-9 * interval.value else float(end) for end in interval))
-
-
-SLOTS = {"sgd": 0, "adam": 2, "adamax": 2, "adadelta": 2, "adagrad": 1}
+OPTIMIZER_SLOTS = {"sgd": 0, "adam": 2, "adamax": 2, "adadelta": 2, "adagrad": 1}
 """Numbers that an optimizer keeps for each weight."""
 
 
 def bytes_moved(spec: ModelSpec, n_features: int, batch_size):
-    """Bytes (float32) that a step reads and writes if no two operations share what they read: an estimate from above.
+    """Returns the bytes (float32) that a step reads and writes if no operation shares its data: an upper estimate.
 
-    A weight is read forward and backward, its gradient written and read, and it and its optimizer's numbers read and
-    written. A unit's output is written, and read by the next layer, by the gradients of the weights and of the
-    activation; so is its gradient. Numbers or arrays of batch sizes.
+    A weight is read forward and backward, its gradient written and read, and it and its optimizer slots read and
+    written. A unit's output is written, and read by the next layer and by the gradients of weights and activation; so
+    is its gradient. Batch sizes are a number or an array.
     """
-    weights = spec.n_parameters(n_features) * (6 + 2 * SLOTS[spec.optimizer])
+    weights = spec.n_parameters(n_features) * (6 + 2 * OPTIMIZER_SLOTS[spec.optimizer])
     return 4 * (weights + np.asarray(batch_size) * (2 * n_features + 8 * sum(spec.layers)))
 
 
-def intensity(spec: ModelSpec, n_features: int, batch_size):
-    """Operations a byte of a step. S. Williams, A. Waterman, D. Patterson, Communications of the ACM 52 (2009) 65."""
+def arithmetic_intensity(spec: ModelSpec, n_features: int, batch_size):
+    """Returns a step's operations per byte.
+
+    S. Williams, A. Waterman, D. Patterson, Communications of the ACM 52 (2009) 65.
+    """
     return np.asarray(batch_size) * spec.operations(n_features) / bytes_moved(spec, n_features, batch_size)
 
 
 def roofline(operations_per_byte, peak: float, bandwidth: float):
-    """Operations a second that a device allows at this intensity: the lesser of its peak and what its memory feeds."""
+    """Returns the operations/s that a device allows: the lower of its peak and what its memory supplies."""
     return np.minimum(peak, np.asarray(operations_per_byte) * bandwidth)
 
 
-def verdict(batch_size: float, even: list[float]) -> str:
-    """What bounds steps of this size, where launches and arithmetic are even at each of these batch sizes."""
-    if batch_size < min(even):
-        return "by launches"
-    return "by arithmetic" if batch_size > max(even) else "by one or the other"
+def limiting_part(batch_size: float, break_even: list[float]) -> str:
+    """Returns "launches" or "arithmetic", whichever limits a step for all break-even batch sizes; "either" if mixed."""
+    if batch_size < min(break_even):
+        return "launches"
+    return "arithmetic" if batch_size > max(break_even) else "either"

@@ -1,104 +1,107 @@
-"""How many events a second a device trains, against optimizer and batch size: what is asked for, and what was found."""
+"""Training throughput of a device, by optimizer and batch size: what to measure, and the result."""
 
 from typing import NamedTuple
 
-import numpy as np
+from higgs_lib.models import OPTIMIZERS
+from higgs_lib.performance.timing import Rate, rate
 
 OURS, GRAPH, KERAS = "higgs_lib", "higgs_lib, plain graph", "Keras model.fit"
 
-MOST_STEPS = 512  # of a timing
-
-OPTIMIZERS = ("sgd", "adam", "adamax", "adadelta", "adagrad")
+MAX_STEPS = 512  # per timing
 
 
 class Sweep(NamedTuple):
-    """What is timed on one device."""
+    """The measurements to make on one device."""
 
     train_on: str = "cpu"
-    """As `device.use` takes it."""
+    """The device, as `device.use` takes it"""
     cores: int = 0
-    """Of the processor; 0: all of them."""
+    """Number of processor cores; 0: all of them"""
     optimizers: tuple[str, ...] = OPTIMIZERS
     batch_sizes: tuple[int, ...] = (32, 64, 100, 1024, 4096, 8192, 65_536)
     loops: tuple[str, ...] = (OURS, GRAPH, KERAS)
-    """`GRAPH` is ours where XLA compiles nothing."""
+    """The training loops; `GRAPH` is the library's without XLA"""
     n_events: int = 65_536
-    """Of a timing, about: but at least `least_steps` and at most `MOST_STEPS` steps."""
-    least_steps: int = 4
+    """Approximate number of events per timing, within `min_steps` to `MAX_STEPS` steps"""
+    min_steps: int = 4
     repeats: int = 3
-    """Timings of each step, in turn with those of the other loops and batch sizes."""
+    """Timings of each step, in turn with those of the other loops and batch sizes"""
     details: bool = True
-    """Whether the device's peak, what a step consists of and the energy are measured too."""
+    """Whether the device's peak, the operations of a step and the energy are measured too"""
 
 
 class Timing(NamedTuple):
-    """Steps of one loop, optimizer and batch size."""
+    """Timed steps of one loop, optimizer and batch size."""
 
     loop: str
     optimizer: str
     batch_size: int
     seconds: list[float]
-    """s a step, of each repeat"""
+    """s/step of each repeat"""
 
     @property
-    def rate(self) -> tuple[float, float, float]:
-        """Events a second: the median of the repeats, the lowest and the highest."""
-        rates = self.batch_size / np.array(self.seconds)
-        return float(np.median(rates)), float(rates.min()), float(rates.max())
+    def rate(self) -> Rate:
+        """Events per second."""
+        return rate(self.batch_size, self.seconds)
 
 
 class Throughput(NamedTuple):
-    """What was measured on one device."""
+    """The measurements of one device."""
 
     device: str
-    """ "processor", or the GPU's number and name"""
+    """"processor", or the GPU's number and name"""
     cores: int
-    """Of the processor, that the process might use."""
+    """Number of processor cores that the process might use"""
     backend: str
-    """Keras'."""
+    """Keras' backend"""
     stamp: dict
-    """`device.stamp` of the process that measured."""
+    """`provenance.stamp` of the process that measured"""
     timings: list[Timing]
     operations_per_event: int
-    """Additions and multiplications in the products of matrices that train the deep net on one event."""
+    """Additions and multiplications in the matrix products that train the deep network on one event"""
     peak: float | None
-    """Operations a second in float32 products of large matrices, as the library multiplies them; None: not measured"""
+    """Operations/s by `timing.matrix_peak`; None: not measured"""
     bandwidth: float | None
-    """bytes/s that large arrays are read and written with; None: not measured"""
+    """bytes/s by `timing.memory_bandwidth`; None: not measured"""
     kernels: dict[str, dict[str, int]]
-    """By optimizer: "graph", the operations of a step, before TensorFlow optimises it; "XLA", kernels made of them"""
-    starts: dict[str, float]
-    """By optimizer: s a step of the plain graph for a net of 3 x 8 in batches of 8, which is nothing but starts"""
+    """By optimizer: "graph", the operations of a step before TensorFlow optimises it; "XLA", the kernels from them"""
+    launch_seconds: dict[str, float]
+    """By optimizer: s/step of the plain graph for a network of 3 x 8 in batches of 8, which is kernel launches alone"""
     joules: dict[str, dict[str, float]]
-    """By optimizer and counter ("processor", "GPU 0"): energy of a million events; empty where nothing counts it"""
+    """By optimizer and counter ("processor", "GPU 0"): energy of a million events; empty without a counter"""
 
-    def of(self, loop: str, optimizer: str) -> list[Timing]:
-        """The timings of one loop and optimizer, by batch size."""
+    def select(self, loop: str, optimizer: str) -> list[Timing]:
+        """Returns the timings of one loop and optimizer, by batch size."""
         return [t for t in self.timings if (t.loop, t.optimizer) == (loop, optimizer)]
 
-    def rate(self, loop: str, optimizer: str) -> dict[int, float]:
-        """Events a second, the median of the repeats, by batch size."""
-        return {timing.batch_size: timing.rate[0] for timing in self.of(loop, optimizer)}
+    def rates(self, loop: str) -> dict[str, dict[int, Rate]]:
+        """Returns the events per second of one loop, by optimizer and batch size."""
+        return {name: {t.batch_size: t.rate for t in self.select(loop, name)} for name in self.optimizers}
 
-    def share_of_peak(self, loop: str, optimizer: str) -> dict[int, float]:
-        """What the products of matrices reach of the device's peak, by batch size."""
-        return {n: rate * self.operations_per_event / self.peak for n, rate in self.rate(loop, optimizer).items()}
+    def median_rates(self, loop: str, optimizer: str) -> dict[int, float]:
+        """Returns the median of events per second, by batch size."""
+        return {timing.batch_size: timing.rate.median for timing in self.select(loop, optimizer)}
+
+    def fraction_of_peak(self, loop: str, optimizer: str) -> dict[int, float]:
+        """Returns the rate of the matrix products over the device's peak, by batch size."""
+        rates = self.median_rates(loop, optimizer)
+        return {size: rate * self.operations_per_event / self.peak for size, rate in rates.items()}
 
     @property
     def loops(self) -> list[str]:
-        """That were timed."""
+        """The timed loops, in order."""
         return list(dict.fromkeys(t.loop for t in self.timings))
 
     @property
     def optimizers(self) -> list[str]:
-        """That were timed."""
+        """The timed optimizers, in order."""
         return list(dict.fromkeys(t.optimizer for t in self.timings))
 
     def as_dict(self) -> dict:
-        """As JSON takes it."""
+        """Returns a dictionary that JSON can store."""
         return self._asdict() | {"timings": [t._asdict() for t in self.timings]}
 
     @classmethod
     def from_dict(cls, stored: dict) -> "Throughput":
-        """Back from what `as_dict` gave."""
+        """Restores the result of `as_dict`."""
         return cls(**stored | {"timings": [Timing(**t) for t in stored["timings"]]})

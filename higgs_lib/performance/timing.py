@@ -1,21 +1,25 @@
-"""How fast a net trains here, beside Keras' own loop and beside what the processor can multiply."""
+"""Times contenders in turn: epochs of the library's loop and of Keras', and the limits of the device.
+
+Importing this module loads neither Keras nor TensorFlow.
+"""
 
 import time
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, TypeVar
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from higgs_lib.data import Sample
-from higgs_lib.training.loop import Trainer
 
-MATRIX_SIZE = 2048  # its 50 MB are beyond the caches, its products near a processor's peak
+Name = TypeVar("Name")
+Result = TypeVar("Result")
+
+MATRIX_SIZE = 4096  # 64 MB, larger than the caches; products run near the device's peak
+ARRAY_SIZE = 8192  # rows and columns: 256 MB, larger than the caches
 
 
 class Rate(NamedTuple):
-    """How much is done in a second: the median of the repeats, and their range."""
+    """An amount per second, over several timings."""
 
     median: float
     low: float
@@ -23,28 +27,48 @@ class Rate(NamedTuple):
 
 
 def rate(amount: float, seconds: list[float]) -> Rate:
-    """Of `amount` (events, operations) done in each of these times."""
+    """Returns the rate of `amount` (events, operations) done in each of these times."""
     rates = amount / np.asarray(seconds)
     return Rate(float(np.median(rates)), float(rates.min()), float(rates.max()))
 
 
-def in_turn(runs: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
-    """Seconds of every repeat of each run, in turn, so that a slow minute of the machine meets all of them.
+def timed(run: Callable[[], object]) -> Callable[[], float]:
+    """Returns a function that calls `run` and returns the seconds that it took."""
 
-    Each is run once before, untimed.
-    """
-    for run in runs.values():
+    def seconds() -> float:
+        start = time.perf_counter()
         run()
-    seconds = {name: [] for name in runs}
-    for _ in range(repeats):
-        for name, run in runs.items():
-            start = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - start)
+        return time.perf_counter() - start
+
     return seconds
 
 
-def library_epoch(model, optimizer, sample: Sample, batch_size: int) -> Callable[[], None]:
+def in_turn(
+    runs: Mapping[Name, Callable[[], Result]], repeats: int, *, warm_up: bool = True
+) -> dict[Name, list[Result]]:
+    """Calls contenders in turn, so that a slow minute of the machine affects all of them alike.
+
+    Args:
+        runs: the contenders, by name; `timed` turns a function into one that returns seconds.
+        repeats: calls of each contender that count.
+        warm_up: whether each contender is called once before, for compilation.
+
+    Returns:
+        What every contender returned in each turn.
+    """
+    if warm_up:
+        for run in runs.values():
+            run()
+    results = {name: [] for name in runs}
+    for _ in range(repeats):
+        for name, run in runs.items():
+            results[name].append(run())
+    return results
+
+
+def library_epoch(
+    model, optimizer, sample: Sample, batch_size: int, *, jit_compile: bool | None = None
+) -> Callable[[], None]:
     """Returns a function that trains one epoch as `training.fit` does, shuffling included, without its measures.
 
     Args:
@@ -52,28 +76,70 @@ def library_epoch(model, optimizer, sample: Sample, batch_size: int) -> Callable
         optimizer: its optimizer.
         sample: the training events.
         batch_size: events per step.
+        jit_compile: whether XLA compiles the steps; None: by batch size and device.
     """
-    trainer = Trainer(model, optimizer, keras.losses.BinaryCrossentropy(), sample, batch_size, seed=1)
+    import keras
+
+    from higgs_lib.training.loop import Trainer
+
+    loss = keras.losses.BinaryCrossentropy()
+    trainer = Trainer(model, optimizer, loss, sample, batch_size, seed=1, jit_compile=jit_compile)
     return lambda: trainer.train_epoch(1) and None
 
 
 def keras_epoch(model, optimizer, sample: Sample, batch_size: int) -> Callable[[], None]:
-    """`model.fit` for an epoch, as Keras' documentation shows it."""
+    """Returns a function that trains one epoch by `model.fit`, as Keras' documentation shows it.
+
+    Args:
+        model: the Keras model, compiled here.
+        optimizer: its optimizer.
+        sample: the training events.
+        batch_size: events per step.
+    """
     model.compile(optimizer, "binary_crossentropy")
     return lambda: model.fit(*sample, batch_size=batch_size, verbose=0) and None
 
 
-def matrix_products() -> dict[str, Callable[[], object]]:
-    """A product of two square float32 matrices of `MATRIX_SIZE`, by numpy's library and by TensorFlow's."""
-    matrix = np.random.default_rng(1).standard_normal((MATRIX_SIZE, MATRIX_SIZE), np.float32)
-    result, tensor = np.empty_like(matrix), tf.constant(matrix)
-    return {
-        "numpy": lambda: np.matmul(matrix, matrix, out=result),
-        "TensorFlow": lambda: tf.matmul(tensor, tensor).numpy(),
-    }
+def matrix_peak(repeats: int) -> float:
+    """Returns the float32 peak: operations/s in products of large matrices, the highest of `repeats` timings.
+
+    It works with every Keras backend, on the device that Keras computes on.
+    """
+    import keras
+
+    matrix = _constant_matrix(MATRIX_SIZE)
+    return 2 * MATRIX_SIZE**3 / _shortest_call(lambda result: keras.ops.matmul(result, matrix), matrix, repeats)
 
 
-def matrix_peak(repeats: int) -> Rate:
-    """Operations a second in float32 matrix products here: of the library that is faster."""
-    seconds = in_turn(matrix_products(), repeats)
-    return max(rate(2 * MATRIX_SIZE**3, taken) for taken in seconds.values())
+def memory_bandwidth(repeats: int) -> float:
+    """Returns the bytes/s of reading one array larger than the caches and writing another, with its allocation."""
+    import keras
+
+    return 2 * 4 * ARRAY_SIZE**2 / _shortest_call(keras.ops.negative, _constant_matrix(ARRAY_SIZE), repeats)
+
+
+def _constant_matrix(size: int):
+    """Returns a float32 matrix (size, size) whose powers stay finite."""
+    import keras
+
+    return keras.ops.convert_to_tensor(np.full((size, size), 1 / size, np.float32))
+
+
+def _shortest_call(function: Callable, array, repeats: int) -> float:
+    """Returns the shortest time of a call that makes an array of the same shape, s.
+
+    A timing is one of many calls, each on the result of the one before, so that the wait for the last result is short
+    in comparison.
+    """
+    import keras
+
+    def once(n_calls: int) -> float:
+        start, result = time.perf_counter(), array
+        for _ in range(n_calls):
+            result = function(result)
+        keras.ops.convert_to_numpy(result[:1, :1])
+        return (time.perf_counter() - start) / n_calls
+
+    once(1)
+    n_calls = int(np.clip(0.2 / once(3), 1, 300))
+    return min(once(n_calls) for _ in range(repeats))

@@ -14,11 +14,10 @@ __getattr__, __dir__, __all__ = lazy.attach(
             "expected",
             "intervals",
             "learning_curve",
-            "rates",
             "ratio",
             "roc",
             "scores",
         ],
-        "style": ["BACKGROUND", "CYCLE", "FEATURE_COLOURS", "SIGNAL", "axes", "use_style"],
+        "style": ["BACKGROUND", "CYCLE", "FEATURE_COLOURS", "SIGNAL", "use_style"],
     },
 )

@@ -1,22 +1,30 @@
-"""Draws results; computes nothing. Every function takes `ax` (default: the current axes) and returns it."""
+"""Draws features, trainings and classifiers."""
 
 import mplhep
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator
 
 from higgs_lib.metrics import Histogram, Interval, Roc
-from higgs_lib.plots.style import BACKGROUND, CYCLE, SIGNAL, axes
+from higgs_lib.plots.style import BACKGROUND, CYCLE, SIGNAL, axes, error_bars
 
 
 def classes(histogram: Histogram, *, label: str, peaks: dict[str, float] | None = None, legend: bool = True, ax=None):
-    """Signal and background of one feature, each with area one; `peaks` marks a mass for a class, in the same unit."""
+    """Draws signal and background of one feature, each with area one.
+
+    Args:
+        histogram: counts of both classes.
+        label: of the x axis.
+        peaks: a mass to mark for "signal" or "background", in the feature's unit.
+        legend: whether to draw the legend.
+        ax: the axes.
+
+    Returns:
+        The axes.
+    """
     ax = axes(ax)
-    for name, counts, colour in (
-        ("signal", histogram.signal, SIGNAL),
-        ("background", histogram.background, BACKGROUND),
-    ):
+    for name, counts, colour in _by_class(histogram):
         mplhep.histplot(counts, histogram.edges, ax=ax, density=True, yerr=False, label=name, color=colour)
         if peaks and name in peaks:
             ax.axvline(peaks[name], color=colour, linestyle=":", linewidth=1)
@@ -27,12 +35,29 @@ def classes(histogram: Histogram, *, label: str, peaks: dict[str, float] | None 
     return ax
 
 
+def _by_class(histogram: Histogram) -> list[tuple[str, np.ndarray, str]]:
+    """Returns name, counts and colour of both classes."""
+    return [("signal", histogram.signal, SIGNAL), ("background", histogram.background, BACKGROUND)]
+
+
 def ratio(
     first, second, edges: np.ndarray, *, label: str, names: tuple[str, str], axes: tuple[Axes, Axes], legend=True
 ):
-    """Counts (n_bins,) of two samples, each with area one, above; below, the first over the second.
+    """Draws two samples, each with area one, and below them the first over the second.
 
-    Points are the first, with its statistical uncertainty; the band is the second's. `axes`: the upper and the lower.
+    Points are the first sample with its statistical uncertainty; the band is the uncertainty of the second.
+
+    Args:
+        first: counts (n_bins,).
+        second: counts (n_bins,).
+        edges: of the bins (n_bins + 1,).
+        label: of the x axis.
+        names: of the two samples.
+        axes: the upper and the lower axes.
+        legend: whether to draw the legend.
+
+    Returns:
+        Both axes.
     """
     ax, below = axes
     mplhep.histplot(second, edges, ax=ax, density=True, yerr=False, color=SIGNAL, label=names[1])
@@ -55,19 +80,40 @@ def ratio(
 
 
 def correlations(matrix: np.ndarray, names: list[str], *, title: str, ax=None):
-    """Linear correlations between features: `matrix` (n, n) in [-1, 1]."""
+    """Draws linear correlations between features.
+
+    Args:
+        matrix: the correlations (n, n).
+        names: of the features.
+        title: of the axes.
+        ax: the axes.
+
+    Returns:
+        The axes.
+    """
     ax = axes(ax)
-    sns.heatmap(
-        matrix, vmin=-1, vmax=1, cmap="RdBu_r", square=True, xticklabels=names, yticklabels=names, ax=ax,
-        cbar_kws={"label": "linear correlation", "shrink": 0.7}, rasterized=True,
-    )  # fmt: skip
+    labels = {"xticklabels": names, "yticklabels": names}
+    bar = {"label": "linear correlation", "shrink": 0.7}
+    sns.heatmap(matrix, vmin=-1, vmax=1, cmap="RdBu_r", square=True, ax=ax, cbar_kws=bar, rasterized=True, **labels)
     ax.tick_params(labelsize="x-small", length=0)
     ax.set_title(title)
     return ax
 
 
 def by_epoch(training: np.ndarray, validation: np.ndarray, *, measure: str, name: str, colour: str, ax=None):
-    """A measure against the epoch: validation solid, training dashed; one row a seed, (seeds, epochs), nan-padded."""
+    """Draws a measure against the epoch: validation solid, training dashed.
+
+    Args:
+        training: the measure (seeds, epochs), padded with nan.
+        validation: the same of validation events.
+        measure: "loss", "auc" or "accuracy".
+        name: the legend.
+        colour: of all lines.
+        ax: the axes.
+
+    Returns:
+        The axes.
+    """
     ax = axes(ax)
     epochs = np.arange(1, validation.shape[1] + 1)
     ax.plot(epochs, validation.T, color=colour, label=[name] + [None] * (len(validation) - 1))
@@ -79,7 +125,18 @@ def by_epoch(training: np.ndarray, validation: np.ndarray, *, measure: str, name
 
 
 def roc(curve: Roc, *, label: str, colour: str | None = None, line: str = "-", ax=None):
-    """Background rejection against signal efficiency."""
+    """Draws background rejection against signal efficiency.
+
+    Args:
+        curve: the ROC curve.
+        label: the legend.
+        colour: of the line.
+        line: its style.
+        ax: the axes.
+
+    Returns:
+        The axes.
+    """
     ax = axes(ax)
     ax.plot(curve.signal_efficiency, curve.background_rejection, color=colour, linestyle=line, label=label)
     ax.set(xlabel="signal efficiency", ylabel="background rejection", xlim=(0, 1), ylim=(0, 1.005))
@@ -88,42 +145,71 @@ def roc(curve: Roc, *, label: str, colour: str | None = None, line: str = "-", a
 
 
 def scores(histogram: Histogram, *, title: str, normalised: bool = True, ax=None):
-    """The output of a net for both classes, with statistical uncertainties; each with area one, or in events."""
+    """Draws the network output of both classes with statistical uncertainties.
+
+    Args:
+        histogram: counts of both classes.
+        title: of the axes.
+        normalised: whether each class has area one; otherwise the axis counts events.
+        ax: the axes.
+
+    Returns:
+        The axes.
+    """
     ax = axes(ax)
-    for name, counts, colour in (
-        ("signal", histogram.signal, SIGNAL),
-        ("background", histogram.background, BACKGROUND),
-    ):
+    for name, counts, colour in _by_class(histogram):
         mplhep.histplot(counts, histogram.edges, ax=ax, density=normalised, yerr=True, label=name, color=colour)
-    ax.set(xlabel="output of the net", ylabel="density" if normalised else "events", title=title, xlim=(0, 1))
+    ax.set(xlabel="network output", ylabel="density" if normalised else "events", title=title, xlim=(0, 1))
     ax.set_ylim(bottom=0)
     ax.legend(fontsize="small")
     return ax
 
 
 def expected(histogram: Histogram, *, signal: float, background: float, title: str, ax=None):
-    """The output of a net, scaled to the expected events of each class: signal on top of the background."""
+    """Draws the network output scaled to the expected events, signal on top of the background.
+
+    Args:
+        histogram: counts of both classes.
+        signal: expected signal events.
+        background: expected background events.
+        title: of the axes.
+        ax: the axes.
+
+    Returns:
+        The axes.
+    """
     ax = axes(ax)
     counts = [
         histogram.background * background / histogram.background.sum(),
         histogram.signal * signal / histogram.signal.sum(),
     ]
-    mplhep.histplot(
-        counts, histogram.edges, ax=ax, stack=True, histtype="fill", color=[BACKGROUND, SIGNAL],
-        label=[f"background, {background:.0f}", f"signal, {signal:.0f}"], yerr=False,
-    )  # fmt: skip
-    ax.set(xlabel="output of the net", ylabel="expected events", title=title, xlim=(0, 1), yscale="log")
+    style = {"color": [BACKGROUND, SIGNAL], "label": [f"background, {background:.0f}", f"signal, {signal:.0f}"]}
+    mplhep.histplot(counts, histogram.edges, ax=ax, stack=True, histtype="fill", yerr=False, **style)
+    ax.set(xlabel="network output", ylabel="expected events", title=title, xlim=(0, 1), yscale="log")
     ax.set_ylim(top=5 * sum(counts).max())  # room for the legend
     ax.legend(fontsize="small", loc="upper right")
     return ax
 
 
 def against_cut(cuts: np.ndarray, values: np.ndarray, *, label: str, ylabel: str, best: float, colour: str, ax=None):
-    """A measure against the cut on the net's output; the dotted line marks the cut chosen, `best`."""
+    """Draws a measure against the cut on the network output.
+
+    Args:
+        cuts: the cuts (n,).
+        values: the measure (n,).
+        label: the legend.
+        ylabel: name of the measure.
+        best: the cut that a dotted line marks.
+        colour: of both lines.
+        ax: the axes.
+
+    Returns:
+        The axes.
+    """
     ax = axes(ax)
     ax.plot(cuts, values, label=label, color=colour)
     ax.axvline(best, color=colour, linestyle=":", linewidth=1)
-    ax.set(xlabel="cut on the output", ylabel=ylabel, xlim=(0, 1))
+    ax.set(xlabel="cut on the network output", ylabel=ylabel, xlim=(0, 1))
     ax.legend(fontsize="small")
     return ax
 
@@ -132,15 +218,25 @@ def intervals(
     rows: dict[str, Interval],
     *,
     xlabel: str,
-    label: str = "ours, 95 %",
+    label: str = "this study, 95 % interval",
     references: dict[str, list[float]] | None = None,
     ax=None,
 ):
-    """One value with its interval a row, top down; `references` puts marks of other sources at the same rows."""
+    """Draws a value with its interval per row, top down.
+
+    Args:
+        rows: the intervals by their name.
+        xlabel: name of the value.
+        label: legend of the intervals.
+        references: values of other sources for the same rows, drawn as marks.
+        ax: the axes.
+
+    Returns:
+        The axes.
+    """
     ax = axes(ax)
     places = np.arange(len(rows))[::-1]
-    values = np.array([row.value for row in rows.values()])
-    errors = np.array([[row.value - row.low, row.high - row.value] for row in rows.values()]).T
+    values, errors = error_bars(rows.values())
     ax.errorbar(values, places, xerr=errors, fmt="o", capsize=3, color="black", label=label)
     for number, (source, others) in enumerate((references or {}).items()):
         ax.plot(others, places, marker="sD^v"[number % 4], linestyle="", color=CYCLE[number], label=source)
@@ -152,35 +248,22 @@ def intervals(
 
 
 def learning_curve(n_training: list[int], aucs: list[Interval], *, label: str, colour: str, line: str = "-", ax=None):
-    """Test AUC with its interval against the number of training events."""
+    """Draws the test AUC with its interval against the number of training events.
+
+    Args:
+        n_training: the numbers of events (n,).
+        aucs: the AUCs (n,).
+        label: the legend.
+        colour: of the line.
+        line: its style.
+        ax: the axes.
+
+    Returns:
+        The axes.
+    """
     ax = axes(ax)
-    values = np.array([auc.value for auc in aucs])
-    errors = np.array([[auc.value - auc.low, auc.high - auc.value] for auc in aucs]).T
+    values, errors = error_bars(aucs)
     ax.errorbar(n_training, values, yerr=errors, marker="o", capsize=3, color=colour, linestyle=line, label=label)
     ax.set(xscale="log", xlabel="training events", ylabel="test AUC")
     ax.legend(fontsize="small")
-    return ax
-
-
-def rates(
-    rates: dict[str, dict[int, tuple[float, float, float]]], *, ceiling: float, ceiling_label: str, title: str, ax=None
-):
-    """Events a second against the batch size, a line a contender; the bars are the range of the repeats.
-
-    `rates` gives median, lowest and highest for each contender and batch size; `ceiling` is a rate.
-    """
-    ax = axes(ax)
-    for number, (name, by_batch) in enumerate(rates.items()):
-        median, low, high = np.array(list(by_batch.values())).T
-        style = {"color": CYCLE[number % len(CYCLE)], "marker": "osD^vP*"[number % 7], "markersize": 5, "capsize": 2}
-        ax.errorbar(list(by_batch), median, yerr=[median - low, high - median], label=name, **style)
-    ax.axhline(ceiling, color="black", linestyle="--", linewidth=1, label=ceiling_label)
-    sizes = sorted({size for by_batch in rates.values() for size in by_batch})
-    ax.set_xscale("log")
-    ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
-    ax.minorticks_off()
-    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    ax.set(xlabel="events a batch", ylabel="training events / s", title=title)
-    ax.set_ylim(bottom=0)
-    ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     return ax

@@ -1,4 +1,7 @@
+"""Colours, markers and the look of all figures."""
+
 import matplotlib.pyplot as plt
+import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib_inline.backend_inline import set_matplotlib_formats
@@ -6,6 +9,7 @@ from matplotlib_inline.backend_inline import set_matplotlib_formats
 SIGNAL, BACKGROUND = "#3f90da", "#bd1f01"  # M. Petroff's colour-blind safe cycle (arXiv:2107.02270), as CMS uses it
 FEATURE_COLOURS = {"low": "#ffa90e", "high": "#832db6", "complete": "#3f90da"}
 CYCLE = ["#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300"]
+MARKERS = "osD^vP*"
 
 
 def use_style() -> None:
@@ -29,4 +33,16 @@ def use_style() -> None:
 
 
 def axes(ax: Axes | None) -> Axes:
+    """Returns `ax`, or the current axes for None."""
     return ax if ax is not None else plt.gca()
+
+
+def series_style(number: int) -> dict:
+    """Returns colour and marker of a figure's series of this number, from 0; they repeat after seven."""
+    return {"color": CYCLE[number % len(CYCLE)], "marker": MARKERS[number % len(MARKERS)], "markersize": 5}
+
+
+def error_bars(intervals) -> tuple[np.ndarray, np.ndarray]:
+    """Splits (value, low, high) of each point into values (n,) and lengths (2, n) of the bars below and above."""
+    value, low, high = np.array(list(intervals)).T
+    return value, np.array([value - low, high - value])

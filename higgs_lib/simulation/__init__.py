@@ -5,7 +5,7 @@ import lazy_loader as lazy
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
-        "event_files": ["changed_parameters", "recipe", "simulate"],
+        "event_files": ["changed_parameters", "parameters_of", "recipe", "simulate"],
         "generator": ["generate"],
         "parameters": ["SimulationParameters"],
     },

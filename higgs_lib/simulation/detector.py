@@ -1,6 +1,6 @@
-"""From the particles of a collision to what a detector writes down: jets, b-tags, missing energy, the selection.
+"""Simulates the detector and the selection: jets, b-tags, lepton, missing transverse energy.
 
-Parton level, vectorised: an array (slots, n_events) per quantity, float32 for speed. Momenta are in GeV.
+It works at parton level, vectorised: one array (slots, n_events) per quantity, float32 for speed. Momenta are in GeV.
 """
 
 from typing import NamedTuple
@@ -12,40 +12,44 @@ from higgs_lib.data.kinematics import angle_between
 from higgs_lib.simulation.hard_process import MAX_EMISSIONS, Particles
 from higgs_lib.simulation.parameters import SimulationParameters
 
-# slots of partons; when two merge the earlier, heavier one keeps its flavour
+# slots of partons; when two merge, the earlier and heavier one keeps its flavour
 N_QUARKS = 4
 QUARKS, RADIATED, ISR = slice(0, N_QUARKS), slice(N_QUARKS, 2 * N_QUARKS), slice(2 * N_QUARKS, None)
-CHARM = 2  # after the two b quarks: half of hadronic W bosons decay to charm
+CHARM = 2  # the slot after the two b quarks: half of hadronic W bosons decay to charm
 N_SLOTS = 2 * N_QUARKS + MAX_EMISSIONS
-FAR = 99 * (1 + np.arange(N_SLOTS, dtype=np.float32))[:, None]  # pseudorapidity of empty slots: near to nothing
+FAR = 99 * (1 + np.arange(N_SLOTS, dtype=np.float32))[:, None]  # pseudorapidity of empty slots, far from every parton
 STORED_JETS, N_TAGS = 4, 2
 RECONSTRUCTED_JETS = 8  # jets beyond the first eight are dropped
 
 
 class _Jets(NamedTuple):
-    """Partons or jets in slots, each (slots, n); pt = 0 and eta far away where a slot is empty."""
+    """Partons or jets in slots; an empty slot has pt = 0 and eta far away."""
 
     pt: np.ndarray
+    """The transverse momenta, (slots, n)."""
     eta: np.ndarray
+    """The pseudorapidities, (slots, n)."""
     phi: np.ndarray
+    """The azimuths, (slots, n)."""
     candidate: np.ndarray
-    """bool: tagged, if in the best place"""
+    """The candidates for a b-tag, bool, (slots, n)."""
 
-    def take(self, chosen: np.ndarray) -> "_Jets":
-        return _Jets(*(_take(array, chosen) for array in self))
+    def take(self, events: np.ndarray) -> "_Jets":
+        """Returns the events at these indices."""
+        return _Jets(*(_take(array, events) for array in self))
 
 
-class Chances(NamedTuple):
-    """What is drawn before a collision is made: without two candidates for a tag it cannot be selected."""
+class TagCandidates(NamedTuple):
+    """What is drawn before a collision is generated: it cannot pass the selection without two candidates for a tag."""
 
     splits: np.ndarray
-    """(N_QUARKS, n), bool: the quark radiates"""
+    """The quarks that radiate, bool, (N_QUARKS, n)."""
     candidates: np.ndarray
-    """(N_SLOTS, n), bool: the parton, if it is there, would be tagged in the best place, by its flavour"""
+    """The partons whose flavour gives a tag at high pT in the middle of the tracker, bool, (N_SLOTS, n)."""
 
 
-def draw_chances(n: int, physics: SimulationParameters, rng: np.random.Generator) -> Chances:
-    """The chances of those of `n` collisions that have two candidates for a tag."""
+def draw_tag_candidates(n: int, physics: SimulationParameters, rng: np.random.Generator) -> TagCandidates:
+    """Draws radiation and candidates of `n` collisions, and returns those with two candidates or more."""
     splits = rng.random((N_QUARKS, n), np.float32) < _column([physics.fsr_b] * 2 + [physics.fsr_light] * 2)
     efficiency = [physics.tag_b] * 2 + [physics.tag_light] * 2 + [physics.tag_b_radiation] * 2
     efficiency += [physics.tag_light] * 2 + [physics.tag_isr] * MAX_EMISSIONS
@@ -53,89 +57,105 @@ def draw_chances(n: int, physics: SimulationParameters, rng: np.random.Generator
     candidates[CHARM] = rng.random(n) < np.where(rng.random(n) < 0.5, physics.tag_charm, physics.tag_light)
     candidates[RADIATED] &= splits
     possible = np.flatnonzero(candidates.sum(0) >= N_TAGS)
-    return Chances(splits[:, possible], candidates[:, possible])
+    return TagCandidates(splits[:, possible], candidates[:, possible])
 
 
 def _column(values: list[float]) -> np.ndarray:
+    """Returns the values as a column (slots, 1), float32."""
     return np.array(values, np.float32)[:, None]
 
 
 def measure(
-    particles: Particles, chances: Chances, physics: SimulationParameters, rng: np.random.Generator
+    particles: Particles, candidates: TagCandidates, physics: SimulationParameters, rng: np.random.Generator
 ) -> np.ndarray:
-    """The collisions that pass the selection, as the 28 features in the file's units: (n_selected, 28) float32.
+    """Returns the collisions that pass the selection, as the file has them.
 
-    What is lost is dropped as soon as that is known.
+    Args:
+        particles: the final state of n collisions.
+        candidates: their radiation and candidates for b-tags.
+        physics: the parameters of the simulation.
+        rng: the random generator.
+
+    Returns:
+        The 28 features in normalised units, (n_selected, 28) float32.
     """
-    lepton, found = _lepton(particles.lepton, physics, rng)
-    particles, chances = (type(kept)(*(_take(array, found) for array in kept)) for kept in (particles, chances))
-    partons = _radiate(particles, chances, physics, rng)
-    chosen = np.flatnonzero(_may_be_selected(partons, physics))
-    lepton, neutrino, partons = _take(lepton, chosen), _take(particles.neutrino, chosen), partons.take(chosen)
-    partons = _in_tracker(_merge(partons, physics, rng), physics, rng)
-    chosen = np.flatnonzero(_may_be_selected(partons, physics))
-    lepton, neutrino, partons = _take(lepton, chosen), _take(neutrino, chosen), partons.take(chosen)
-    jets = partons._replace(pt=partons.pt * _response(partons, physics, rng))
-    met = _missing_energy(neutrino, partons, jets.pt, physics, rng)
-    seen = (jets.pt > physics.jet_pt_min) & (np.abs(jets.eta) < physics.jet_eta_max)
-    tagged = jets.candidate & seen & (_random(seen.shape, rng) < 1 - np.exp(-jets.pt / physics.tag_pt))
-    isolated = _isolated(jets, lepton, physics, rng)
-    selected = np.flatnonzero((seen.sum(0) >= STORED_JETS) & (tagged.sum(0) == N_TAGS) & isolated)
-    jets = jets._replace(pt=np.where(seen, jets.pt, 0)).take(selected)
-    level = _tag_level(jets.pt, tagged[:, selected], physics, rng)
-    return _reconstruct(jets, level, _take(lepton, selected), _take(met, selected), physics, rng)
+    # collisions that cannot pass are dropped as early as possible
+    lepton, events = _measure_lepton(particles.lepton, physics, rng)
+    particles, candidates = (type(x)(*(_take(array, events) for array in x)) for x in (particles, candidates))
+    partons = _radiate(particles, candidates, physics, rng)
+    events = np.flatnonzero(_preselection(partons, physics))
+    lepton, neutrino, partons = _take(lepton, events), _take(particles.neutrino, events), partons.take(events)
+    partons = _merge_partons(partons, physics, rng)
+    # fewer candidates towards the end of the tracker
+    efficiency = 1 - (np.abs(partons.eta) / physics.tag_eta_max) ** physics.tag_eta_power  # below 0 beyond the end
+    partons = partons._replace(candidate=partons.candidate & (_uniform(efficiency.shape, rng) < efficiency))
+    events = np.flatnonzero(_preselection(partons, physics))
+    lepton, neutrino, partons = _take(lepton, events), _take(neutrino, events), partons.take(events)
+    jets = partons._replace(pt=partons.pt * _jet_response(partons, physics, rng))
+    met = _missing_transverse_energy(neutrino, partons, jets.pt, physics, rng)
+    # the selection
+    accepted = (jets.pt > physics.jet_pt_min) & (np.abs(jets.eta) < physics.jet_eta_max)
+    tagged = jets.candidate & accepted & (_uniform(accepted.shape, rng) < 1 - np.exp(-jets.pt / physics.tag_pt))
+    isolated = _is_isolated(lepton, jets, physics, rng)
+    events = np.flatnonzero((accepted.sum(0) >= STORED_JETS) & (tagged.sum(0) == N_TAGS) & isolated)
+    jets = jets._replace(pt=np.where(accepted, jets.pt, 0)).take(events)
+    tags = _tag_levels(jets.pt, tagged[:, events], physics, rng)
+    return _reconstruct(jets, tags, _take(lepton, events), _take(met, events), physics, rng)
 
 
-def _random(shape, rng) -> np.ndarray:
+def _uniform(shape, rng) -> np.ndarray:
+    """Draws uniform numbers in [0, 1), float32."""
     return rng.random(shape, np.float32)
 
 
 def _normal(shape, rng) -> np.ndarray:
+    """Draws standard normal numbers, float32."""
     return rng.standard_normal(shape, np.float32)
 
 
 def _take(array: np.ndarray, events: np.ndarray) -> np.ndarray:
+    """Returns an array's events at these indices of its last axis."""
     return array.take(events, -1)
 
 
-def _lepton(lepton: np.ndarray, physics: SimulationParameters, rng) -> tuple[np.ndarray, np.ndarray]:
-    """Measured pT, eta and phi (3, n) of the leptons (4, n_tried) that are found, and which these are (n,)."""
+def _measure_lepton(lepton: np.ndarray, physics: SimulationParameters, rng) -> tuple[np.ndarray, np.ndarray]:
+    """Returns pT, eta and phi (3, n) of the leptons (4, n_collisions) that are detected, and their indices (n,)."""
     pt, eta, phi = kinematics.pt_eta_phi(lepton)
     pt *= 1 + physics.lepton_resolution * rng.standard_normal(len(pt))
     central = 1 - np.abs(eta) / physics.lepton_eta_max
     efficiency = (1 - np.exp(-pt / physics.lepton_rise)) * (1 - physics.lepton_central_loss * central)
-    in_reach = (pt > physics.lepton_pt_min) & (central > 0)
-    found = np.flatnonzero(in_reach & (rng.random(len(pt)) < efficiency))
-    return np.stack([pt[found], eta[found], phi[found]]), found
+    accepted = (pt > physics.lepton_pt_min) & (central > 0)
+    events = np.flatnonzero(accepted & (rng.random(len(pt)) < efficiency))
+    return np.stack([pt[events], eta[events], phi[events]]), events
 
 
-def _radiate(particles: Particles, chances: Chances, physics: SimulationParameters, rng) -> _Jets:
-    """Quarks may split in two; what they radiate follows them, then the emissions of the initial state."""
-    pt, eta, phi = np.zeros((3, N_SLOTS, chances.splits.shape[1]), np.float32)
+def _radiate(particles: Particles, candidates: TagCandidates, physics: SimulationParameters, rng) -> _Jets:
+    """Splits the quarks that radiate; returns quarks, radiated partons and initial-state emissions in their slots."""
+    pt, eta, phi = np.zeros((3, N_SLOTS, candidates.splits.shape[1]), np.float32)
     pt[QUARKS], eta[QUARKS], phi[QUARKS] = kinematics.pt_eta_phi(particles.quarks)
     pt[ISR], eta[ISR], phi[ISR] = particles.emissions
-    quark, event = np.nonzero(chances.splits)
-    z = physics.fsr_z_min * (0.5 / physics.fsr_z_min) ** _random(event.shape, rng)
+    quark, event = np.nonzero(candidates.splits)
+    z = physics.fsr_z_min * (0.5 / physics.fsr_z_min) ** _uniform(event.shape, rng)
     widest = np.where(quark < 2, physics.fsr_angle_max_b, physics.fsr_angle_max_light)
-    angle = physics.fsr_angle_min * (widest / physics.fsr_angle_min) ** _random(event.shape, rng)
-    azimuth = 2 * np.pi * _random(event.shape, rng)
+    angle = physics.fsr_angle_min * (widest / physics.fsr_angle_min) ** _uniform(event.shape, rng)
+    azimuth = 2 * np.pi * _uniform(event.shape, rng)
     d_eta, d_phi = angle * np.cos(azimuth), angle * np.sin(azimuth)
-    for slot, share, side in ((N_QUARKS + quark, z, 1 - z), (quark, 1 - z, -z)):
-        pt[slot, event] = pt[quark, event] * share
+    for slot, fraction, side in ((N_QUARKS + quark, z, 1 - z), (quark, 1 - z, -z)):
+        pt[slot, event] = pt[quark, event] * fraction
         eta[slot, event] = eta[quark, event] + d_eta * side
         phi[slot, event] = phi[quark, event] + d_phi * side
-    return _Jets(pt, np.where(pt > 0, eta, FAR), _wrapped(phi), chances.candidates)
+    return _Jets(pt, np.where(pt > 0, eta, FAR), _wrap(phi), candidates.candidates)
 
 
-def _may_be_selected(partons: _Jets, physics: SimulationParameters) -> np.ndarray:
-    """Looser than the selection, as merging and response lift some partons over it; few over this."""
-    pt, distance = partons.pt / np.float32(physics.jet_pt_min), np.abs(partons.eta)
-    jets = (pt > 11 / 15) & (distance < physics.jet_eta_max + 0.2)
-    tags = partons.candidate & (pt > 8 / 15) & (distance < physics.tag_eta_max + 0.256)
+def _preselection(partons: _Jets, physics: SimulationParameters) -> np.ndarray:
+    """Returns which events pass cuts looser than the selection, as merging and response lift some partons above it."""
+    pt, abs_eta = partons.pt / np.float32(physics.jet_pt_min), np.abs(partons.eta)
+    jets = (pt > 11 / 15) & (abs_eta < physics.jet_eta_max + 0.2)
+    tags = partons.candidate & (pt > 8 / 15) & (abs_eta < physics.tag_eta_max + 0.256)
     return (jets.sum(0) >= STORED_JETS) & (tags.sum(0) >= N_TAGS)
 
 
-def _merge(partons: _Jets, physics: SimulationParameters, rng) -> _Jets:
+def _merge_partons(partons: _Jets, physics: SimulationParameters, rng) -> _Jets:
     """Adds to each parton the later ones within the jet radius, one after the other."""
     n_slots, n = partons.pt.shape
     radius = np.maximum(physics.jet_radius + physics.jet_radius_spread * _normal(n, rng), 0.2)
@@ -159,27 +179,21 @@ def _merge(partons: _Jets, physics: SimulationParameters, rng) -> _Jets:
     return _Jets(pt, eta, phi, candidate)
 
 
-def _in_tracker(jets: _Jets, physics: SimulationParameters, rng) -> _Jets:
-    """Fewer candidates for tags towards the end of the tracker."""
-    efficiency = 1 - (np.abs(jets.eta) / physics.tag_eta_max) ** physics.tag_eta_power  # below 0 beyond the end
-    return jets._replace(candidate=jets.candidate & (_random(efficiency.shape, rng) < efficiency))
-
-
-def _response(jets: _Jets, physics: SimulationParameters, rng) -> np.ndarray:
-    """Measured over true energy of each jet: losses, tails, neutrinos of b decays, resolution; not below zero."""
+def _jet_response(jets: _Jets, physics: SimulationParameters, rng) -> np.ndarray:
+    """Draws measured over true energy of each jet, at least 0: losses, tails, neutrinos of b decays, resolution."""
     filled = np.nonzero(jets.pt)
     pt, b = jets.pt[filled], filled[0] < 2
 
-    def by_flavour(of_b: float, of_light: float) -> np.ndarray:
-        return np.where(b, np.float32(of_b), np.float32(of_light))
+    def by_flavour(b_value: float, light_value: float) -> np.ndarray:
+        return np.where(b, np.float32(b_value), np.float32(light_value))
 
     loss = rng.standard_exponential(pt.shape, np.float32) * np.sqrt(50 / np.maximum(pt, 8)) - 1
     response = by_flavour(physics.response_b, physics.response_light)
     response -= by_flavour(physics.loss_b, physics.loss_light) * loss
-    chance = by_flavour(physics.tail_b, physics.tail_light) * np.sqrt(40 / np.maximum(pt, 20))
-    tail = _random(pt.shape, rng) < chance
-    response[tail] *= 1 - physics.tail_depth * _random(tail.sum(), rng)
-    decays = b & (_random(pt.shape, rng) < physics.b_neutrino_share)
+    tail_fraction = by_flavour(physics.tail_b, physics.tail_light) * np.sqrt(40 / np.maximum(pt, 20))
+    tail = _uniform(pt.shape, rng) < tail_fraction
+    response[tail] *= 1 - physics.tail_depth * _uniform(tail.sum(), rng)
+    decays = b & (_uniform(pt.shape, rng) < physics.b_neutrino_share)
     response[decays] *= 1 - rng.beta(1.2, physics.b_neutrino_shape, decays.sum())
     energy = pt * np.cosh(np.clip(jets.eta[filled], -6, 6))
     stochastic = by_flavour(physics.stochastic_b, physics.stochastic_light)
@@ -189,8 +203,8 @@ def _response(jets: _Jets, physics: SimulationParameters, rng) -> np.ndarray:
     return measured
 
 
-def _missing_energy(neutrino, partons: _Jets, measured_pt, physics: SimulationParameters, rng) -> np.ndarray:
-    """Its magnitude and phi (2, n): the neutrino, what the jets mismeasure, and noise."""
+def _missing_transverse_energy(neutrino, partons: _Jets, measured_pt, physics, rng) -> np.ndarray:
+    """Returns its magnitude and phi (2, n): the neutrino, the mismeasurement of the jets, and noise."""
     excess = measured_pt - partons.pt
     noise = np.sqrt(physics.met_noise**2 + physics.met_noise_root**2 * 0.25 * partons.pt.sum(0))
     x = neutrino[1] - (excess * np.cos(partons.phi)).sum(0) + noise * _normal(noise.shape, rng)
@@ -198,14 +212,14 @@ def _missing_energy(neutrino, partons: _Jets, measured_pt, physics: SimulationPa
     return np.stack([np.hypot(x, y), np.arctan2(y, x)])
 
 
-def _tag_level(pt: np.ndarray, tagged: np.ndarray, physics: SimulationParameters, rng) -> np.ndarray:
-    """0 without a tag, 1 with a loose and 2 with a tight one."""
+def _tag_levels(pt: np.ndarray, tagged: np.ndarray, physics: SimulationParameters, rng) -> np.ndarray:
+    """Draws the level of each jet's tag: 0 for none, 1 for a loose and 2 for a tight one."""
     loose = rng.random(pt.shape) < physics.loose_tags + physics.loose_tags_slope * pt
     return np.where(tagged, np.where(loose, 1, 2), 0)
 
 
-def _isolated(jets: _Jets, lepton: np.ndarray, physics: SimulationParameters, rng) -> np.ndarray:
-    """No jet near the lepton, and further out one only at times: (n,)."""
+def _is_isolated(lepton: np.ndarray, jets: _Jets, physics: SimulationParameters, rng) -> np.ndarray:
+    """Returns which leptons pass (n,): none with a jet within `isolation`, some with one within `isolation_in_jet`."""
     _, eta, phi = lepton
     distance_2 = (jets.eta - eta) ** 2 + angle_between(jets.phi, phi) ** 2
     nearest_2 = np.where(jets.pt > physics.jet_pt_min, distance_2, np.inf).min(0)
@@ -213,22 +227,22 @@ def _isolated(jets: _Jets, lepton: np.ndarray, physics: SimulationParameters, rn
     return nearest_2 > np.where(lost, physics.isolation_in_jet, physics.isolation) ** 2
 
 
-def _reconstruct(jets: _Jets, level: np.ndarray, lepton, met, physics: SimulationParameters, rng) -> np.ndarray:
-    """Orders the jets as the file does and computes its 28 columns: (n, 28)."""
+def _reconstruct(jets: _Jets, tags: np.ndarray, lepton, met, physics: SimulationParameters, rng) -> np.ndarray:
+    """Orders the jets as the file does, and returns its 28 columns in normalised units, (n, 28)."""
     key = jets.pt * np.exp(
-        physics.order_noise * rng.standard_normal(jets.pt.shape) + physics.order_tag_shift * (level > 0)
+        physics.order_noise * rng.standard_normal(jets.pt.shape) + physics.order_tag_shift * (tags > 0)
     )
     order = np.argsort(-key, 0)[:RECONSTRUCTED_JETS]
     pt, eta, phi = (np.take_along_axis(x, order, 0).astype(float) for x in (jets.pt, jets.eta, jets.phi))
-    level = np.take_along_axis(level, order, 0)
+    tags = np.take_along_axis(tags, order, 0)
     four_vectors = kinematics.massless(pt, np.where(pt > 0, eta, 0), phi)
     neutrino = kinematics.massless(met[0], kinematics.neutrino_eta(*lepton, *met), met[1])
-    masses = kinematics.high_level_masses(four_vectors, level > 0, kinematics.massless(*lepton), neutrino)
-    stored = [x for jet in range(STORED_JETS) for x in (pt[jet], eta[jet], _wrapped(phi[jet]), level[jet])]
+    masses = kinematics.high_level_masses(four_vectors, tags > 0, kinematics.massless(*lepton), neutrino)
+    stored = [x for jet in range(STORED_JETS) for x in (pt[jet], eta[jet], _wrap(phi[jet]), tags[jet])]
     columns = [*lepton, *met, *stored, *masses]
-    return np.stack([kinematics.to_file(x, name) for x, name in zip(columns, COMPLETE, strict=True)], 1)
+    return np.stack([kinematics.to_normalised(x, name) for x, name in zip(columns, COMPLETE, strict=True)], 1)
 
 
-def _wrapped(phi: np.ndarray) -> np.ndarray:
-    """The same angle in [-pi, pi)."""
+def _wrap(phi: np.ndarray) -> np.ndarray:
+    """Returns the same angles in [-pi, pi)."""
     return (phi + np.pi) % (2 * np.pi) - np.pi

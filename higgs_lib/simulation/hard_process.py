@@ -1,7 +1,7 @@
-"""The particles of a collision: the hard process, its decays and the radiation before it, for signal and background.
+"""Generates the particles of a collision: hard process, decays and initial-state radiation, for signal and background.
 
-Leading-order matrix elements with simple parton densities, vectorised. All momenta are in GeV, four-vectors are (4, n):
-E, px, py, pz.
+It uses leading-order matrix elements with simple parton densities, vectorised. All momenta are in GeV; four-vectors are
+(4, n): E, px, py, pz.
 """
 
 from collections.abc import Callable
@@ -18,33 +18,32 @@ class Particles(NamedTuple):
     """The final state of n collisions."""
 
     lepton: np.ndarray
-    """(4, n)"""
+    """The four-vectors of the lepton, (4, n)."""
     neutrino: np.ndarray
-    """(4, n)"""
+    """The four-vectors of the neutrino, (4, n)."""
     quarks: np.ndarray
-    """(4, 4, n): the four-vectors of b, b and the two of the W"""
+    """The four-vectors of the two b quarks and the two quarks of the W, (4, 4, n)."""
     emissions: np.ndarray
-    """(3, m, n): pT, rapidity and phi of massless partons, pT zero where there is none"""
+    """The pT, rapidity and phi of massless initial-state partons, (3, m, n); pT is zero in empty slots."""
 
 
 MAX_EMISSIONS = 5
-VIRTUALITY_SHAPE = 1.3  # of the Gamma distribution
+VIRTUALITY_SHAPE = 1.3  # shape of the Gamma distribution of a quark's mass
 TOP_PAIR_MASS_MAX = 3000.0  # GeV
 W_LONGITUDINAL, W_OF_TOP = "longitudinal", "of top"
+QUANTILES = 513  # points of a tabulated distribution; between them its density is flat
 
-QUANTILES = 513  # of a tabulated distribution; between them its density is flat
 
-
-def _quantiles(values: np.ndarray, density: np.ndarray) -> np.ndarray:
-    """The quantiles (rows, QUANTILES) of distributions given by their `density` (rows, k) at `values` (k,)."""
+def _tabulate_quantiles(values: np.ndarray, density: np.ndarray) -> np.ndarray:
+    """Returns the quantiles (rows, QUANTILES) of distributions with a `density` (rows, k) at `values` (k,)."""
     steps = (density[:, 1:] + density[:, :-1]) * np.diff(values)
     cumulative = np.pad(steps.cumsum(1), ((0, 0), (1, 0)))
-    wanted = np.linspace(0, 1, QUANTILES)
-    return np.stack([np.interp(wanted, row / row[-1], values) for row in cumulative])
+    levels = np.linspace(0, 1, QUANTILES)
+    return np.stack([np.interp(levels, row / row[-1], values) for row in cumulative])
 
 
-def _draw(quantiles: np.ndarray, row: np.ndarray, rng) -> np.ndarray:
-    """A value (n,) of the distributions of `_quantiles` at positions `row` (n,); of either where between two rows."""
+def _sample(quantiles: np.ndarray, row: np.ndarray, rng) -> np.ndarray:
+    """Draws values (n,) from tabulated distributions at positions `row` (n,); between two rows, from either."""
     row = np.minimum(row + rng.random(len(row)), len(quantiles) - 1).astype(np.intp)
     position = rng.random(len(row)) * (QUANTILES - 1)
     below = position.astype(np.intp)
@@ -55,68 +54,72 @@ def _draw(quantiles: np.ndarray, row: np.ndarray, rng) -> np.ndarray:
 
 _COSINES = np.linspace(-1, 1, 401)
 _HELICITY_ANGLE = {
-    W_LONGITUDINAL: _quantiles(_COSINES, (1 - _COSINES**2)[None]),
-    W_OF_TOP: _quantiles(_COSINES, (0.7 * 0.75 * (1 - _COSINES**2) + 0.3 * 0.375 * (1 - _COSINES) ** 2)[None]),
+    W_LONGITUDINAL: _tabulate_quantiles(_COSINES, (1 - _COSINES**2)[None]),
+    W_OF_TOP: _tabulate_quantiles(_COSINES, (0.7 * 0.75 * (1 - _COSINES**2) + 0.3 * 0.375 * (1 - _COSINES) ** 2)[None]),
 }
-"""Of the cosine of the fermion's angle to the W's direction of flight, in the W's rest frame."""
+"""The quantiles of the cosine of the fermion's angle to the W's direction of flight, in the W's rest frame."""
 
 
 def _gluons(x):
-    """x g(x) near Q = 200 GeV, up to a factor."""
+    """Returns the gluon density x g(x) near Q = 200 GeV, up to a factor."""
     return x**-0.5 * (1 - x) ** 8
 
 
 def _quarks(x):
-    """x (u + d), valence-like, in units of the gluons'."""
+    """Returns the quark density x (u + d), valence-like, with the factor of `_gluons`."""
     return 2.2 * x**0.35 * (1 - x) ** 3
 
 
 def _antiquarks(x):
+    """Returns the antiquark density x (ubar + dbar), with the factor of `_gluons`."""
     return 0.24 * x**-0.3 * (1 - x) ** 8
 
 
 def _breit_wigner(pole: float, width: float, n: int, rng) -> np.ndarray:
+    """Draws masses (n,) from a Breit-Wigner distribution cut at `WIDTHS` widths."""
     limit = np.arctan(2 * WIDTHS)
     return pole + 0.5 * width * np.tan(rng.uniform(-limit, limit, n))
 
 
 def _quark_mass(mean: float, n: int, rng) -> np.ndarray:
+    """Draws masses (n,) of quarks before they radiate."""
     return np.minimum(VIRTUALITY_MIN + mean * rng.gamma(VIRTUALITY_SHAPE, 1 / VIRTUALITY_SHAPE, n), VIRTUALITY_MAX)
 
 
 class _Rapidity(NamedTuple):
-    """Rapidities of systems of given masses, by the densities of the two partons that make them."""
+    """The rapidity distributions of systems of given masses, from the densities of the two colliding partons."""
 
     limit: np.ndarray
-    """(rows,): the largest, ln(energy / mass)"""
+    """The largest rapidities, ln(energy / mass), (rows,)."""
     quantiles: np.ndarray
-    """(rows, QUANTILES), in units of the limit"""
+    """The quantiles in units of the limit, (rows, QUANTILES)."""
     luminosity: np.ndarray
-    """(rows,): the densities' product, summed over rapidity"""
+    """The products of the densities, integrated over rapidity, (rows,)."""
 
     @classmethod
-    def of(cls, masses: np.ndarray, energy: float, density_1: Callable, density_2: Callable) -> "_Rapidity":
-        share = np.linspace(-1, 1, 401)
+    def tabulate(cls, masses: np.ndarray, energy: float, density_1: Callable, density_2: Callable) -> "_Rapidity":
+        """Returns the distributions for `masses` (rows,) and two functions x f(x)."""
+        relative = np.linspace(-1, 1, 401)
         limit = np.log(energy / masses)
-        x = masses[:, None] / energy * np.exp(np.outer([1, -1], limit)[:, :, None] * share)
+        x = masses[:, None] / energy * np.exp(np.outer([1, -1], limit)[:, :, None] * relative)
         product = density_1(np.minimum(x[0], 1)) * density_2(np.minimum(x[1], 1))
-        return cls(limit, _quantiles(share, product + 1e-12), product.mean(1) * 2 * limit)
+        return cls(limit, _tabulate_quantiles(relative, product + 1e-12), product.mean(1) * 2 * limit)
 
-    def draw(self, row: np.ndarray, rng) -> np.ndarray:
-        """One rapidity for each of the positions `row` (n,) among the masses."""
-        return np.interp(row, np.arange(len(self.limit)), self.limit) * _draw(self.quantiles, row, rng)
-
-
-def _system(system_mass: np.ndarray, y: np.ndarray, recoil: np.ndarray) -> np.ndarray:
-    """Four-vector (4, n) of given mass, rapidity and transverse momentum (2, n)."""
-    transverse = np.sqrt(system_mass**2 + (recoil**2).sum(0))
-    return np.stack([transverse * np.cosh(y), *recoil, transverse * np.sinh(y)])
+    def sample(self, row: np.ndarray, rng) -> np.ndarray:
+        """Draws one rapidity for each of the positions `row` (n,) among the masses."""
+        return np.interp(row, np.arange(len(self.limit)), self.limit) * _sample(self.quantiles, row, rng)
 
 
-def _emissions(
+def _four_vector(system_mass: np.ndarray, y: np.ndarray, transverse_momentum: np.ndarray) -> np.ndarray:
+    """Returns four-vectors (4, n) of given mass (n,), rapidity (n,) and transverse momentum (2, n)."""
+    transverse_mass = np.sqrt(system_mass**2 + (transverse_momentum**2).sum(0))
+    return np.stack([transverse_mass * np.cosh(y), *transverse_momentum, transverse_mass * np.sinh(y)])
+
+
+def _initial_state_radiation(
     scale, density, y, follow: float, offset: float, limit: float, physics: SimulationParameters, rng
 ) -> np.ndarray:
-    """Initial-state radiation: pT, rapidity and phi (3, MAX_EMISSIONS, n), pT zero where there is none."""
+    """Draws pT, rapidity and phi of the emissions, (3, MAX_EMISSIONS, n); pT is zero in empty slots."""
     longest = np.maximum(np.log(scale / physics.isr_pt_min), 0)
     count = rng.poisson(density * longest**2 / 2)
     emissions = np.zeros((3, MAX_EMISSIONS, len(scale)))
@@ -129,7 +132,7 @@ def _emissions(
 
 
 def _recoil(emissions: np.ndarray, physics: SimulationParameters, rng) -> np.ndarray:
-    """Transverse momentum (2, n) that balances the emissions and the soft radiation."""
+    """Returns the transverse momentum (2, n) that balances the emissions and the soft radiation."""
     pt, _, phi = emissions
     shape, n = physics.soft_recoil_shape, pt.shape[1]
     soft = physics.soft_recoil * np.sqrt(rng.gamma(shape, 1 / shape, n)) * rng.standard_normal((2, n))
@@ -137,7 +140,7 @@ def _recoil(emissions: np.ndarray, physics: SimulationParameters, rng) -> np.nda
 
 
 def _directions(cosine: np.ndarray, axis: np.ndarray | None, rng) -> np.ndarray:
-    """Unit vectors (3, n) at an angle of given cosine to `axis` (3, n), or to z, at a random azimuth."""
+    """Returns unit vectors (3, n) at angles of given cosine (n,) to `axis` (3, n), or to z, at random azimuths."""
     azimuth, sine = rng.uniform(0, 2 * np.pi, len(cosine)), np.sqrt(1 - cosine**2)
     across_1, across_2 = sine * np.cos(azimuth), sine * np.sin(azimuth)
     if axis is None:
@@ -157,9 +160,18 @@ def _directions(cosine: np.ndarray, axis: np.ndarray | None, rng) -> np.ndarray:
 
 
 def decay(parent, m_1, m_2, rng, cosine=None, axis=None) -> tuple[np.ndarray, np.ndarray]:
-    """Two-body decay of `parent` (4, n) to masses `m_1`, `m_2` (n,): two four-vectors (4, n).
+    """Decays particles into two, isotropically in the rest frame unless `cosine` is given.
 
-    Isotropic in the rest frame unless the cosine (n,) to z, or to an `axis` (3, n) of that frame, is given.
+    Args:
+        parent: the four-vectors of the parents, (4, n).
+        m_1: the masses of the first products, (n,).
+        m_2: the masses of the second products, (n,).
+        rng: the random generator.
+        cosine: the cosines (n,) of the first product's angle to `axis` in the rest frame.
+        axis: vectors (3, n) in the rest frame; None: the z axis.
+
+    Returns:
+        The four-vectors (4, n) of the first and of the second products.
     """
     m = mass(parent)
     momentum = np.sqrt(np.maximum((m**2 - (m_1 + m_2) ** 2) * (m**2 - (m_1 - m_2) ** 2), 0)) / (2 * m)
@@ -169,56 +181,59 @@ def decay(parent, m_1, m_2, rng, cosine=None, axis=None) -> tuple[np.ndarray, np
     return first, parent - first
 
 
-def _decay_w(w, parent, m_1, m_2, polarised: float, kind: str, rng) -> tuple[np.ndarray, np.ndarray]:
-    """A W to two fermions, by its helicity: in its rest frame it flies against its parent's direction."""
+def _decay_w(w, parent, m_1, m_2, polarised: float, helicity: str, rng) -> tuple[np.ndarray, np.ndarray]:
+    """Decays a W into two fermions by its helicity; in its frame it flies opposite to its parent."""
     n = w.shape[1]
-    by_helicity = _draw(_HELICITY_ANGLE[kind], np.zeros(n), rng)
+    by_helicity = _sample(_HELICITY_ANGLE[helicity], np.zeros(n), rng)
     cosine = np.where(rng.random(n) < polarised, by_helicity, rng.uniform(-1, 1, n))
     backwards = w * np.array([[1.0], [-1], [-1], [-1]])
     return decay(w, m_1, m_2, rng, cosine, -boost(parent, backwards)[1:])
 
 
-def _decay_ws(ws, parents, polarised: float, kind: str, physics: SimulationParameters, rng) -> tuple[np.ndarray, ...]:
-    """One W, chosen at random, to lepton and neutrino, the other to two quarks: four four-vectors (4, n)."""
+def _decay_w_pair(ws, parents, polarised: float, helicity: str, physics, rng) -> tuple[np.ndarray, ...]:
+    """Decays one W, at random, to lepton and neutrino and the other to two quarks; returns four four-vectors (4, n)."""
     n = ws[0].shape[1]
     swap = rng.random(n) < 0.5
     leptonic, hadronic = np.where(swap, *ws[::-1]), np.where(swap, *ws)
     leptonic_parent, hadronic_parent = np.where(swap, *parents[::-1]), np.where(swap, *parents)
     zero = np.zeros(n)
-    leptons = _decay_w(leptonic, leptonic_parent, zero, zero, polarised, kind, rng)
+    leptons = _decay_w(leptonic, leptonic_parent, zero, zero, polarised, helicity, rng)
     m_1, m_2 = (_quark_mass(physics.light_virtuality, n, rng) for _ in range(2))
-    return *leptons, *_decay_w(hadronic, hadronic_parent, m_1, m_2, polarised, kind, rng)
+    return *leptons, *_decay_w(hadronic, hadronic_parent, m_1, m_2, polarised, helicity, rng)
 
 
 @lru_cache(maxsize=8)
 def _heavy_higgs_rapidity(physics: SimulationParameters) -> _Rapidity:
+    """Returns the rapidity distribution of H0, made by two gluons."""
+
     def density(x):
         return x**-0.5 * (1 - x) ** physics.signal_density_exponent
 
-    return _Rapidity.of(np.array([physics.m_heavy_higgs]), physics.energy, density, density)
+    return _Rapidity.tabulate(np.array([physics.m_heavy_higgs]), physics.energy, density, density)
 
 
 def signal(n: int, physics: SimulationParameters, rng) -> Particles:
-    """gg -> H0 -> W H+-, H+- -> W h0, h0 -> b b."""
+    """Generates `n` collisions gg -> H0 -> W H+-, H+- -> W h0, h0 -> b b."""
     m_heavy = _breit_wigner(physics.m_heavy_higgs, physics.higgs_width, n, rng)
     m_charged = _breit_wigner(physics.m_charged_higgs, physics.higgs_width, n, rng)
-    # a W off its shell where the tails of the Higgs bosons' masses leave less room
+    # the W is off-shell where the tails of the Higgs bosons' masses leave less room
     m_w_1 = np.minimum(_breit_wigner(physics.m_w, physics.w_width, n, rng), m_heavy - m_charged - 0.5)
     m_w_2 = np.minimum(_breit_wigner(physics.m_w, physics.w_width, n, rng), m_charged - physics.m_light_higgs - 0.5)
-    y = _heavy_higgs_rapidity(physics).draw(np.zeros(n), rng)
+    y = _heavy_higgs_rapidity(physics).sample(np.zeros(n), rng)
     spread = physics.isr_rapidity_follow_signal, physics.isr_rapidity_offset_signal, physics.isr_rapidity_limit_signal
-    emissions = _emissions(physics.isr_scale_signal * m_heavy, physics.isr_density, y, *spread, physics, rng)
-    heavy = _system(m_heavy, y, _recoil(emissions, physics, rng))
+    scale = physics.isr_scale_signal * m_heavy
+    emissions = _initial_state_radiation(scale, physics.isr_density, y, *spread, physics, rng)
+    heavy = _four_vector(m_heavy, y, _recoil(emissions, physics, rng))
     charged, w_1 = decay(heavy, m_charged, m_w_1, rng)
     light, w_2 = decay(charged, np.full(n, physics.m_light_higgs), m_w_2, rng)
     bs = decay(light, *(_quark_mass(physics.b_virtuality, n, rng) for _ in range(2)), rng)
-    products = _decay_ws((w_1, w_2), (heavy, charged), physics.signal_w_polarised, W_LONGITUDINAL, physics, rng)
+    products = _decay_w_pair((w_1, w_2), (heavy, charged), physics.signal_w_polarised, W_LONGITUDINAL, physics, rng)
     lepton, neutrino, *quarks = products
     return Particles(lepton, neutrino, np.stack([*bs, *quarks], 1), emissions)
 
 
 def background(n: int, physics: SimulationParameters, rng) -> Particles:
-    """gg, qq -> t t, t -> W b."""
+    """Generates `n` collisions gg, qq -> t t, t -> W b."""
     m_pair, y, cosine, by_quarks = _top_pairs(n, physics, rng)
     scale = physics.isr_scale_background * np.minimum(m_pair, 800.0)
     density = physics.isr_density * np.where(by_quarks, physics.isr_density_quarks, 1.0)
@@ -227,8 +242,8 @@ def background(n: int, physics: SimulationParameters, rng) -> Particles:
         physics.isr_rapidity_offset_background,
         physics.isr_rapidity_limit_background,
     )
-    emissions = _emissions(scale, density, y, *spread, physics, rng)
-    pair = _system(m_pair, y, _recoil(emissions, physics, rng))
+    emissions = _initial_state_radiation(scale, density, y, *spread, physics, rng)
+    pair = _four_vector(m_pair, y, _recoil(emissions, physics, rng))
     m_1, m_2 = (
         np.minimum(_breit_wigner(physics.m_top, physics.top_width, n, rng), m_pair / 2 - 0.01) for _ in range(2)
     )
@@ -236,57 +251,58 @@ def background(n: int, physics: SimulationParameters, rng) -> Particles:
     m_w_1, m_w_2 = (_breit_wigner(physics.m_w, physics.w_width, n, rng) for _ in range(2))
     b_1, w_1 = decay(top_1, _quark_mass(physics.b_virtuality, n, rng), m_w_1, rng)
     b_2, w_2 = decay(top_2, _quark_mass(physics.b_virtuality, n, rng), m_w_2, rng)
-    products = _decay_ws((w_1, w_2), (top_1, top_2), physics.top_w_polarised, W_OF_TOP, physics, rng)
+    products = _decay_w_pair((w_1, w_2), (top_1, top_2), physics.top_w_polarised, W_OF_TOP, physics, rng)
     lepton, neutrino, *quarks = products
     return Particles(lepton, neutrino, np.stack([b_1, b_2, *quarks], 1), emissions)
 
 
 class _TopPairs(NamedTuple):
-    """Leading-order gg -> tt (row 0) and qq -> tt (row 1), tabulated over the pair's mass."""
+    """Leading-order gg -> tt (first of each pair) and qq -> tt (second), tabulated over the pair's mass."""
 
     masses: np.ndarray
-    """(k,), GeV"""
+    """The masses of the pair in GeV, (k,)."""
     cumulative: np.ndarray
-    """(k,), of the pair's mass"""
-    quark_share: np.ndarray
-    """(k,)"""
+    """The cumulative distribution of the pair's mass, (k,)."""
+    quark_fraction: np.ndarray
+    """The fraction of collisions of quarks, (k,)."""
     rapidity: tuple[_Rapidity, _Rapidity]
+    """The rapidity distributions of the pair."""
     cosine: tuple[np.ndarray, np.ndarray]
-    """(k, QUANTILES) each, of the scattering angle in the rest frame of the pair"""
+    """The quantiles of the cosine of the scattering angle in the rest frame of the pair, (k, QUANTILES) each."""
 
 
 @lru_cache(maxsize=8)
 def _top_pair_tables(physics: SimulationParameters) -> _TopPairs:
-    """Matrix elements of B. Combridge, Nucl. Phys. B151 (1979) 429."""
+    """Tabulates the matrix elements of B. Combridge, Nucl. Phys. B151 (1979) 429."""
     threshold = 2 * physics.m_top + 0.5
     masses = threshold * (min(TOP_PAIR_MASS_MAX, 0.99 * physics.energy) / threshold) ** np.linspace(0, 1, 300)
     rapidity = (
-        _Rapidity.of(masses, physics.energy, _gluons, _gluons),
-        _Rapidity.of(masses, physics.energy, _quarks, _antiquarks),
+        _Rapidity.tabulate(masses, physics.energy, _gluons, _gluons),
+        _Rapidity.tabulate(masses, physics.energy, _quarks, _antiquarks),
     )
     rho = ((2 * physics.m_top / masses) ** 2)[:, None]
     beta = np.sqrt(1 - rho)
     beta_cos_2 = (beta * _COSINES) ** 2
-    product = (1 - beta_cos_2) / 4  # of the two momentum transfers, in units of the mass squared
+    product = (1 - beta_cos_2) / 4  # product of the two momentum transfers, in units of the squared mass
     gluons = (1 / (6 * product) - 0.375) * ((1 + beta_cos_2) / 2 + rho - rho**2 / (4 * product))
     quarks = (4 / 9) * ((1 + beta_cos_2) / 2 + rho / 2)
     rate_gluons = rapidity[0].luminosity * gluons.mean(1)
-    rate_quarks = 2 * rapidity[1].luminosity * quarks.mean(1)  # the quark may come from either side
+    rate_quarks = 2 * rapidity[1].luminosity * quarks.mean(1)  # the quark comes from either side
     spectrum = (rate_gluons + rate_quarks) * beta[:, 0] * masses**-3 * masses**-physics.top_pair_mass_exponent
     cumulative = np.pad(((spectrum[1:] + spectrum[:-1]) * np.diff(masses)).cumsum(), (1, 0))
-    angles = (_quantiles(_COSINES, gluons), _quantiles(_COSINES, quarks))
+    angles = (_tabulate_quantiles(_COSINES, gluons), _tabulate_quantiles(_COSINES, quarks))
     return _TopPairs(masses, cumulative / cumulative[-1], rate_quarks / (rate_gluons + rate_quarks), rapidity, angles)
 
 
 def _top_pairs(n: int, physics: SimulationParameters, rng) -> tuple[np.ndarray, ...]:
-    """Mass, rapidity, cosine of the scattering angle and whether quarks collided, each (n,)."""
+    """Draws mass, rapidity, cosine of the scattering angle and whether quarks collide, each (n,)."""
     tables = _top_pair_tables(physics)
     rows = np.arange(len(tables.masses))
     row = np.interp(rng.random(n), tables.cumulative, rows)
-    by_quarks = rng.random(n) < np.interp(row, rows, tables.quark_share)
+    by_quarks = rng.random(n) < np.interp(row, rows, tables.quark_fraction)
     y, cosine = np.empty(n), np.empty(n)
     for quarks, side in ((False, 1.0), (True, rng.choice([-1.0, 1.0], n))):
-        chosen = by_quarks == quarks
-        y[chosen] = tables.rapidity[quarks].draw(row[chosen], rng) * np.broadcast_to(side, n)[chosen]
-        cosine[chosen] = _draw(tables.cosine[quarks], row[chosen], rng)
+        events = by_quarks == quarks
+        y[events] = tables.rapidity[quarks].sample(row[events], rng) * np.broadcast_to(side, n)[events]
+        cosine[events] = _sample(tables.cosine[quarks], row[events], rng)
     return np.interp(row, rows, tables.masses), y, cosine, by_quarks

@@ -1,4 +1,4 @@
-"""The Spark session, and what its executors do: make events, score them, train together."""
+"""A Spark session, and what its executors do: generate events, score them, and train together (README.md)."""
 
 import lazy_loader as lazy
 

@@ -1,63 +1,100 @@
-"""The Java process of a Spark session: started with no secret on its command line, quiet, and ended after an error."""
+"""The Java process of a Spark session: no secret on its command line, quiet at its start, ended after an error."""
 
 import logging
 import os
-import re
+import shlex
 import subprocess
+import tempfile
 import threading
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from higgs_lib.spark.local_cluster import ClusterError, reason
+from higgs_lib.spark import master
+from higgs_lib.spark.local_cluster import ClusterError, last_words, write_properties
 
 log = logging.getLogger(__name__)
 
-PRIVATE = re.compile(r"(?i)secret|password|token|access[.]?key")  # what Spark itself hides in its logs
 STOP_LIMIT = 5.0  # seconds, from the end of its input to SIGKILL
 
 
-class _Chatter(threading.Thread):
-    """Passes on what the Java process writes to stderr, unless a session is starting."""
+class ErrorStream(threading.Thread):
+    """What the Java process writes to stderr: kept while a session starts, forwarded from then on."""
 
     def __init__(self, pipe: int):
         super().__init__(daemon=True, name="stderr of Spark")
-        self.pipe, self.quiet = pipe, True
+        self.pipe, self.text, self.is_forwarded = pipe, "", False
 
     def run(self) -> None:
+        """Reads until the process ends."""
         # raw reads and writes: a buffered stream's lock, held at the interpreter's end, would abort it
         while chunk := os.read(self.pipe, 65536):
-            if not self.quiet:
+            if self.is_forwarded:
                 os.write(2, chunk)
+            else:
+                self.text += chunk.decode(errors="replace")
         os.close(self.pipe)
 
 
 @contextmanager
-def opened(settings: dict[str, str], environment: dict[str, str]) -> Iterator:
-    """py4j's view of a Java process started with `settings`, those left out that must not be seen, and `environment`.
+def launch(settings: dict[str, str], environment: dict[str, str]) -> Iterator[ErrorStream]:
+    """Starts the Java process of a session, instead of that of an earlier one; ends it if the block raises.
 
-    The one of an earlier session is taken again if it was started in the same way; else it is ended first. What it
-    writes to stderr inside the block is not shown. It is ended if the block raises.
+    Spark reads the settings from a private file that exists only while the process starts. Under spark-submit the
+    process is this program's parent, and is neither started nor ended.
     """
     from pyspark import SparkContext
 
-    public = {name: value for name, value in settings.items() if not PRIVATE.search(name)}
-    gateway = SparkContext._gateway
-    ours = alive() and "started_with" in gateway.__dict__  # py4j answers for attributes that are not there
-    if not ours or (gateway.proc is not None and gateway.started_with != (public, environment)):
-        close()
-        gateway = _launch(public, environment)
-    gateway.chatter.quiet = True
+    close()
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)  # it logs, with their stack, the errors that it raises
+    read, write = os.pipe()
+    errors = ErrorStream(read)
+    errors.start()
+    with tempfile.TemporaryDirectory(prefix="higgs_lib-") as folder:
+        file = Path(folder, "spark.properties")
+        write_properties(file, settings)
+        arguments = f"--properties-file {shlex.quote(str(file))} --load-spark-defaults"
+        arguments += f" {os.environ.get('PYSPARK_SUBMIT_ARGS', 'pyspark-shell')}"
+        gateway = _launch_gateway(environment | {"PYSPARK_SUBMIT_ARGS": arguments}, write)
+    if gateway is None:
+        errors.join()
+        raise ClusterError(f"Spark's Java process ended at its start: {last_words(errors.text)}")
+    SparkContext._gateway, SparkContext._jvm = gateway, gateway.jvm
     try:
-        yield gateway.jvm
+        yield errors
     except BaseException:
         close()
         raise
-    gateway.chatter.quiet = False
+    errors.is_forwarded = True
 
 
-def alive() -> bool:
-    """Whether the Java process runs; to ask it anything once it has gone makes py4j log and raise at length."""
+def _launch_gateway(environment: dict[str, str], stderr: int):
+    """Returns py4j's gateway to a new Java process with this stderr, which is closed here; None if it ended at once."""
+    from pyspark.errors import PySparkRuntimeError
+    from pyspark.java_gateway import launch_gateway
+
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # PySpark does not close the input of a process that has ended
+        try:
+            return launch_gateway(popen_kwargs={"stderr": stderr})
+        except PySparkRuntimeError as error:
+            log.debug("PySpark says: %s", error)
+        finally:
+            os.close(stderr)
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
+    return None
+
+
+def is_alive() -> bool:
+    """Returns whether the Java process runs; py4j logs and raises at length if asked anything once it has gone."""
     from pyspark import SparkContext
 
     gateway = SparkContext._gateway
@@ -65,11 +102,11 @@ def alive() -> bool:
 
 
 def close() -> None:
-    """Ends the Java process, and whatever session it has, if there is one; the next session starts another."""
+    """Ends the Java process and its session, if there are any; the next session starts another."""
     from pyspark import SparkContext
 
     gateway = SparkContext._gateway
-    if gateway is None or gateway.proc is None:  # under spark-submit it is this process' parent, and stays
+    if gateway is None or gateway.proc is None:
         return
     SparkContext._gateway = SparkContext._jvm = None
     gateway.shutdown()
@@ -82,73 +119,34 @@ def close() -> None:
 
 
 @contextmanager
-def limited(seconds: float, what: str) -> Iterator[None]:
-    """Ends the Java process if the block takes longer; it then raises a ClusterError that begins with `what`."""
+def time_limit(seconds: float, url: str, errors: ErrorStream) -> Iterator[None]:
+    """Kills the Java process, and raises ClusterError, if the master refuses the application or takes too long."""
     from py4j.protocol import Py4JError
     from pyspark import SparkContext
 
-    process, late = SparkContext._gateway.proc, threading.Event()
+    process, ended, reasons = SparkContext._gateway.proc, threading.Event(), []
+    until = time.monotonic() + seconds
 
-    def end() -> None:
-        late.set()
-        if process is not None:  # under spark-submit it is this process' parent
-            process.kill()
-            process.wait()
+    def watch() -> None:
+        while not ended.wait(0.2):
+            reason = master.refusal(url, errors.text)
+            if not reason and time.monotonic() > until:
+                reason = f"the application was not accepted within {seconds:.0f} s"
+            if reason:
+                reasons.append(reason)
+                if process is not None:
+                    process.kill()
+                    process.wait()
+                return
 
-    timer = threading.Timer(seconds, end)
-    timer.start()
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
     try:
         yield
     except (Py4JError, OSError):  # OSError where the process has gone
-        if late.is_set():
-            raise ClusterError(f"{what} within {seconds:.0f} s") from None
+        if reasons:
+            raise ClusterError(f"{url}: {reasons[0]}") from None
         raise
     finally:
-        timer.cancel()
-
-
-def _launch(settings: dict[str, str], environment: dict[str, str]):
-    from pyspark import SparkConf, SparkContext
-
-    logging.getLogger("py4j").setLevel(logging.CRITICAL)  # it logs, with their stack, the errors that it raises
-    read, write = os.pipe()
-    try:
-        gateway = _start(SparkConf().setAll(settings.items()), environment, read, write)
-    except BaseException:
-        os.close(read)
-        raise
-    gateway.started_with, gateway.chatter = (settings, environment), _Chatter(read)
-    gateway.chatter.start()
-    SparkContext._gateway, SparkContext._jvm = gateway, gateway.jvm
-    return gateway
-
-
-def _start(conf, environment: dict[str, str], read: int, write: int):
-    """py4j's gateway to a new Java process that writes its stderr to the pipe's end `write`."""
-    from pyspark.errors import PySparkRuntimeError
-    from pyspark.java_gateway import launch_gateway
-
-    with warnings.catch_warnings(), _environment(environment):
-        warnings.simplefilter("ignore", ResourceWarning)  # PySpark does not close the input of one that has ended
-        try:
-            return launch_gateway(conf, {"stderr": write})
-        except PySparkRuntimeError as error:
-            log.debug("PySpark says: %s", error)
-        finally:
-            os.close(write)
-    said = os.read(read, 65536).decode(errors="replace")
-    raise ClusterError(f"Spark's Java process ended at its start: {reason(said)}")
-
-
-@contextmanager
-def _environment(changes: dict[str, str]) -> Iterator[None]:
-    before = dict(os.environ)
-    os.environ.update(changes)
-    try:
-        yield
-    finally:
-        for name in changes:
-            if name in before:
-                os.environ[name] = before[name]
-            else:
-                del os.environ[name]
+        ended.set()
+        watcher.join()

@@ -1,4 +1,4 @@
-"""What the workers of a training tell the program that asked for it, and how it sees that one is lost or hangs."""
+"""Heartbeats: what workers report to the program that trains, and how it notices that one is lost or hangs."""
 
 import logging
 import os
@@ -8,29 +8,27 @@ import socket
 import threading
 import time
 from multiprocessing import AuthenticationError
-from multiprocessing.connection import Client, Listener, answer_challenge, deliver_challenge
+from multiprocessing.connection import Client, Connection, Listener, answer_challenge, deliver_challenge
 from typing import Any, NamedTuple
 
 log = logging.getLogger(__name__)
 
-BEAT = 1.0  # seconds from one sign of life to the next
-
-SILENCE = 3 * BEAT  # after so long without any, a worker has fallen silent
-
+INTERVAL = 1.0  # seconds between heartbeats
+SILENCE = 3 * INTERVAL  # seconds without a heartbeat after which a worker is silent
 TRAINING = "training"
 
 
 class Message(NamedTuple):
-    """From a worker; also made by the supervisor itself where a worker falls silent."""
+    """A worker's message; the monitor itself makes those of lost workers."""
 
     worker: int
     message_type: str
-    """"hello", "alive", "epoch", "failed", "done"; "lost" where the connection ended before any "done"."""
+    """"hello", "alive", "epoch", "failed" or "done"; "lost" if the connection ended before any "done"."""
     content: Any
 
 
 class Address(NamedTuple):
-    """Where the supervisor listens, and what it takes to be heard."""
+    """Where the monitor listens, and the secret that workers must know."""
 
     host: str
     port: int
@@ -38,29 +36,28 @@ class Address(NamedTuple):
 
 
 class WorkerStatus(NamedTuple):
-    """The last that was heard of a worker."""
+    """What a worker reported last."""
 
     host: str
     pid: int
-    doing: str
+    activity: str
     heard: float
-    """Seconds, by the supervisor's monotonic clock."""
-    standing: float
-    """Seconds, by the worker's clock, since it last made a step or began something else."""
+    """Time of the report in seconds, by the monitor's monotonic clock."""
+    idle: float
+    """Seconds since the worker's last step or change of activity, by its own clock."""
 
     def __str__(self) -> str:
-        return f"{self.host}, process {self.pid}, {self.doing}"
+        return f"{self.host}, process {self.pid}, {self.activity}"
 
 
 class HeartbeatMonitor:
-    """Listens to workers; messages come out of `next`. To be used in a `with` statement."""
+    """Listens to workers; `next_message` returns their messages. Used in a `with` statement."""
 
     def __init__(self, host: str):
         self.messages: queue.Queue[Message] = queue.Queue()
         self.workers: dict[int, WorkerStatus] = {}
-        secret = secrets.token_bytes(32)
         self._listener = Listener((host, 0), backlog=128)
-        self.address = Address(host, self._listener.address[1], secret)
+        self.address = Address(host, self._listener.address[1], secrets.token_bytes(32))
         self._open = True
         self._connections = []
 
@@ -78,18 +75,19 @@ class HeartbeatMonitor:
         for connection in self._connections:
             with socket.fromfd(connection.fileno(), socket.AF_INET, socket.SOCK_STREAM) as line:
                 try:
-                    line.shutdown(socket.SHUT_RDWR)  # a worker that is left over ends when it speaks again
+                    line.shutdown(socket.SHUT_RDWR)  # a worker that is left over ends at its next heartbeat
                 except OSError as error:  # the worker is gone already
-                    log.debug("the line to a worker: %s", error)
+                    log.debug("the connection to a worker: %s", error)
 
     def _accept(self) -> None:
+        """Accepts connections; a thread for each of them, so that a stranger keeps no worker waiting."""
         while self._open:
             connection = self._listener.accept()
             self._connections.append(connection)
             threading.Thread(target=self._listen, args=(connection,), daemon=True).start()
 
-    def _listen(self, connection) -> None:
-        """Hears one worker out. It has to know the secret, and to prove it here: a stranger keeps nobody waiting."""
+    def _listen(self, connection: Connection) -> None:
+        """Puts one worker's messages into the queue, once it has proved that it knows the secret."""
         worker = None
         try:
             deliver_challenge(connection, self.address.secret)
@@ -104,10 +102,10 @@ class HeartbeatMonitor:
             if worker is not None:
                 self.messages.put(Message(worker, "lost", repr(error)))
             elif self._open:
-                log.warning("someone who is no worker of ours spoke to port %d: %s", self.address.port, error)
+                log.warning("something that is no worker connected to port %d: %s", self.address.port, error)
 
-    def next(self, timeout: float) -> Message | None:
-        """The next message, signs of life included; None if none came in `timeout` seconds."""
+    def next_message(self, timeout: float) -> Message | None:
+        """Returns the next message, heartbeats included; None if none came in `timeout` seconds."""
         try:
             message = self.messages.get(timeout=timeout)
         except queue.Empty:
@@ -119,78 +117,80 @@ class HeartbeatMonitor:
         return message
 
     def are_training(self, n_workers: int) -> bool:
-        """Whether so many have made their first steps."""
-        return sum(worker.doing == TRAINING for worker in self.workers.values()) == n_workers
+        """Returns whether so many workers have made their first steps."""
+        return sum(worker.activity == TRAINING for worker in self.workers.values()) == n_workers
 
-    def silent(self) -> dict[int, float]:
-        """Seconds since each worker that has fallen silent was last heard of, of those that failed too."""
+    def silent_workers(self) -> dict[int, float]:
+        """Returns the seconds since the last heartbeat of every silent worker, failed ones included."""
         now = time.monotonic()
         return {number: now - worker.heard for number, worker in self.workers.items() if now - worker.heard > SILENCE}
 
-    def hanging(self, timeout: float) -> int | None:
-        """A worker not heard of for `timeout` seconds, or that stands still that long; None: there is none.
+    def hanging_worker(self, timeout: float) -> int | None:
+        """Returns a worker without a heartbeat or a step for `timeout` seconds; None if there is none.
 
-        When one hangs, others soon wait for it in the sum of gradients: one that is silent, or not in a sum, is named.
+        When one hangs, others soon wait for it in the all-reduce: one that is silent, or not training, is preferred.
         """
         now = time.monotonic()
         silent = {number: now - worker.heard for number, worker in self.workers.items()}
-        still = {number: worker.standing + silent[number] for number, worker in self.workers.items()}
-        late = [number for number, seconds in still.items() if seconds > timeout]
-        if not late:
+        hanging = [number for number, worker in self.workers.items() if worker.idle + silent[number] > timeout]
+        if not hanging:
             return None
-        return max(late, key=lambda number: (silent[number] > SILENCE, self.workers[number].doing != TRAINING))
+        return max(hanging, key=lambda number: (silent[number] > SILENCE, self.workers[number].activity != TRAINING))
 
 
 class Heartbeat:
-    """A worker's line to the supervisor, with a sign of life every second."""
+    """A worker's connection to the monitor, with a heartbeat every second."""
 
     def __init__(self, address: Address, worker: int):
-        self.worker, self.doing, self.moved = worker, "starting", time.monotonic()
-        self._lock, self._ended = threading.Lock(), False
+        self.worker, self.activity, self.last_progress = worker, "starting", time.monotonic()
+        self._lock, self._closed = threading.Lock(), False
         self._connection = Client((address.host, address.port), authkey=address.secret)
-        self._send("hello", self._state())
+        self._send("hello", self._status())
         threading.Thread(target=self._beat, daemon=True).start()
 
-    def _state(self) -> tuple:
-        return socket.gethostname(), os.getpid(), self.doing, time.monotonic() - self.moved
+    def _status(self) -> tuple[str, int, str, float]:
+        """Returns host, process, activity, and the seconds since the last progress."""
+        return socket.gethostname(), os.getpid(), self.activity, time.monotonic() - self.last_progress
 
-    def _send(self, kind: str, content, *, last: bool = False) -> None:
+    def _send(self, message_type: str, content: Any, *, last: bool = False) -> None:
+        """Sends a message; the last one closes the connection."""
         with self._lock:
-            self._connection.send(Message(self.worker, kind, content))
+            self._connection.send(Message(self.worker, message_type, content))
             if last:
-                self._ended = True
+                self._closed = True
                 self._connection.close()
 
     def _beat(self) -> None:
+        """Sends heartbeats until the connection is closed; ends the process when nobody listens any more."""
         while True:
             with self._lock:
-                if self._ended:
+                if self._closed:
                     return
                 try:
-                    self._connection.send(Message(self.worker, "alive", self._state()))
+                    self._connection.send(Message(self.worker, "alive", self._status()))
                 except OSError:
-                    os._exit(1)  # nobody waits for this worker any more
-            time.sleep(BEAT)
+                    os._exit(1)
+            time.sleep(INTERVAL)
 
-    def begins(self, doing: str) -> None:
-        """Something else than before."""
-        self.doing, self.moved = doing, time.monotonic()
-        self._send("alive", self._state())
+    def begin(self, activity: str) -> None:
+        """Reports that the worker begins another activity."""
+        self.activity, self.last_progress = activity, time.monotonic()
+        self._send("alive", self._status())
 
-    def steps(self) -> None:
-        """It has made some steps."""
-        self.moved = time.monotonic()
-        if self.doing != TRAINING:
-            self.begins(TRAINING)
+    def step(self) -> None:
+        """Notes that the worker has made some steps."""
+        self.last_progress = time.monotonic()
+        if self.activity != TRAINING:
+            self.begin(TRAINING)
 
-    def epoch(self, content) -> None:
-        """An epoch is over."""
-        self._send("epoch", content)
+    def report_epoch(self, epoch: Any) -> None:
+        """Reports a finished epoch."""
+        self._send("epoch", epoch)
 
-    def failed(self, content) -> None:
-        """It gives up."""
-        self._send("failed", content, last=True)
+    def report_failure(self, failure: Any) -> None:
+        """Reports why the worker gives up."""
+        self._send("failed", failure, last=True)
 
-    def done(self) -> None:
-        """It has ended as it should."""
+    def report_done(self) -> None:
+        """Reports that the worker has finished its training."""
         self._send("done", None, last=True)

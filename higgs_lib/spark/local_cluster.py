@@ -1,4 +1,4 @@
-"""A standalone Spark cluster on this machine: a master and workers, on loopback, authenticated and encrypted."""
+"""Runs a standalone Spark cluster on this machine: on loopback, authenticated and encrypted."""
 
 import contextlib
 import json
@@ -22,9 +22,9 @@ MASTER = "org.apache.spark.deploy.master.Master"
 WORKER = "org.apache.spark.deploy.worker.Worker"
 START_LIMIT = 120.0  # seconds, for the master and then for its workers
 STOP_LIMIT = 10.0  # seconds, from SIGTERM to SIGKILL
-DAEMON_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # half the time to start; they have little to do then
+DAEMON_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # halves the time that master and workers take to start
 
-CHANNELS = {  # authenticated, and encrypted by a mode that notices changes; the same at both ends of a channel
+CHANNELS = {  # authentication, and encryption that detects changes; equal at both ends of a channel
     "spark.authenticate": "true",
     "spark.network.crypto.enabled": "true",
     "spark.network.crypto.authEngineVersion": "2",
@@ -32,65 +32,76 @@ CHANNELS = {  # authenticated, and encrypted by a mode that notices changes; the
     "spark.network.crypto.saslFallback": "false",
 }
 DAEMONS = {
-    "spark.master.rest.enabled": "false",  # it would take applications without asking for the secret
+    "spark.master.rest.enabled": "false",  # it would accept applications without the secret
     "spark.ui.killEnabled": "false",
     "spark.worker.cleanup.enabled": "true",
 }
 
 
 class ClusterError(RuntimeError):
-    """A Spark cluster that cannot be had; the message says where, why and what to do."""
+    """A Spark cluster is unavailable; the message says where, why and what to do."""
 
 
-def reason(text: str) -> str:
-    """The last words of a Java program in its log, stack traces and all that is not an error left out."""
+def last_words(text: str) -> str:
+    """Returns the last three lines of a Java program's log, without stack traces and what is no error."""
     lines = [line.strip() for line in text.splitlines()]
-    told = [line for line in lines if line and not re.search(r"^at |^\.\.\. |\bINFO\b|\bWARN", line)]
-    return "; ".join(told[-3:]) or "it wrote nothing"
+    errors = [line for line in lines if line and not re.search(r"^at |^\.\.\. |\bINFO\b|\bWARN", line)]
+    return "; ".join(errors[-3:]) or "it wrote nothing"
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster of this machine."""
+    """A cluster on this machine."""
 
     url: str
-    """Spark's master, e.g. spark://127.0.0.1:43905."""
+    """The URL of the master, e.g. spark://127.0.0.1:43905."""
     workers: int
     cores: int
-    """Of each worker."""
+    """Cores of each worker."""
     memory: str
-    """Of each worker, e.g. 2g."""
+    """Memory of each worker, e.g. 2g."""
     processes: list[tuple[int, float]]
     """Pid and creation time (seconds since 1970) of the master, then of the workers."""
 
     @property
     def description(self) -> str:
-        """One line for readers."""
+        """The cluster's size and URL, in one line."""
         return f"{self.workers} workers with {self.cores} core(s) and {self.memory} each: {self.url}"
 
 
 def start(folder: str | Path, workers: int = 2, cores: int = 1, memory: str = "2g") -> Cluster:
-    """Starts a master and `workers` workers, each with `cores` cores and `memory`, and waits until they have met.
+    """Starts a cluster that lives until `stop`, and waits until its workers have registered.
 
-    They live on until `stop`. `folder` gets their logs, `cluster.json`, and for this user alone the `secret` that an
-    application needs. A cluster that runs in `folder` already is left as it is and returned. ClusterError, with nothing
-    left running, where it cannot be started; JavaError where there is no Java.
+    A cluster that runs in `folder` already is left as it is.
+
+    Args:
+        folder: a folder for the logs, `cluster.json` and, for this user alone, the `secret` of the cluster.
+        workers: the number of workers.
+        cores: cores of each worker.
+        memory: of each worker, e.g. 512m or 2g.
+
+    Returns:
+        The cluster that runs in `folder`.
+
+    Raises:
+        ClusterError: the cluster cannot be started; nothing is left running.
+        JavaError: there is no Java.
     """
     folder = Path(folder).resolve()
-    found = running(folder)
-    if found:
+    cluster = running(folder)
+    if cluster:
         log.info("%s: this cluster runs already; it is left as it is", folder)
-        return found
+        return cluster
     if workers < 1 or cores < 1 or not re.fullmatch(r"[1-9]\d*[mg]", memory):
-        asked = f"workers={workers}, cores={cores}, memory={memory!r}"
-        raise ClusterError(f"cannot start a cluster with {asked}; give positive numbers, and memory as 512m or 2g")
+        size = f"workers={workers}, cores={cores}, memory={memory!r}"
+        raise ClusterError(f"cannot start a cluster with {size}; give positive numbers, and memory as 512m or 2g")
     environment = _environment(folder)
     _write_settings(folder)
     cluster = Cluster("", workers, cores, memory, [])
     try:
         cluster = _start_master(folder, environment, cluster)
         _start_workers(folder, environment, cluster)
-    except BaseException:  # an interrupt too must leave nothing running
+    except BaseException:  # an interrupt must leave nothing running either
         _end(cluster.processes)
         _forget(folder)
         raise
@@ -98,19 +109,21 @@ def start(folder: str | Path, workers: int = 2, cores: int = 1, memory: str = "2
 
 
 def running(folder: str | Path) -> Cluster | None:
-    """The cluster that runs in `folder`, or None; ClusterError where some of its processes have died."""
+    """Returns the cluster that runs in `folder`, or None; ClusterError if some of its processes have died."""
     cluster = _read(Path(folder))
     alive = sum(_process(*one) is not None for one in cluster.processes) if cluster else 0
     if not alive:
         return None
     if alive < 1 + cluster.workers:
-        left = f"{alive} of {1 + cluster.workers} processes of the cluster run"
-        raise ClusterError(f"{folder}: only {left}; the logs there may tell why. Stop it and start it again")
+        raise ClusterError(
+            f"{folder}: only {alive} of {1 + cluster.workers} processes of the cluster run; the logs there may say "
+            "why. Stop the cluster and start it again"
+        )
     return cluster
 
 
 def stop(folder: str | Path) -> bool:
-    """Ends the processes of the cluster in `folder`, executors included, and tells whether there were any."""
+    """Ends the processes of the cluster in `folder`, executors included; returns whether there were any."""
     cluster = _read(Path(folder))
     if cluster is None:
         return False
@@ -120,7 +133,7 @@ def stop(folder: str | Path) -> bool:
 
 
 def secret_of(url: str) -> str:
-    """The secret of the cluster at `url`, if this user started it on this machine by `start`; else an empty string."""
+    """Returns the secret of this user's cluster on this machine at `url`; an empty string if there is none."""
     user = psutil.Process().username()
     for process in psutil.process_iter(["cmdline", "username"]):
         command = process.info["cmdline"] or []
@@ -133,31 +146,43 @@ def secret_of(url: str) -> str:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """This process' environment, with this package's Spark on loopback and without a user's other settings for it."""
+    """Returns this process' environment, with PySpark's Spark on loopback and without other settings of Spark."""
     import pyspark
 
-    own = {name: value for name, value in os.environ.items() if not name.startswith("SPARK_")}
-    home = str(Path(pyspark.__file__).parent)
-    place = {"JAVA_HOME": str(java.ensure_java()), "SPARK_HOME": home, "SPARK_CONF_DIR": str(folder)}
-    return own | place | {"SPARK_LOCAL_IP": HOST, "SPARK_DAEMON_JAVA_OPTS": DAEMON_JAVA}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SPARK_")}
+    return environment | {
+        "JAVA_HOME": str(java.ensure_java()),
+        "SPARK_HOME": str(Path(pyspark.__file__).parent),
+        "SPARK_CONF_DIR": str(folder),
+        "SPARK_LOCAL_IP": HOST,
+        "SPARK_DAEMON_JAVA_OPTS": DAEMON_JAVA,
+    }
 
 
 def _write_settings(folder: Path) -> None:
-    """A new secret, for applications, and what master and workers read; never on a command line, which all can see."""
+    """Writes a new secret, and the settings of master and workers: all users can see command lines, but no files."""
     folder.mkdir(parents=True, exist_ok=True)
     secret = secrets.token_hex(32)
     settings = CHANNELS | DAEMONS | {"spark.authenticate.secret": secret}
-    _write_private(folder / "spark.properties", "".join(f"{name} {value}\n" for name, value in settings.items()))
+    write_properties(folder / "spark.properties", settings)
     _write_private(folder / "secret", secret)
 
 
+def write_properties(path: Path, settings: dict[str, str]) -> None:
+    """Writes Spark's settings to a file that only this user can read, in the format of Java's properties."""
+    escapes = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r", "\f": r"\f"})
+    _write_private(path, "".join(f"{name} {value.translate(escapes)}\n" for name, value in settings.items()))
+
+
 def _write_private(path: Path, text: str) -> None:
+    """Writes a file that only this user can read."""
     with write_atomically(path) as beside:
         beside.touch(mode=0o600)
         beside.write_text(text)
 
 
 def _start_master(folder: Path, environment: dict[str, str], cluster: Cluster) -> Cluster:
+    """Starts the master; returns the cluster with its URL."""
     cluster.processes.append(_spawn(MASTER, folder / "master.log", environment))
     _save(cluster, folder)  # so that `stop` finds it if this process is killed now
     url = _wait(folder / "master.log", r"Starting Spark master at (spark://\S+)", 1, cluster.processes)[0]
@@ -165,6 +190,7 @@ def _start_master(folder: Path, environment: dict[str, str], cluster: Cluster) -
 
 
 def _start_workers(folder: Path, environment: dict[str, str], cluster: Cluster) -> None:
+    """Starts the workers and waits until they have registered."""
     size = ("--cores", str(cluster.cores), "--memory", cluster.memory, "--work-dir", str(folder / "work"))
     for number in range(1, cluster.workers + 1):
         path = folder / f"worker-{number}.log"
@@ -174,10 +200,20 @@ def _start_workers(folder: Path, environment: dict[str, str], cluster: Cluster) 
 
 
 def _spawn(program: str, path: Path, environment: dict[str, str], *arguments: str) -> tuple[int, float]:
-    """A process in a session of its own, so that it outlives this one; it writes to the log `path`."""
+    """Starts a process that outlives this one.
+
+    Args:
+        program: its Java class.
+        path: its log.
+        environment: its environment variables.
+        *arguments: of the program.
+
+    Returns:
+        Its pid and creation time.
+    """
     properties = str(path.with_name("spark.properties"))
-    place = ("--host", HOST, "--port", "0", "--webui-port", "0", "--properties-file", properties)
-    command = [str(Path(environment["SPARK_HOME"], "bin", "spark-class")), program, *place, *arguments]
+    common = ("--host", HOST, "--port", "0", "--webui-port", "0", "--properties-file", properties)
+    command = [str(Path(environment["SPARK_HOME"], "bin", "spark-class")), program, *common, *arguments]
     files = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 1, str(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
@@ -188,27 +224,40 @@ def _spawn(program: str, path: Path, environment: dict[str, str], *arguments: st
 
 
 def _wait(path: Path, pattern: str, n: int, processes: list[tuple[int, float]]) -> list[str]:
-    """What `pattern` found in the log, once it is there `n` times; ClusterError if a process ends or time is up."""
+    """Waits until a log contains a pattern.
+
+    Args:
+        path: the log.
+        pattern: a regular expression with one group.
+        n: the number of matches to wait for.
+        processes: the cluster's processes so far.
+
+    Returns:
+        The groups of all matches.
+
+    Raises:
+        ClusterError: a process has ended, or the time is up.
+    """
     until = time.monotonic() + START_LIMIT
     while time.monotonic() < until:
-        found = re.findall(pattern, path.read_text())
-        if len(found) >= n:
-            return found
+        matches = re.findall(pattern, path.read_text())
+        if len(matches) >= n:
+            return matches
         for number, process in enumerate(processes):
             if _process(*process) is None:
                 log_file = path.with_name(f"worker-{number}.log" if number else "master.log")
                 raise ClusterError(
-                    f"the Spark cluster did not start: {reason(log_file.read_text())}; {log_file} has the rest"
+                    f"the Spark cluster did not start: {last_words(log_file.read_text())}; {log_file} has the rest"
                 )
         time.sleep(0.1)
     raise ClusterError(f"the Spark cluster did not start within {START_LIMIT:.0f} s; its logs are in {path.parent}")
 
 
 def _process(pid: int, created: float) -> psutil.Process | None:
-    """The process, if it is still that one; zombies count as ended."""
+    """Returns the process, or None if it has ended; zombies count as ended."""
     try:
         process = psutil.Process(pid)
-        # seconds of tolerance, as creation times are counted from a boot time that follows the clock's corrections
+        # with 2 s tolerance, as creation times are relative to a boot time that follows corrections of the clock
         same = abs(process.create_time() - created) < 2 and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return None
@@ -216,11 +265,11 @@ def _process(pid: int, created: float) -> psutil.Process | None:
 
 
 def _end(processes: list[tuple[int, float]]) -> bool:
-    """Ends the processes and their children, gently first; False where none was left."""
+    """Ends the processes and their children, gently first; returns whether there were any."""
     roots = [process for one in processes if (process := _process(*one))]
     family = []
     for process in roots:
-        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended by itself: all that is wanted
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended by itself
             family += [process, *process.children(recursive=True)]
     for end in (psutil.Process.terminate, psutil.Process.kill):
         for process in family:
@@ -234,16 +283,18 @@ def _end(processes: list[tuple[int, float]]) -> bool:
 
 
 def _save(cluster: Cluster, folder: Path) -> None:
+    """Records the cluster in its folder."""
     with write_atomically(folder / "cluster.json") as path:
         path.write_text(json.dumps(asdict(cluster), indent=1) + "\n")
 
 
 def _read(folder: Path) -> Cluster | None:
+    """Returns the cluster that the folder records, or None."""
     path = folder / "cluster.json"
     return Cluster(**json.loads(path.read_text())) if path.is_file() else None
 
 
 def _forget(folder: Path) -> None:
-    """Takes away what is of no use without the processes; the logs stay."""
+    """Deletes the files that are useless without the processes; the logs stay."""
     for name in ("cluster.json", "secret", "spark.properties"):
         (folder / name).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The executors of a Spark session: waiting until their number has settled."""
+"""The Spark session: opened with clear errors, once its executors are there."""
 
 import os
 import secrets
@@ -6,51 +6,15 @@ import sys
 import time
 from pathlib import Path
 
-from higgs_lib.spark import gateway, java, local_cluster, master
+from higgs_lib.spark import gateway, java, local_cluster
+from higgs_lib.spark import master as masters
 from higgs_lib.spark.local_cluster import ClusterError
-
-LIMIT = "spark.scheduler.maxRegisteredResourcesWaitingTime"  # Spark's own setting, how long they are waited for
-SETTLED = 2.0  # seconds without another executor
-
-
-def wait_for_executors(context, until: float) -> None:
-    """Returns when their number has settled; ClusterError if there are too few until that time."""
-    conf, java_context = context.getConf(), context._jsc.sc()
-    if master.in_one_process(context.master) or conf.get("spark.dynamicAllocation.enabled", "false") == "true":
-        return
-    needed, changed, found = _needed(context), 0.0, -1
-    while not java_context.isStopped() and time.monotonic() < until:
-        now = java_context.schedulerBackend().getExecutorIds().size()
-        if now != found:
-            found, changed = now, time.monotonic()
-        # a local cluster has said how many it will have
-        complete = bool(master.workers_of_local_cluster(context.master)) or time.monotonic() - changed > SETTLED
-        if found >= needed and complete:
-            return
-        time.sleep(0.1)
-    if java_context.isStopped():
-        raise ClusterError(f"{context.master}: the application was ended from there; the logs of its workers tell why")
-    raise ClusterError(_too_few(context, found, needed))
-
-
-def _needed(context) -> int:
-    if context.master.startswith("spark://"):  # which gives what it has
-        return 1
-    return master.workers_of_local_cluster(context.master) or int(context.getConf().get("spark.executor.instances", 1))
-
-
-def _too_few(context, found: int, needed: int) -> str:
-    conf = context.getConf()
-    memory = conf.get("spark.executor.memory", "1g")
-    return (
-        f"{context.master}: {max(found, 0)} of at least {needed} executors came within {conf.get(LIMIT)}: the workers' "
-        f"cores are taken by another application, or none has {memory} of memory free for an executor. Stop what runs "
-        "there, or ask for less with settings, e.g. {'spark.executor.memory': '512m'}"
-    )
-
 
 SECRET_FILE = "HIGGS_SPARK_SECRET_FILE"
 SECRET = "spark.authenticate.secret"
+WAITING_TIME = "spark.scheduler.maxRegisteredResourcesWaitingTime"  # Spark's own limit for executors to register
+ACCEPTANCE_LIMIT = 50.0  # seconds, for a standalone master; after 60 s Spark gives up and leaves half of a session
+SETTLING_TIME = 2.0  # seconds without another executor after which their number counts as final
 
 
 def session(
@@ -61,47 +25,56 @@ def session(
     encrypted: bool | None = None,
     settings: dict[str, str] | None = None,
 ):
-    """A Spark session on `master`, with Arrow on, quiet, that returns once its executors are there.
+    """Opens a Spark session, or returns the active one if it has the same settings, once its executors are there.
 
-    `master` is local[n], local-cluster[n,cores,MB], spark://host:port, yarn or k8s://https://host:port; `settings` are
-    Spark's own, and go before those made here. A session with the same settings is taken again.
+    Args:
+        master: local[n], local-cluster[n,cores,MB], spark://host:port, yarn or k8s://https://host:port.
+        name: of the application.
+        secret: of a standalone master; by default that of this machine's cluster at this URL (`local_cluster.start`),
+            else the content of the file that the variable HIGGS_SPARK_SECRET_FILE names. YARN and Kubernetes make
+            their own secrets.
+        encrypted: whether all channels of Spark are authenticated and encrypted; None: if they cross a network, or if
+            the master has a secret.
+        settings: Spark's own settings, which override those made here. Workers run this environment's Python at the
+            same path, or with spark.archives that of the first archive (./name/bin/python, where name is what
+            follows #), or spark.pyspark.python. The time to wait for executors is
+            spark.scheduler.maxRegisteredResourcesWaitingTime: 120 s, or 300 s on YARN and Kubernetes.
 
-    With `encrypted` all channels of Spark are authenticated and encrypted; None means where a network is crossed, and
-    on loopback where there is a secret. A standalone master's `secret` is by default the one of this machine's cluster
-    at that URL (`cluster.start`), else of the file that HIGGS_SPARK_SECRET_FILE names. Other masters make their own.
+    Returns:
+        The session, with Arrow switched on and only errors logged.
 
-    Workers run this environment's Python, at the same path; with spark.archives the one of the first archive
-    (./name/bin/python, where name is what follows #); with spark.pyspark.python that.
-
-    Executors are waited for as long as spark.scheduler.maxRegisteredResourcesWaitingTime, by default 120 s, on YARN
-    and Kubernetes 300 s. ClusterError says why a session cannot be had, or which one has to be stopped before; nothing
-    is left of it then. JavaError where there is no Java.
+    Raises:
+        ClusterError: the session cannot be opened, or another one is active; nothing is left of the failed one.
+        JavaError: there is no Java.
     """
     environment = {"JAVA_HOME": str(java.ensure_java()), "PYSPARK_DRIVER_PYTHON": sys.executable}
-    environment["PYSPARK_PYTHON"] = _workers_python(master, settings or {})
+    environment["PYSPARK_PYTHON"] = _worker_python(master, settings or {})
     os.environ.update(environment)
-    master.check(master)
-    wanted = _settings(master, name) | _channels(master, secret, encrypted) | (settings or {})
-    here = {"SPARK_LOCAL_IP": local_cluster.HOST} if master.on_this_machine(master) else {}
-    return _active(wanted) or _start(wanted, environment | here)
+    masters.check(master)
+    settings = _settings(master, name) | _channels(master, secret, encrypted) | (settings or {})
+    if masters.on_this_machine(master):
+        environment["SPARK_LOCAL_IP"] = local_cluster.HOST
+    return _active(settings) or _start(settings, environment)
 
 
 def slots(session) -> int:
-    """How many tasks can run at once now: the executors' cores by the cores that a task takes."""
+    """Returns the number of tasks that can run at once: the executors' cores over the cores of a task."""
     context = session.sparkContext._jsc.sc()
     return context.maxNumConcurrentTasks(context.resourceProfileManager().defaultResourceProfile())
 
 
-def _workers_python(master: str, settings: dict[str, str]) -> str:
+def _worker_python(master: str, settings: dict[str, str]) -> str:
+    """Returns the path of the Python that workers run."""
     if "spark.pyspark.python" in settings:
         return settings["spark.pyspark.python"]
-    if "spark.archives" in settings and not master.in_one_process(master):
+    if "spark.archives" in settings and not masters.in_one_process(master):
         path, _, alias = settings["spark.archives"].split(",")[0].partition("#")
         return f"./{alias or Path(path).name}/bin/python"
     return sys.executable
 
 
 def _settings(master: str, name: str) -> dict[str, str]:
+    """Returns Spark's settings for a master, except those of its channels."""
     common = {
         "spark.master": master,
         "spark.app.name": name,
@@ -109,27 +82,24 @@ def _settings(master: str, name: str) -> dict[str, str]:
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
     }
-    if master.on_this_machine(master):
-        return common | {
-            "spark.driver.host": local_cluster.HOST,
-            "spark.driver.bindAddress": local_cluster.HOST,
-            LIMIT: "120s",
-        }
-    if master == "yarn":  # which by default tries to reach an absent one for a quarter of an hour
+    if masters.on_this_machine(master):
+        host = local_cluster.HOST
+        return common | {"spark.driver.host": host, "spark.driver.bindAddress": host, WAITING_TIME: "120s"}
+    if master == "yarn":  # which by default tries to reach an absent resource manager for a quarter of an hour
         common["spark.hadoop.yarn.resourcemanager.connect.max-wait.ms"] = "30000"
         common["spark.hadoop.yarn.resourcemanager.connect.retry-interval.ms"] = "5000"
         common["spark.hadoop.ipc.client.connect.max.retries"] = "2"
-    return common | {LIMIT: "120s" if master.startswith("spark://") else "300s"}
+    return common | {WAITING_TIME: "120s" if master.startswith("spark://") else "300s"}
 
 
 def _channels(master: str, secret: str, encrypted: bool | None) -> dict[str, str]:
-    """Spark's settings for authentication and encryption."""
+    """Returns Spark's settings for authentication and encryption; ClusterError if there is no secret for them."""
     if encrypted is False:
         return {"spark.authenticate": "false", "spark.network.crypto.enabled": "false"}
     standalone = master.startswith("spark://")
     if standalone:
         secret = secret or local_cluster.secret_of(master) or _secret_file()
-    if not (encrypted or secret or not master.on_this_machine(master)):
+    if not (encrypted or secret or not masters.on_this_machine(master)):
         return {}
     if standalone and not secret:
         raise ClusterError(
@@ -140,6 +110,7 @@ def _channels(master: str, secret: str, encrypted: bool | None) -> dict[str, str
 
 
 def _secret_file() -> str:
+    """Returns the secret in the file that the environment names; an empty string if it names none."""
     path = os.environ.get(SECRET_FILE)
     if not path:
         return ""
@@ -149,75 +120,95 @@ def _secret_file() -> str:
         raise ClusterError(f"{path}, named by {SECRET_FILE}, cannot be read: {error.strerror}; correct it") from error
 
 
-def _active(wanted: dict[str, str]):
-    """The active session if it has the settings `wanted`, None if there is none; ClusterError if it has others."""
+def _active(settings: dict[str, str]):
+    """Returns the active session, None if there is none; ClusterError if it has other settings."""
     from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
     context = SparkContext._active_spark_context
     if context is None:
         return None
-    if not gateway.alive() or context._jsc.sc().isStopped():
+    if not gateway.is_alive() or context._jsc.sc().isStopped():
         _discard(context)
         return None
-    given = dict(context.getConf().getAll())
-    others = sorted(key for key, value in wanted.items() if key != "spark.app.name" and given.get(key) != value)
+    present = dict(context.getConf().getAll())
+    others = sorted(key for key, value in settings.items() if key != "spark.app.name" and present.get(key) != value)
     if others:
         raise ClusterError(
-            f"{wanted['spark.master']}: a session on {context.master} is active, and differs in {', '.join(others)}; "
+            f"{settings['spark.master']}: a session on {context.master} is active, and differs in {', '.join(others)}; "
             "stop it first (its method stop)"
         )
     return SparkSession.builder.getOrCreate()
 
 
-def _start(wanted: dict[str, str], environment: dict[str, str]):
+def _start(settings: dict[str, str], environment: dict[str, str]):
+    """Starts a session and waits for its executors; ends its Java process after an error."""
     from py4j.protocol import Py4JError, Py4JJavaError
-    from pyspark import SparkConf
-
-    master = wanted["spark.master"]
-    with gateway.opened(wanted, environment) as jvm:
-        try:
-            conf = SparkConf(_jvm=jvm).setAll(wanted.items())
-            if master.workers_of_local_cluster(master) and conf.get("spark.authenticate", "") == "true":
-                conf.setIfMissing(SECRET, secrets.token_hex(32))
-            if master.startswith("spark://"):
-                master.probe(jvm, conf._jconf, master)
-            return _begin(conf, conf._jconf.getTimeAsSeconds(LIMIT))
-        except Py4JJavaError as error:  # without it as the cause, as its text is Java's stack trace
-            raise ClusterError(f"{master}: Spark did not start: {_told(error.java_exception)}") from None
-        except (Py4JError, OSError) as error:  # OSError where the process has gone
-            raise ClusterError(f"{master}: Spark's Java process ended while it started: {error}") from None
-
-
-def _begin(conf, seconds: float):
-    """A session whose executors are there; they and the master have so long."""
-    from pyspark import SparkContext
+    from pyspark import SparkConf, SparkContext
     from pyspark.sql import SparkSession
 
+    url, context = settings["spark.master"], None
+    with gateway.launch(settings, environment) as errors:
+        try:
+            conf = SparkConf().setAll(settings.items())
+            if masters.workers_of_local_cluster(url) and conf.get("spark.authenticate", "") == "true":
+                conf.setIfMissing(SECRET, secrets.token_hex(32))
+            seconds = conf._jconf.getTimeAsSeconds(WAITING_TIME)
+            with gateway.time_limit(ACCEPTANCE_LIMIT if url.startswith("spark://") else seconds, url, errors):
+                context = SparkContext(conf=conf)
+            _wait_for_executors(context, seconds)
+            context.setLogLevel("ERROR")
+            return SparkSession.builder.getOrCreate()
+        except Py4JJavaError as error:  # not as the cause, as its text is Java's stack trace
+            raise ClusterError(f"{url}: Spark did not start: {_summary(error.java_exception)}") from None
+        except (Py4JError, OSError) as error:  # OSError where the process has gone
+            raise ClusterError(f"{url}: Spark's Java process ended while it started: {error}") from None
+        except BaseException:
+            _discard(context)
+            raise
+
+
+def _wait_for_executors(context, seconds: float) -> None:
+    """Waits until the number of executors has settled; ClusterError if there are too few after so many seconds."""
     until = time.monotonic() + seconds
-    context = None
-    try:
-        with gateway.limited(seconds, f"{conf.get('spark.master')}: the application was not accepted"):
-            context = SparkContext(conf=conf)
-        wait_for_executors(context, until)
-        context.setLogLevel("ERROR")
-        return SparkSession.builder.getOrCreate()
-    except BaseException:
-        _discard(context)
-        raise
+    conf, java_context = context.getConf(), context._jsc.sc()
+    if masters.in_one_process(context.master) or conf.get("spark.dynamicAllocation.enabled", "false") == "true":
+        return
+    n_local = masters.workers_of_local_cluster(context.master)
+    # a standalone master gives what it has
+    n_needed = 1 if context.master.startswith("spark://") else n_local or int(conf.get("spark.executor.instances", 1))
+    n_executors, changed = -1, 0.0
+    while not java_context.isStopped() and time.monotonic() < until:
+        now = java_context.schedulerBackend().getExecutorIds().size()
+        if now != n_executors:
+            n_executors, changed = now, time.monotonic()
+        # a local cluster has said how many it will have
+        settled = n_local or time.monotonic() - changed > SETTLING_TIME
+        if n_executors >= n_needed and settled:
+            return
+        time.sleep(0.1)
+    if java_context.isStopped():
+        raise ClusterError(f"{context.master}: the cluster ended the application; the logs of its workers say why")
+    memory = conf.get("spark.executor.memory", "1g")
+    raise ClusterError(
+        f"{context.master}: {max(n_executors, 0)} of at least {n_needed} executors came within "
+        f"{conf.get(WAITING_TIME)}: the workers' cores are taken by another application, or none has {memory} of "
+        "memory free for an executor. Stop what runs there, or ask for less with settings, e.g. "
+        "{'spark.executor.memory': '512m'}"
+    )
 
 
 def _discard(context) -> None:
     """Stops what can be stopped of a session that cannot be used."""
     if context is None:
         return
-    if not gateway.alive():
+    if not gateway.is_alive():
         context._jsc = None  # else `stop` would ask a process that has gone
     context.stop()
 
 
-def _told(java_exception) -> str:
-    """What a Java exception says, and its first cause, in one line each."""
+def _summary(java_exception) -> str:
+    """Returns the first line of a Java exception and that of its first cause."""
     texts = [java_exception.toString()]
     while (java_exception := java_exception.getCause()) is not None:
         texts.append(java_exception.toString())

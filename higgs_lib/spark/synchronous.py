@@ -1,7 +1,7 @@
-"""Synchronous data-parallel training over a Spark cluster: one barrier job, one worker a task.
+"""Synchronous data-parallel training over a Spark cluster: one barrier job, one worker per task.
 
-At each step every worker computes the gradient on its part of the batch, and all add them up (as BigDL does: J. Dai et
-al., arXiv:1804.05839, section 3). Spark places the workers; TensorFlow's collectives sum the gradients.
+At each step every worker computes the gradient on its part of the batch, and all workers sum their gradients (as BigDL
+does: J. Dai et al., arXiv:1804.05839, section 3). Spark places the workers; TensorFlow's collectives do the all-reduce.
 """
 
 import logging
@@ -23,7 +23,7 @@ from higgs_lib.data import EventStream
 from higgs_lib.spark import spark_session, worker
 from higgs_lib.spark.heartbeat import HeartbeatMonitor, Message
 from higgs_lib.spark.local_cluster import ClusterError
-from higgs_lib.spark.worker import Epoch, Job
+from higgs_lib.spark.worker import Epoch, Failure, Job, StaleProcessGroupError
 from higgs_lib.training import History, Phases, TrainConfig
 from higgs_lib.training.checkpoint import Checkpoint, State
 from higgs_lib.training.loop import check_trainable, saved_epochs
@@ -31,31 +31,25 @@ from higgs_lib.training.loop import check_trainable, saved_epochs
 log = logging.getLogger(__name__)
 
 PRECISIONS = ("float32", "float16")
-
-RECOVERY = 120  # seconds in which a cluster has to replace executors that it lost
-
-LAST_WORDS = 2  # seconds in which workers of a failed job may still say why
+RECOVERY_LIMIT = 120  # seconds in which a cluster has to replace executors that it lost
+REPORT_LIMIT = 2  # seconds in which the workers of a failed job may still report why
 
 
 class WorkerError(RuntimeError):
     """A training was given up; the message says which worker failed last, and why."""
 
 
-class _Failed(Exception):  # noqa: N818 - not an error yet: the job is submitted again
-    """A job ended before its training did."""
-
-
-class _Stale(_Failed):
-    """Its processes belonged to different teams; no fault of theirs."""
+class _JobError(Exception):
+    """A job ended before its training did; it is submitted again."""
 
 
 class Trained(NamedTuple):
-    """What a training over a cluster reached, and where its time went."""
+    """The result of a training over a cluster, and where its time went."""
 
     history: History
-    """As that of one machine; its seconds are the first worker's."""
+    """The history, as of a training on one machine, with the seconds of the first worker."""
     phases: list[list[Phases]]
-    """An entry an epoch that this call trained, in it one a worker."""
+    """For each epoch that this call trained, the phases of every worker."""
     start_up: float
     """Seconds from the call until all workers had made their first steps (of one worker: its first million events)."""
 
@@ -120,67 +114,95 @@ def fit(
         raise ValueError(f"cannot divide batches of {config.batch_size} events among {n_workers} workers")
     loss = loss or keras.losses.BinaryCrossentropy()
     optimizer.build(model.trainable_variables)
-    file = Checkpoint.of(checkpoint, model, optimizer, loss, training, validation, config, seed, jit_compile)
-    state = file.read() or State.of(model, optimizer, History([], [], [], training.n_events), [])
+    file = Checkpoint.for_training(checkpoint, model, optimizer, loss, training, validation, config, seed, jit_compile)
+    state = file.read() or State.capture(model, optimizer, History([], [], [], training.n_events), [])
     job = partial(
-        Job, pickle.dumps(model), *map(keras.saving.serialize_keras_object, (optimizer, loss)),
-        training=training, validation=validation, config=config, name=name, seed=seed, precision=precision,
-        jit_compile=jit_compile, cores=int(session.conf.get("spark.task.cpus", "1")),
-    )  # fmt: skip
+        Job,
+        model=pickle.dumps(model),
+        optimizer=keras.saving.serialize_keras_object(optimizer),
+        loss=keras.saving.serialize_keras_object(loss),
+        training=training,
+        validation=validation,
+        config=config,
+        seed=seed,
+        jit_compile=jit_compile,
+        precision=precision,
+        name=name,
+        cores=int(session.conf.get("spark.task.cpus", "1")),
+    )
     with saved_epochs(name, config.epochs, state, file) as save:
         run = _Run(session, n_workers, job, state, save, timeout)
-        run.until_it_ends(retries, name)
+        run.train(retries, name)
     history, best = run.state.restore(model, optimizer)
     model.set_weights(best)
     return Trained(history, [run.phases[epoch] for epoch in sorted(run.phases)], run.began - called)
 
 
 def _check(session, n_workers: int, precision: str) -> None:
+    """Raises ValueError for an invalid argument, ClusterError if the cluster is too small."""
     if n_workers < 1:
         raise ValueError(f"n_workers must be one or more, not {n_workers}")
     if precision not in PRECISIONS:
-        raise ValueError(f"unknown precision {precision!r} of the gradients: choose one of {', '.join(PRECISIONS)}")
+        raise ValueError(f"unknown precision {precision!r} of the gradients: use one of {', '.join(PRECISIONS)}")
     slots = spark_session.slots(session)
     if slots < n_workers:
         raise ClusterError(
-            f"{n_workers} workers were asked for, but {session.sparkContext.master} can run {slots} tasks at once: "
-            "give fewer workers, or the cluster more executors or cores"
+            f"n_workers is {n_workers}, but {session.sparkContext.master} can run {slots} tasks at once: "
+            "use fewer workers, or give the cluster more executors or cores"
         )
 
 
 class _Run:
-    """A training that is submitted until it ends."""
+    """A training whose job is submitted until it ends."""
 
-    generation = 0  # of the processes; Spark makes new ones for a new value of an environment variable
+    generation = 0  # of the worker processes; Spark starts new ones for a new value of an environment variable
 
-    def __init__(self, session, n_workers, job, state, keep: Callable[[State], None], timeout: float):
-        self.session, self.n_workers, self.job, self.keep, self.timeout = session, n_workers, job, keep, timeout
-        self.state: State = state
+    def __init__(
+        self,
+        session,
+        n_workers: int,
+        job: Callable[..., Job],
+        state: State,
+        save: Callable[[State], None],
+        timeout: float,
+    ):
+        """Prepares a training.
+
+        Args:
+            session: the Spark session.
+            n_workers: the number of workers.
+            job: makes the job of a `state` and the `address` of a monitor.
+            state: the state from which the training starts.
+            save: is called with the state after every epoch.
+            timeout: seconds without a step after which a worker counts as hanging.
+        """
+        self.session, self.n_workers, self.job, self.save, self.timeout = session, n_workers, job, save, timeout
+        self.state = state
         self.phases: dict[int, list[Phases]] = {}
         self.began = math.nan
         """When all workers first trained, by the monotonic clock."""
-        self._weights: dict[int, dict[int, bytes]] = {}
+        self._digests: dict[int, dict[int, bytes]] = {}
 
-    def until_it_ends(self, retries: int, name: str) -> None:
-        """WorkerError when it failed more than `retries` times."""
+    def train(self, retries: int, name: str) -> None:
+        """Submits the job until the training ends; WorkerError if it fails more than `retries` times."""
         failures = 0
         while True:
             try:
                 return self._submit()
-            except _Stale:
+            except StaleProcessGroupError:
                 type(self).generation += 1
-            except _Failed as failure:
+            except _JobError as failure:
                 type(self).generation += 1
                 failures += 1
                 done = len(self.state.history["seconds"])
                 if failures > retries:
                     raise WorkerError(f"{name}: {failure}; given up after {failures} tries and {done} epochs") from None
                 log.warning("%s: %s; submitted again from epoch %d", name, failure, done + 1)
-                self._await_slots()
+                self._wait_for_slots()
 
-    def _await_slots(self) -> None:
-        """Until the cluster has replaced lost executors."""
-        end = time.monotonic() + RECOVERY
+    def _wait_for_slots(self) -> None:
+        """Waits until the cluster has replaced lost executors; ClusterError if it does not."""
+        end = time.monotonic() + RECOVERY_LIMIT
         while (slots := spark_session.slots(self.session)) < self.n_workers:
             if time.monotonic() > end:
                 raise ClusterError(
@@ -189,33 +211,33 @@ class _Run:
             time.sleep(0.2)
 
     def _submit(self) -> None:
-        """One barrier job, to its end."""
-        self._weights.clear()
-        with HeartbeatMonitor(_host(self.session)) as supervisor, self._barrier_job(supervisor):
+        """Runs one barrier job to its end."""
+        self._digests.clear()
+        with HeartbeatMonitor(_host(self.session)) as monitor, self._barrier_job(monitor):
             failures, done = [], 0
             while done < self.n_workers:
-                message = supervisor.next(timeout=1.0)
+                message = monitor.next_message(timeout=1.0)
                 if message and message.message_type == "epoch":
-                    self._epoch(message.worker, message.content)
+                    self._record(message.worker, message.content)
                 elif message and message.message_type == "done":
                     done += 1
                 elif message and message.message_type in ("failed", "lost"):
                     failures.append(message)
                 elif message and message.message_type == "job":
-                    raise _cause(failures, supervisor, message.content)
-                if math.isnan(self.began) and supervisor.are_training(self.n_workers):
+                    raise _find_cause(failures, monitor, message.content)
+                if math.isnan(self.began) and monitor.are_training(self.n_workers):
                     self.began = time.monotonic()
-                worker = supervisor.hanging(self.timeout)
+                worker = monitor.hanging_worker(self.timeout)
                 if worker is not None:
-                    raise _stood_still(worker, supervisor, self.timeout)
+                    raise _hanging(worker, monitor, self.timeout)
 
     @contextmanager
-    def _barrier_job(self, supervisor: HeartbeatMonitor) -> Iterator[None]:
-        """Submits it in a thread; what leaves this early cancels it. If it fails by itself, a message "job" says so."""
+    def _barrier_job(self, monitor: HeartbeatMonitor) -> Iterator[None]:
+        """Runs the job in a thread; an error in the block cancels it. If it fails, the monitor gets a message "job"."""
         context = self.session.sparkContext
-        context.environment |= {"HIGGS_LIB_TEAM": f"{self.n_workers}-{self.generation}", "TF_CPP_MIN_LOG_LEVEL": "2"}
+        context.environment |= {"HIGGS_LIB_GROUP": f"{self.n_workers}-{self.generation}", "TF_CPP_MIN_LOG_LEVEL": "2"}
         group = uuid.uuid4().hex
-        job = self.job(state=self.state, address=supervisor.address)
+        job = self.job(state=self.state, address=monitor.address)
         tasks = context.parallelize(range(self.n_workers), self.n_workers).barrier()
 
         def submit() -> None:
@@ -223,7 +245,7 @@ class _Run:
             try:
                 tasks.mapPartitions(partial(worker.work, job)).collect()
             except Exception as error:  # py4j's, or Spark's own; the main thread finds the cause
-                supervisor.messages.put(Message(-1, "job", error))
+                monitor.messages.put(Message(-1, "job", error))
 
         thread = InheritableThread(target=submit, daemon=True)
         thread.start()
@@ -233,60 +255,59 @@ class _Run:
             context.cancelJobGroup(group)
             raise
         finally:
-            thread.join(RECOVERY)
+            thread.join(RECOVERY_LIMIT)
 
-    def _epoch(self, worker: int, epoch: Epoch) -> None:
-        self._weights.setdefault(epoch.number, {})[worker] = epoch.weights
-        if len(set(self._weights[epoch.number].values())) > 1:
-            raise RuntimeError(f"the workers' weights differ after epoch {epoch.number}: no sum can be trusted")
+    def _record(self, worker: int, epoch: Epoch) -> None:
+        """Records a worker's epoch; RuntimeError if its weights differ from those of other workers."""
+        digests = self._digests.setdefault(epoch.number, {})
+        digests[worker] = epoch.weights
+        if len(set(digests.values())) > 1:
+            raise RuntimeError(f"the workers' weights differ after epoch {epoch.number}: the all-reduce is wrong")
         self.phases.setdefault(epoch.number, [None] * self.n_workers)[worker] = epoch.phases
         if epoch.state:
             self.state = epoch.state
-            self.keep(epoch.state)
+            self.save(epoch.state)
 
 
 def _host(session) -> str:
-    """The name by which workers reach this program."""
+    """Returns the host name by which workers reach this program."""
     local = session.sparkContext.master.startswith("local")
     return "127.0.0.1" if local else session.conf.get("spark.driver.host")
 
 
-def _cause(failures: list[Message], supervisor: HeartbeatMonitor, job: Exception) -> Exception:
-    """What made a job fail: of all that was heard of workers the first that was not another's consequence.
+def _find_cause(failures: list[Message], monitor: HeartbeatMonitor, job: Exception) -> Exception:
+    """Returns why a job failed: the first report of the workers that is no consequence of another worker's failure.
 
-    TensorFlow's collectives end for all when a process falls silent, before Spark or a longer timeout finds it.
+    TensorFlow's collectives fail in all processes when one falls silent, before Spark or a longer timeout notices it.
     """
-    spoke = {message.worker for message in failures}
-    silent = {worker: seconds for worker, seconds in supervisor.silent().items() if worker not in spoke}
-    end = time.monotonic() + LAST_WORDS
+    reported = {message.worker for message in failures}
+    silent = {worker: seconds for worker, seconds in monitor.silent_workers().items() if worker not in reported}
+    end = time.monotonic() + REPORT_LIMIT
     while (left := end - time.monotonic()) > 0:
-        message = supervisor.next(timeout=left)
+        message = monitor.next_message(timeout=left)
         failures = [*failures, message] if message and message.message_type in ("failed", "lost") else failures
-    kinds = [message.content[0] if message.message_type == "failed" else "lost" for message in failures]
-    for kind, message in zip(kinds, failures, strict=True):
-        about = supervisor.workers.get(message.worker, "not heard of before")
-        if kind == "final":
-            return pickle.loads(message.content[2])
-        if kind == "lost" and message.worker not in silent:  # else Spark ended it, as one of a failed job
-            return _Failed(
-                f"worker {message.worker} ({about}) was lost: its process was killed, crashed or out of memory"
-            )
-        if kind == "own":
-            return _Failed(f"worker {message.worker} ({about}) failed: {message.content[1]}")
+    origins, texts = [], []
+    for number, message_type, content in failures:
+        status = monitor.workers.get(number, "without a heartbeat so far")
+        failure = content if message_type == "failed" else Failure("lost", content, b"")
+        if failure.origin == "final":
+            return pickle.loads(failure.error)
+        if failure.origin == "lost" and number not in silent:  # else Spark ended it, as one of a failed job
+            return _JobError(f"worker {number} ({status}) was lost: its process was killed, crashed or out of memory")
+        if failure.origin == "own":
+            return _JobError(f"worker {number} ({status}) failed: {failure.text}")
+        origins.append(failure.origin)
+        texts.append(f"worker {number}: {failure.text}")
     if silent:
-        return _stood_still(max(silent, key=silent.get), supervisor, max(silent.values()))
-    if "stale" in kinds:
-        return _Stale()
-    texts = [f"worker {message.worker}: {message.content[1]}" for message in failures]
-    return _Failed("; ".join(texts) or _told(job))
-
-
-def _stood_still(worker: int, supervisor: HeartbeatMonitor, seconds: float) -> _Failed:
-    return _Failed(f"worker {worker} ({supervisor.workers[worker]}) stood still for more than {seconds:.0f} s")
-
-
-def _told(job: Exception) -> str:
-    """What Spark says of a job that failed before any worker spoke: the last error in its text, which has Python's."""
+        return _hanging(max(silent, key=silent.get), monitor, max(silent.values()))
+    if "stale" in origins:
+        return StaleProcessGroupError()
+    # Spark's text of a job that failed before any worker reported ends with Python's error
     lines = str(job).splitlines()
     errors = [line.strip() for line in lines if re.match(r"\s*[\w.]+(Error|Exception): ", line)]
-    return errors[-1] if errors else lines[0]
+    return _JobError("; ".join(texts) or (errors[-1] if errors else lines[0]))
+
+
+def _hanging(worker: int, monitor: HeartbeatMonitor, seconds: float) -> _JobError:
+    """Returns the error that a worker hangs."""
+    return _JobError(f"worker {worker} ({monitor.workers[worker]}) made no progress for more than {seconds:.0f} s")

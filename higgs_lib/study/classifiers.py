@@ -122,7 +122,7 @@ class Study:
         parts = self.samples(recipe["features"])
         events, columns = parts["training"], data.feature_set(recipe["features"]) if spec.inputs == "kinematics" else ()
         if "before" in recipe:
-            model = keras.models.load_model(self.run.model(recipe["before"]["name"]))
+            model = models.load(self.run.model(recipe["before"]["name"]))
         else:
             model = models.build(spec, models.standardisation(events, columns), recipe["seed"])
         optimizer = models.optimizer(spec, events.n_events, config.batch_size, config.epochs)
@@ -152,12 +152,10 @@ class Study:
 
     def scores_of(self, result: dict) -> Scores:
         """On this study's test events, by a net of this run that may have been trained on others."""
-        import keras
-
         from higgs_lib import training
 
         test = self.samples(result["recipe"]["features"])["test"]
-        model = keras.models.load_model(self.run.model(result["name"]))
+        model = models.load(self.run.model(result["name"]))
         return Scores(test.labels, training.predict(model, test.features))
 
     def train_trees(

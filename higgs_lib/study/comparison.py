@@ -1,4 +1,4 @@
-"""Our results beside the published ones, and what was measured about each gap."""
+"""Our results next to the published ones, and what was measured about each gap."""
 
 import math
 from typing import NamedTuple
@@ -10,43 +10,73 @@ from higgs_lib.metrics import Interval, auc_difference, auc_interval, mean_inter
 from higgs_lib.study import published
 from higgs_lib.study.run import Run
 
-QUARTER = "_quarter"  # ends the classifier of a classifier trained on a quarter of the events
+QUARTER = "_quarter"  # ends the name of a classifier trained on a quarter of the events
 
 
 class ClassifierSummary(NamedTuple):
-    """One classifier of classifier on one feature set, over its seeds."""
+    """What a run says of one classifier on one feature set, over its seeds."""
 
     classifier: str
+    """The name in files and tables."""
     features: str
+    """The feature set: "low", "high" or "complete"."""
     auc: Interval
-    """On test events: mean over the seeds."""
+    """The test AUC, mean over the seeds."""
     seeds: int
+    """The number of trainings."""
     n_training: int
-    per_doubling: float
-    """Gain in test AUC for each doubling of the training events, between a quarter and all."""
+    """The number of training events."""
+    gain_per_doubling: float
+    """The gain in test AUC for each doubling of the training events, between a quarter and all."""
     epochs: int
-    """The longest training; 0 for what has no epochs."""
-    rising: float
-    """Gain in validation AUC in the last quarter of the epochs; nan for what has no epochs."""
+    """The length of the longest training; 0 for boosted trees."""
+    late_gain: float
+    """The gain in validation AUC in the last quarter of the epochs; nan for boosted trees."""
     overfitting: float
-    """Training less validation AUC at the best epoch; nan for what has no epochs."""
+    """The training AUC less the validation AUC at the best epoch; nan for boosted trees."""
     simulated: bool
-    """Whether the events are the built-in simulation's."""
+    """Whether the events are those of the built-in simulation."""
 
 
 def auc(run: Run, classifier: str, features: str, part: str = "test") -> Interval:
-    """The AUC of one classifier on "test" or "validation" events, mean over its seeds."""
+    """Returns the AUC of one classifier, mean over its seeds.
+
+    Args:
+        run: the run whose published results are read.
+        classifier: its name.
+        features: its feature set.
+        part: the events to judge on, "test" or "validation".
+
+    Returns:
+        The mean AUC with its interval, by `metrics.mean_interval`.
+
+    Raises:
+        FileNotFoundError: the run has no such results.
+    """
     return mean_interval([Interval(**result[part]["auc"]) for result in run.results(classifier, features)])
 
 
 def ensemble(run: Run, classifier: str, features: str) -> Interval:
-    """The test AUC of one classifier on one feature set by the mean of its seeds' scores."""
-    found = [run.scores(result["name"], "test") for result in run.results(classifier, features)]
-    return auc_interval(found[0].labels, np.mean([seed.scores for seed in found], 0))
+    """Returns the test AUC of the mean of the scores of a classifier's seeds."""
+    by_seed = [run.scores(result["name"], "test") for result in run.results(classifier, features)]
+    return auc_interval(by_seed[0].labels, np.mean([seed.scores for seed in by_seed], 0))
 
 
 def summarise(run: Run, classifier: str, features: str, *, simulated: bool) -> ClassifierSummary:
-    """What a run's published results say of one classifier; FileNotFoundError if it was not trained."""
+    """Summarises the published results of one classifier.
+
+    Args:
+        run: the run whose published results are read.
+        classifier: its name.
+        features: its feature set.
+        simulated: whether the events are those of the built-in simulation.
+
+    Returns:
+        The summary over the seeds.
+
+    Raises:
+        FileNotFoundError: the run has no such results, of all events or of a quarter.
+    """
     results = run.results(classifier, features)
     trained = [result for result in results if "history" in result]
     return ClassifierSummary(
@@ -55,79 +85,121 @@ def summarise(run: Run, classifier: str, features: str, *, simulated: bool) -> C
         auc=auc(run, classifier, features),
         seeds=len(results),
         n_training=results[0]["recipe"]["n_training"],
-        per_doubling=_per_doubling(run, results[0]),
+        gain_per_doubling=_gain_per_doubling(run, results[0]),
         epochs=max([len(result["history"]["seconds"]) for result in trained], default=0),
-        rising=_mean([_rising(result) for result in trained]),
-        overfitting=_mean([_overfitting(result) for result in trained]),
+        late_gain=_mean([_late_gain(result) for result in trained]),
+        overfitting=_mean([_best_auc(result, "training") - _best_auc(result, "validation") for result in trained]),
         simulated=simulated,
     )
 
 
 def _mean(values: list[float]) -> float:
+    """Returns the mean, nan for an empty list."""
     return float(np.mean(values)) if values else math.nan
 
 
-def _rising(result: dict) -> float:
+def _late_gain(result: dict) -> float:
+    """Returns the gain in validation AUC of one training in the last quarter of its epochs."""
     aucs = [measures["auc"] for measures in result["history"]["validation"]]
     return aucs[-1] - aucs[-1 - len(aucs) // 4]
 
 
 def _best_auc(result: dict, part: str) -> float:
+    """Returns the AUC of one training on a part of the events at its best epoch."""
     return result["history"][part][result["best_epoch"] - 1]["auc"]
 
 
 def training_auc(results: list[dict]) -> float:
-    """AUC of nets on training events, mean over the seeds, at the epochs whose weights they have."""
+    """Returns the AUC of networks on training events at their best epochs, mean over the seeds."""
     return float(np.mean([_best_auc(result, "training") for result in results]))
 
 
-def _overfitting(result: dict) -> float:
-    return _best_auc(result, "training") - _best_auc(result, "validation")
-
-
-def _per_doubling(run: Run, full: dict) -> float:
+def _gain_per_doubling(run: Run, full: dict) -> float:
+    """Returns the gain in test AUC from a quarter to all of the training events, for each doubling."""
     quarter = run.results(full["recipe"]["classifier"] + QUARTER, full["recipe"]["features"])[0]
     doublings = math.log2(full["recipe"]["n_training"] / quarter["recipe"]["n_training"])
     return (full["test"]["auc"]["value"] - quarter["test"]["auc"]["value"]) / doublings
 
 
 def difference(run: Run, one: str, other: str) -> Interval:
-    """Test AUC of `one` less that of `other`, each "classifier, features", with its interval.
+    """Returns the test AUC of `one` less that of `other`, each "classifier, features", with its paired interval.
 
     Both are judged on the same events, so their errors are paired: DeLong et al. 1988, seed by seed; the spread of the
-    seeds' differences is added as in `mean_interval`. ValueError where they have no seed in common.
+    seeds' differences is added as in `mean_interval`. Raises ValueError where they have no seed in common.
     """
     by_seed = [{r["recipe"]["seed"]: r["name"] for r in run.results(*which.split(", "))} for which in (one, other)]
     common = sorted(by_seed[0].keys() & by_seed[1].keys())
     if not common:
-        raise ValueError(f"{one} and {other} have no seed in common: their difference cannot be paired")
+        raise ValueError(
+            f"{run.path}: {one} and {other} have no seed in common, so their difference cannot be paired; give "
+            "02_training and 08_kinematics a common seed"
+        )
     pairs = [[run.scores(names[seed], "test") for names in by_seed] for seed in common]
     return mean_interval([auc_difference(a.labels, a.scores, b.scores) for a, b in pairs])
 
 
+def masses_verdict(over_high: Interval, over_complete: Interval, gain: Interval) -> str:
+    """States whether a deep network on low-level features does without the masses, as far as the intervals say.
+
+    The differences in test AUC are those of the deep network on low-level features to shallow ones on high-level and
+    on complete features, and of the deep network on complete features to that on low-level ones.
+    """
+
+    def relation(difference: Interval) -> str:
+        return "better than" if difference.low > 0 else "worse than" if difference.high < 0 else "compatible with"
+
+    high, complete = relation(over_high), relation(over_complete)
+    sentences = [
+        f"The deep network on low-level features is {high} the shallow network on high-level features "
+        f"({over_high:+.3f}) and {complete} the shallow network on complete features ({over_complete:+.3f})."
+    ]
+    if high == "worse than":
+        sentences.append("With these events and epochs it does not replace the high-level masses.")
+    elif high == complete == "better than":
+        sentences.append("It does without the high-level masses, as far as a shallow network can use them.")
+    else:
+        amount = "more" if high == "better than" else "as much, within the interval,"
+        limit = {
+            "better than": "more than from both",
+            "worse than": "but less than from both",
+            "compatible with": "and as much, within the interval, as from both",
+        }[complete]
+        sentences.append(
+            f"It gets {amount} from the low-level features {'than' if amount == 'more' else 'as'} a shallow network "
+            f"gets from the masses, {limit}."
+        )
+    if gain.low > 0:
+        sentences.append(f"Given the masses as well, the deep network still gains {gain:+.3f}.")
+    else:
+        sentences.append(f"Given the masses as well, the deep network does not gain measurably ({gain:+.3f}).")
+    return " ".join(sentences)
+
+
 class Gap(NamedTuple):
-    """A published AUC beside ours."""
+    """A published AUC next to ours."""
 
     published: published.Result
+    """The published AUC."""
     ours: ClassifierSummary
+    """Our classifier."""
     gap: float
-    """Ours less the published."""
+    """Our AUC less the published one."""
     reason: str
-    """What was measured that bears on it, in words."""
+    """What was measured that bears on the gap, in words."""
 
 
 def gaps(run: Run, *, simulated: bool) -> list[Gap]:
-    """Every published AUC beside ours."""
+    """Compares every published AUC with ours."""
     rows = []
     for result in published.ALL:
-        mine = summarise(run, result.classifier, result.features, simulated=simulated)
-        gap = mine.auc.value - result.auc
-        rows.append(Gap(result, mine, gap, _reason(result, mine, gap)))
+        ours = summarise(run, result.classifier, result.features, simulated=simulated)
+        gap = ours.auc.value - result.auc
+        rows.append(Gap(result, ours, gap, _reason(result, ours, gap)))
     return rows
 
 
 def auc_table(run: Run, *, simulated: bool) -> pd.DataFrame:
-    """The same as a table to read."""
+    """Returns every published AUC next to ours as a table to read."""
     rows = [
         (
             f"[{gap.published.source}] {gap.published.model}",
@@ -139,48 +211,48 @@ def auc_table(run: Run, *, simulated: bool) -> pd.DataFrame:
         )
         for gap in gaps(run, simulated=simulated)
     ]
-    return pd.DataFrame(
-        rows, columns=["published", "features", "AUC", "ours, 95 %", "gap", "what was measured about it"]
-    )
+    return pd.DataFrame(rows, columns=["published", "features", "AUC", "ours, 95 %", "gap", "measured in this run"])
 
 
 def significance_table(values: dict[tuple[str, str, str], Interval]) -> pd.DataFrame:
-    """Every published significance beside ours; `values` by classifier, features and definition."""
+    """Returns every published significance next to ours; `values` by classifier, features and definition."""
     rows = [
         (
             f"[{result.source}] {result.model}",
             result.features,
-            result.definition,
             f"{result.significance:.2f}",
+            result.definition,
             f"{values[result.classifier, result.features, result.definition]:.2f}",
         )
         for result in published.TABLE_3_1
         if result.significance
     ]
-    return pd.DataFrame(rows, columns=["published", "features", "definition", "σ", "ours, 95 % [σ]"])
+    return pd.DataFrame(rows, columns=["published", "features", "published [σ]", "our definition", "ours, 95 % [σ]"])
 
 
-def _reason(result: published.Result, mine: ClassifierSummary, gap: float) -> str:
-    """In words: agreement, or what was measured that pulls in the gap's direction; no cause that was not measured."""
-    if abs(gap) <= mine.auc.high - mine.auc.value + result.rounding:
-        return "agrees within the interval"
-    reasons = _shortfall(result, mine) if gap < 0 else []
-    if mine.simulated:
-        reasons.append("built-in events, which are near to UCI's but not the same")
-    return "; ".join(reasons) or "not explained by what was measured here"
+def _reason(result: published.Result, ours: ClassifierSummary, gap: float) -> str:
+    """States agreement, or what was measured that pulls in the direction of the gap; nothing that was not measured."""
+    if abs(gap) <= ours.auc.high - ours.auc.value + result.rounding:
+        return "agrees within the interval" + (", on built-in events" if ours.simulated else "")
+    reasons = _shortfall(result, ours) if gap < 0 else []
+    if ours.simulated:
+        reasons.append("built-in events")
+    return "; ".join(reasons) or "not explained by any measurement here"
 
 
-def _shortfall(result: published.Result, mine: ClassifierSummary) -> list[str]:
+def _shortfall(result: published.Result, ours: ClassifierSummary) -> list[str]:
+    """Returns what was measured that makes our AUC lower than the published one."""
     reasons = []
-    if mine.per_doubling > 0:
-        fewer = result.n_training / mine.n_training  # 0 where the source does not say
-        shortage = f"{fewer:.{0 if fewer > 10 else 1}f} times fewer training events; " if fewer > 1.2 else ""
-        reasons.append(f"{shortage}each doubling of ours, events and steps, still gave {mine.per_doubling:+.3f}")
-    if mine.epochs and result.source in published.EPOCHS:
+    if ours.gain_per_doubling > 0:
+        ratio = result.n_training / ours.n_training  # 0 where the source does not say
+        if ratio > 1.2:
+            reasons.append(f"[{result.source}] had {ratio:.{0 if ratio > 10 else 1}f} times as many training events")
+        reasons.append(f"each doubling of our events and steps gave {ours.gain_per_doubling:+.3f}")
+    if ours.epochs and result.source in published.EPOCHS:
         theirs = published.EPOCHS[result.source]
         reasons.append(
-            f"{mine.epochs} epochs, the last quarter of them gave {mine.rising:+.3f} ([{result.source}]: {theirs})"
+            f"the last quarter of our {ours.epochs} epochs gave {ours.late_gain:+.3f} ([{result.source}]: {theirs})"
         )
-    if mine.overfitting > 0.005:
-        reasons.append(f"training events score {mine.overfitting:+.3f} above validation ones: overfitting")
+    if ours.overfitting > 0.005:
+        reasons.append(f"overfitting: the AUC is {ours.overfitting:.3f} higher on training than on validation events")
     return reasons

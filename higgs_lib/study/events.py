@@ -3,7 +3,7 @@ from pathlib import Path
 
 from higgs_lib import data
 from higgs_lib.data import Origin, ingest, origin
-from higgs_lib.data.ingestion import file_recipe, no_such_file
+from higgs_lib.data.ingestion import file_recipe
 from higgs_lib.simulation import changed_parameters, recipe, simulate
 
 
@@ -23,8 +23,6 @@ def prepare(
     destination = Path(destination)
     if source == "uci":
         source = str(data.fetch())
-    if source != "built-in" and not Path(source).is_file():
-        raise no_such_file(Path(source))
     changed = changed_parameters(physics)
     wanted = recipe(n_events, seed, changed) if source == "built-in" else file_recipe(Path(source))
     if destination.exists() and origin(destination).recipe == wanted:

@@ -9,7 +9,7 @@ from higgs_lib.study.run import Run
 
 
 def cached_sweep(run: Run, name: str, sweep: Sweep) -> Throughput:
-    """Returns the result `name` of a sweep on this machine; measures it unless the run has stored it before."""
+    """Returns the throughput stored as `name`; measures it if the run has none of this sweep, machine and code."""
     stamp = provenance.stamp()
     recipe = {
         "sweep": sweep._asdict(),

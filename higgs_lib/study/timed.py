@@ -1,6 +1,5 @@
-"""Trainings over a cluster, timed: each is run once, stored with its phases, and read back ever after."""
+"""Timed trainings over a Spark cluster: each is run once per configuration and cached on disk."""
 
-import logging
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -10,76 +9,77 @@ import numpy as np
 from higgs_lib import models, provenance
 from higgs_lib.data import EventStream, feature_set
 from higgs_lib.models import ModelSpec
-from higgs_lib.performance.scaling import Timings
+from higgs_lib.performance.curve_fit import Timings
 from higgs_lib.spark import synchronous
 from higgs_lib.study.classifiers import Study
 from higgs_lib.training import Phases, TrainConfig
 
-log = logging.getLogger(__name__)
 
-
-class Timed(NamedTuple):
-    """A training over a cluster, as stored."""
+class TimedTraining(NamedTuple):
+    """A timed training over a cluster, as stored."""
 
     n_workers: int
     batch_size: int
+    """Events per step, over all workers together."""
     seconds: list[float]
-    """Of the steps of each epoch; the first holds tracing and compilation."""
+    """Seconds of the steps of each epoch; the first epoch includes tracing and compilation."""
     phases: list[list[Phases]]
-    """An entry an epoch, in it one a worker."""
+    """The phases of each epoch and, within it, of each worker."""
     validation_auc: list[float]
-    """After each epoch."""
+    """The validation AUC after each epoch."""
     start_up: float
     """Seconds from the call to the first steps."""
     n_parameters: int
 
     @property
-    def steady(self) -> list[float]:
-        """Seconds of the epochs after the first."""
+    def steady_seconds(self) -> list[float]:
+        """The seconds of the epochs after the first."""
         return self.seconds[1:]
 
     def seconds_to(self, auc: float) -> float:
-        """Seconds of training until the validation AUC is first reached at an epoch's end; inf: it was not."""
+        """Returns the seconds of training after which an epoch first reaches a validation AUC; inf if none does."""
         reached = np.flatnonzero(np.array(self.validation_auc) >= auc)
         return float(np.sum(self.seconds[: reached[0] + 1])) if len(reached) else np.inf
 
     def mean_phases(self) -> dict[str, float]:
-        """Seconds of each phase in an epoch after the first, mean over epochs and workers; `transfer` is the sums
-        without the wait for other workers.
+        """Returns the seconds per epoch of each phase, a mean over workers and the epochs after the first.
+
+        `transfer` is the all-reduce without the wait for other workers.
         """
-        of_workers = [phases for epoch in self.phases[1:] for phases in epoch]
-        means = {name: float(np.mean([getattr(p, name) for p in of_workers])) for name in Phases._fields[:5]}
+        steady = [phases for epoch in self.phases[1:] for phases in epoch]
+        means = {name: float(np.mean([getattr(p, name) for p in steady])) for name in Phases._fields[:5]}
         return means | {"transfer": means["all_reduce"] - means["waiting"]}
 
     def transfers(self, n_events: int) -> list[float]:
-        """Seconds of the transfer in one step of an epoch of `n_events`, a mean for each epoch after the first."""
+        """Returns the seconds per step of the transfer, a mean for each epoch of `n_events` after the first."""
         sums = [np.mean([worker.all_reduce - worker.waiting for worker in epoch]) for epoch in self.phases[1:]]
         return [float(seconds) / -(-n_events // self.batch_size) for seconds in sums]
 
     def per_step(self, phase: str, n_events: int) -> float:
-        """Seconds of a phase in one step of an epoch of `n_events`."""
+        """Returns the mean seconds per step of a phase, for epochs of `n_events`."""
         return self.mean_phases()[phase] / -(-n_events // self.batch_size)
 
 
 @dataclass(frozen=True)
 class ScalingStudy:
-    """Trainings of a study's nets on its first training events, over the workers of a Spark session."""
+    """Timed trainings on a study's first training events, over the workers of a Spark session."""
 
     study: Study
     session: Any
     n_events: int
-    """Of an epoch."""
+    """Training events per epoch."""
     features: str = "complete"
 
     @cached_property
-    def _streams(self):
+    def _streams(self) -> tuple[EventStream, EventStream]:
+        """The training and the validation events."""
         splits, names = self.study.splits, feature_set(self.features)
         rows = splits.training[: self.n_events], splits.validation
         return tuple(EventStream.open(self.study.events, names, part) for part in rows)
 
     def train(
         self, classifier: str, spec: ModelSpec, config: TrainConfig, *, n_workers: int, seed: int, precision="float32"
-    ) -> Timed:
+    ) -> TimedTraining:
         """Trains a network over the cluster, or reads back the same training.
 
         Args:
@@ -102,29 +102,28 @@ class ScalingStudy:
             "machine": {key: stamp[key] for key in ("processor", "cores", "tensorflow", "keras", "pyspark")},
             "code": provenance.code_version("study.timed"),
         }
-        stored = self.study.run.cached(name, recipe, lambda: self._train(spec, config, n_workers, seed, precision))
+
+        def make() -> dict:
+            training, validation = self._streams
+            model = models.build(spec, models.standardisation(training), seed)
+            optimizer = models.optimizer(spec, training.n_events, config.batch_size, config.epochs)
+            options = {"n_workers": n_workers, "seed": seed, "precision": precision}
+            trained = synchronous.fit(self.session, model, optimizer, training, validation, config, **options)
+            return {
+                "seconds": trained.history.seconds,
+                "phases": [[phases._replace(losses=[])._asdict() for phases in epoch] for epoch in trained.phases],
+                "validation_auc": [measures.auc for measures in trained.history.validation],
+                "start_up": trained.start_up,
+                "n_parameters": spec.n_parameters(len(feature_set(self.features))),
+            }
+
+        stored = self.study.run.cached(name, recipe, make)
         phases = [[Phases(**worker) for worker in epoch] for epoch in stored["phases"]]
         others = {key: stored[key] for key in ("seconds", "validation_auc", "start_up", "n_parameters")}
-        return Timed(n_workers, config.batch_size, phases=phases, **others)
-
-    def _train(self, spec: ModelSpec, config: TrainConfig, n_workers: int, seed: int, precision: str) -> dict:
-        training, validation = self._streams
-        model = models.build(spec, models.standardisation(training), seed)
-        optimizer = models.optimizer(spec, training.n_events, config.batch_size, config.epochs)
-        trained = synchronous.fit(
-            self.session, model, optimizer, training, validation, config,
-            n_workers=n_workers, seed=seed, precision=precision,
-        )  # fmt: skip
-        return {
-            "seconds": trained.history.seconds,
-            "phases": [[phases._replace(losses=[])._asdict() for phases in epoch] for epoch in trained.phases],
-            "validation_auc": [measures.auc for measures in trained.history.validation],
-            "start_up": trained.start_up,
-            "n_parameters": spec.n_parameters(len(feature_set(self.features))),
-        }
+        return TimedTraining(n_workers, config.batch_size, phases=phases, **others)
 
 
-def timings(trainings: list[Timed]) -> Timings:
-    """The epochs of some trainings but for the first of each."""
-    workers = [np.full(len(t.steady), t.n_workers) for t in trainings]
-    return Timings(np.concatenate(workers), np.concatenate([t.steady for t in trainings]))
+def epoch_timings(trainings: list[TimedTraining]) -> Timings:
+    """Returns the seconds of the epochs of some trainings, without the first epoch of each."""
+    workers = [np.full(len(t.steady_seconds), t.n_workers) for t in trainings]
+    return Timings(np.concatenate(workers), np.concatenate([t.steady_seconds for t in trainings]))

@@ -1,21 +1,37 @@
 """Boosted trees by scikit-learn: the study's baseline, and the classifier that compares two samples."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from higgs_lib import data, metrics
 from higgs_lib.data import Sample
 from higgs_lib.metrics import Interval
 
-N_TREES, LEARNING_RATE = 300, 0.08
+
+def fit_predict(training: Sample, inputs: Iterable[np.ndarray], *, seed: int, **settings) -> list[np.ndarray]:
+    """Trains scikit-learn's boosted trees on one sample and returns their scores on others.
+
+    Args:
+        training: the events to train on.
+        inputs: the features (n, n_features) of each sample to score.
+        seed: of the trees' random numbers.
+        settings: those of scikit-learn's HistGradientBoostingClassifier.
+
+    Returns:
+        The probability of label 1 (n,) for each of the `inputs`.
+    """
+    from sklearn.ensemble import HistGradientBoostingClassifier  # here, as stored results are read without it
+
+    trees = HistGradientBoostingClassifier(random_state=seed, **settings).fit(*training)
+    return [trees.predict_proba(features)[:, 1] for features in inputs]
 
 
-def trees_auc(training: Sample, tests: list[Sample], *, seed: int) -> list[Interval]:
-    """AUC with its interval, on each of the `tests`, of boosted trees by scikit-learn trained on one sample."""
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
-    trees = HistGradientBoostingClassifier(max_iter=N_TREES, learning_rate=LEARNING_RATE, random_state=seed)
-    trees.fit(*training)
-    return [metrics.auc_interval(test.labels, trees.predict_proba(test.features)[:, 1]) for test in tests]
+def auc(training: Sample, tests: list[Sample], *, seed: int) -> list[Interval]:
+    """Returns the AUC with its interval, on each of the `tests`, of 300 trees trained on one sample."""
+    inputs = [test.features for test in tests]
+    scored = fit_predict(training, inputs, seed=seed, max_iter=300, learning_rate=0.08)
+    return [metrics.auc_interval(test.labels, scores) for test, scores in zip(tests, scored, strict=True)]
 
 
 def scores(parts: dict[str, Sample], recipe: dict) -> dict[str, np.ndarray]:
@@ -23,16 +39,16 @@ def scores(parts: dict[str, Sample], recipe: dict) -> dict[str, np.ndarray]:
 
     `recipe` holds the features, the inputs ("columns" or "kinematics"), the iterations and the seed.
     """
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
     samples = {part: sample.load() for part, sample in parts.items()}
-    inputs = {part: sample.features for part, sample in samples.items()}
     if recipe["inputs"] == "kinematics":
         from higgs_lib.models.kinematic_layer import kinematic_features  # here, as it needs Keras
 
         columns = data.feature_set(recipe["features"])
-        inputs = {part: kinematic_features(features, columns) for part, features in inputs.items()}
-    trees = HistGradientBoostingClassifier(
-        max_iter=recipe["iterations"], early_stopping=False, random_state=recipe["seed"]
-    ).fit(inputs["training"], samples["training"].labels)
-    return {part: trees.predict_proba(inputs[part])[:, 1] for part in ("validation", "test")}
+        samples = {
+            part: sample._replace(features=kinematic_features(sample.features, columns))
+            for part, sample in samples.items()
+        }
+    judged = ("validation", "test")
+    settings = {"max_iter": recipe["iterations"], "early_stopping": False, "seed": recipe["seed"]}
+    scored = fit_predict(samples["training"], [samples[part].features for part in judged], **settings)
+    return dict(zip(judged, scored, strict=True))

@@ -1,14 +1,13 @@
-"""The training loop on one machine: batches, steps, history and checkpoints."""
+"""The training loop on one machine: batches, steps, history and checkpoints; README.md says what it guarantees."""
 
 import lazy_loader as lazy
 
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
-    submodules=["batching"],
     submod_attrs={
         "checkpoint": ["CheckpointError"],
         "config": ["TrainConfig"],
         "history": ["History", "Measures", "Phases"],
-        "loop": ["DivergenceError", "evaluate", "fit", "measures", "predict"],
+        "loop": ["DivergenceError", "evaluate", "fit", "predict"],
     },
 )

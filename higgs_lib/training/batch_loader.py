@@ -1,4 +1,4 @@
-"""The events that one worker or device trains on, in the order of their batches: from memory, a file or a device."""
+"""Loads one rank's events in the order of the batches: from memory, from a file or from the memory of a GPU."""
 
 import logging
 from collections.abc import Iterator
@@ -10,74 +10,77 @@ import tensorflow as tf
 
 from higgs_lib.data import EventStream, Sample
 from higgs_lib.training import batching
-from higgs_lib.training.batching import WHOLE, Block, Shard
+from higgs_lib.training.batching import Block, Shard
 
 log = logging.getLogger(__name__)
 
 
-class _Placed(NamedTuple):
-    """A sample that lies in the memory of a device."""
+class _DeviceSample(NamedTuple):
+    """A sample in the memory of a device."""
 
     features: tf.Tensor
     labels: tf.Tensor
 
     def take(self, rows: np.ndarray) -> Sample:
+        """Returns the events of these rows (n,), as tensors on the device."""
         return Sample(tf.gather(self.features, rows), tf.gather(self.labels, rows))
 
 
-def _placed(events: Sample, device: str) -> _Placed | Sample:
-    """The events in the device's memory if it holds them, with as much again for what the steps need."""
+def _copy_to_device(events: Sample, device: str) -> _DeviceSample | Sample:
+    """Copies the events to the device if its memory holds them twice, as the steps need memory too."""
     try:
         with tf.device(device):
-            placed = _Placed(*map(tf.constant, events))
-            tf.zeros_like(placed.features)
-        return placed
+            copy = _DeviceSample(*map(tf.constant, events))
+            tf.zeros_like(copy.features)
+        return copy
     except (tf.errors.ResourceExhaustedError, tf.errors.InternalError) as error:
         if isinstance(error, tf.errors.InternalError) and "Dst tensor" not in str(error):  # how a large copy fails
             raise
-        log.info("%d events do not fit in the memory of %s; they go there block by block", events.n_events, device)
+        log.info("%d events do not fit in the memory of %s; they are copied block by block", events.n_events, device)
         return events
 
 
-def _ahead(blocks: Iterator) -> Iterator:
-    """The same blocks, each made while the one before is in use."""
+def _prefetch(blocks: Iterator) -> Iterator:
+    """Yields the same blocks, each of which a thread prepares while the previous one is in use."""
     with ThreadPoolExecutor(1) as reader:
-        waiting = reader.submit(next, blocks, None)
-        while (block := waiting.result()) is not None:
-            waiting = reader.submit(next, blocks, None)
+        future = reader.submit(next, blocks, None)
+        while (block := future.result()) is not None:
+            future = reader.submit(next, blocks, None)
             yield block
 
 
 class BatchLoader:
-    """The share of the events that one worker or device takes of every batch."""
+    """One rank's part of the events of every batch."""
 
     def __init__(
-        self, events: Sample | EventStream, batch_size: int, seed: int, shard: Shard = WHOLE, device: str = ""
+        self, events: Sample | EventStream, batch_size: int, seed: int, shard: Shard = Shard(), device: str = ""
     ):
-        """`events` are those of all shares together. Of a stream this one's are read if memory allows, unless it has
-        them all and there is no `device`: as "GPU:0", on which they then lie, as tensors.
+        """Reads the shard's part of a stream into memory if it fits; a whole stream for a processor stays in its file.
+
+        Args:
+            events: the events of all ranks together.
+            batch_size: events per batch, over all ranks.
+            seed: of the order of events.
+            shard: this rank's part of every batch.
+            device: a device that holds the events, such as "GPU:0"; "": the memory of the process.
         """
-        self.n_events, self.batch_size, self.seed, self.shard, self.device = (
-            events.n_events, batch_size, seed, shard, device
-        )  # fmt: skip
-        self.owned = [] if shard.world_size == 1 else batching.owned(events.n_events, batch_size, shard)
-        own = (
-            events.select(self.owned).load_if_fits(shard.world_size)
-            if self.owned
-            else events.load_if_fits()
-            if device
-            else events
-        )
-        self.events = _placed(own, device) if device and isinstance(own, Sample) else own
+        self.n_events, self.batch_size, self.seed = events.n_events, batch_size, seed
+        self.shard, self.device = shard, device
+        self.ranges = [] if shard.world_size == 1 else batching.shard_rows(events.n_events, batch_size, shard)
+        if self.ranges:
+            events = events.select(self.ranges).load_if_fits(shard.world_size)
+        elif device:
+            events = events.load_if_fits()
+        self.events = _copy_to_device(events, device) if device and isinstance(events, Sample) else events
 
     def epoch(self, number: int) -> Iterator[tuple[Block, Sample]]:
-        """Each block of an epoch with its events, made while the one before is in use."""
-        order = batching.order(self.n_events, self.batch_size, self.seed, number, self.shard)
-        return _ahead((block, self.taken(block.rows)) for block in order)
+        """Yields each block of an epoch with its events, prepared while the previous one is in use."""
+        blocks = batching.shuffled_blocks(self.n_events, self.batch_size, self.seed, number, self.shard)
+        return _prefetch((block, self.take(block.rows)) for block in blocks)
 
-    def taken(self, rows: np.ndarray) -> Sample:
-        """The events of these rows (n,), counted from the first of all shares' events."""
-        rows = batching.places(rows, self.owned) if self.owned else rows
+    def take(self, rows: np.ndarray) -> Sample:
+        """Returns the events of these rows (n,), counted over the events of all ranks."""
+        rows = batching.positions(rows, self.ranges) if self.ranges else rows
         if not self.device:
             return self.events.take(rows)
         with tf.device(self.device):

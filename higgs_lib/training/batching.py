@@ -1,7 +1,7 @@
-"""Which events are in which batch of an epoch, and which of them one of several workers takes.
+"""The order of the events in an epoch, and the part of every batch that each rank of a process group takes.
 
-A batch takes one event of each of `batch_size` strata of neighbouring events. The strata are divided among the workers,
-so that a worker needs nothing but its own part of the file, and any number of workers train on the same batches.
+A batch takes one event from each of `batch_size` strata of neighbouring events. The ranks divide the strata, so a rank
+needs only its own part of the file, and groups of any size train on the same batches.
 """
 
 import math
@@ -11,122 +11,131 @@ from typing import NamedTuple
 
 import numpy as np
 
-SHARD = 65_536  # events, at most; as many as in the package's row groups, so that one or two of these are read for it
-SHARDS_A_BLOCK = 16  # at most a million events are shuffled at a time: 117 MB of the complete features
+CHUNK = 65_536  # events at most; the size of our files' row groups, so that a chunk touches one or two of them
+CHUNKS_PER_BLOCK = 16  # at most a million events are shuffled at a time: 117 MB of the complete features
 
 
 class Shard(NamedTuple):
-    """The part of every batch that one of several workers takes."""
+    """The part of every batch that one rank of a process group takes."""
 
     rank: int = 0
-    """From 0."""
+    """The number of the process, from 0."""
     world_size: int = 1
+    """The number of processes."""
 
     def part(self, n: int) -> range:
-        """This worker's of n things in their order; no worker's are two more than another's."""
+        """Returns this rank's range of n ordered items; the sizes of the ranks' ranges differ by one at most."""
         return range(self.rank * n // self.world_size, (self.rank + 1) * n // self.world_size)
 
 
-WHOLE = Shard()
-
-
 class Block(NamedTuple):
-    """Some batches of an epoch, as far as one worker takes them."""
+    """One rank's part of some batches of an epoch."""
 
     whole: np.ndarray
-    """(n_batches, n): the rows of each whole batch."""
+    """The rows of each whole batch (n_batches, n)."""
     rest: np.ndarray
-    """(m,): the rows of a last batch that is not whole."""
+    """The rows of a last, smaller batch (m,)."""
     n_rest: int
-    """Events in that batch, of all workers; 0: there is none."""
+    """The number of events of that batch over all ranks; 0: there is none."""
 
     @property
     def rows(self) -> np.ndarray:
-        """(n_batches * n + m,), in their order."""
+        """All rows in the order of training (n_batches * n + m,)."""
         return np.concatenate([self.whole.ravel(), self.rest])
 
 
 class _Layout(NamedTuple):
-    """How a file is cut: `n_blocks` times `SHARDS_A_BLOCK` shards, and what is left of them at its end."""
+    """The division of a file into `n_blocks * CHUNKS_PER_BLOCK` chunks of equal size and a remainder at its end."""
 
     n_blocks: int
-    shard: int
-    """Events; 0 where the file is one block. A block of whole shards is a number of whole batches."""
+    chunk: int
+    """Events per chunk, such that a block is a whole number of batches; 0: the whole file is one block."""
 
     @classmethod
-    def of(cls, n_events: int, batch_size: int) -> "_Layout":
-        n_blocks = -(-n_events // (SHARD * SHARDS_A_BLOCK))
+    def divide(cls, n_events: int, batch_size: int) -> "_Layout":
+        """Returns the division of a file of `n_events`."""
+        n_blocks = -(-n_events // (CHUNK * CHUNKS_PER_BLOCK))
         if n_blocks == 1:
             return cls(1, 0)
-        unit = batch_size // math.gcd(batch_size, SHARDS_A_BLOCK)
-        return cls(n_blocks, n_events // (SHARDS_A_BLOCK * n_blocks * unit) * unit)
+        unit = batch_size // math.gcd(batch_size, CHUNKS_PER_BLOCK)
+        return cls(n_blocks, n_events // (CHUNKS_PER_BLOCK * n_blocks * unit) * unit)
 
     @property
     def end(self) -> int:
-        """The row after the last shard's last."""
-        return SHARDS_A_BLOCK * self.n_blocks * self.shard
+        """The row that follows the last chunk."""
+        return CHUNKS_PER_BLOCK * self.n_blocks * self.chunk
 
 
-def order(n_events: int, batch_size: int, seed: int, epoch: int, shard: Shard = WHOLE) -> Iterator[Block]:
-    """The batches of an epoch, a block after the other; all are whole but perhaps the last one.
+def shuffled_blocks(n_events: int, batch_size: int, seed: int, epoch: int, shard: Shard = Shard()) -> Iterator[Block]:
+    """Yields the batches of an epoch, block by block; only the last batch may be smaller than the others.
 
-    A block holds one shard of each sixteenth of the file, drawn at random: up to a million events, in strata by their
-    place. A batch takes a random event of each stratum. It depends on the arguments alone. Every event is in just one
-    batch and has just one worker; the workers' parts of a whole batch are as equal as they can be.
+    A block joins one random chunk from each sixteenth of the file, up to a million events, and divides them into strata
+    of neighbours. A batch takes a random event from each stratum. Every event is in exactly one batch and belongs to
+    exactly one rank. The order depends on the arguments alone.
+
+    Args:
+        n_events: the number of events of the file.
+        batch_size: events per batch, over all ranks.
+        seed: of the order of events.
+        epoch: the number of the epoch, from 1.
+        shard: the rank whose part is returned.
+
+    Yields:
+        The shard's rows of the batches of each block.
     """
-    layout = _Layout.of(n_events, batch_size)
+    layout = _Layout.divide(n_events, batch_size)
     rng = np.random.default_rng([seed, epoch])
     strata = shard.part(batch_size)
-    if layout.shard:
-        shards = np.arange(SHARDS_A_BLOCK * layout.n_blocks).reshape(SHARDS_A_BLOCK, -1)
-        for chosen in rng.permuted(shards, axis=1).T:
-            rows = (layout.shard * chosen[:, None] + np.arange(layout.shard)).ravel()
-            yield _mixed(rows, batch_size, rng, strata)
+    if layout.chunk:
+        chunks = np.arange(CHUNKS_PER_BLOCK * layout.n_blocks).reshape(CHUNKS_PER_BLOCK, -1)
+        for block_chunks in rng.permuted(chunks, axis=1).T:
+            rows = (layout.chunk * block_chunks[:, None] + np.arange(layout.chunk)).ravel()
+            yield _stratified_batches(rows, batch_size, rng, strata)
     if layout.end < n_events:
-        yield _mixed(np.arange(layout.end, n_events), batch_size, rng, strata)
+        yield _stratified_batches(np.arange(layout.end, n_events), batch_size, rng, strata)
 
 
-def _edges(n: int, batch_size: int) -> np.ndarray:
-    """(batch_size + 1,): where each stratum of n rows begins; some have one row more than others."""
+def _stratum_edges(n: int, batch_size: int) -> np.ndarray:
+    """Returns the first row of each stratum of n rows, and n (batch_size + 1,); strata differ by one row at most."""
     return np.arange(batch_size + 1) * n // batch_size
 
 
-def _mixed(rows: np.ndarray, batch_size: int, rng: np.random.Generator, strata: range) -> Block:
-    """Batches of these rows (n,), a random one of each stratum in each; only those of `strata` are kept."""
+def _stratified_batches(rows: np.ndarray, batch_size: int, rng: np.random.Generator, strata: range) -> Block:
+    """Returns batches that take one random row (of n) from each stratum, reduced to the given strata."""
     n_batches = len(rows) // batch_size
-    edges = _edges(len(rows), batch_size)
-    longer = np.flatnonzero(np.diff(edges) > n_batches)  # strata that have one more, for the batch that is not whole
+    edges = _stratum_edges(len(rows), batch_size)
+    longer = np.flatnonzero(np.diff(edges) > n_batches)  # strata with one row more, which goes to the smaller batch
     extra = edges[longer] + rng.integers(n_batches + 1, size=len(longer))
     whole = rng.permuted(np.delete(rows, extra).reshape(batch_size, n_batches), axis=1).T
-    mine = (longer >= strata.start) & (longer < strata.stop)
-    return Block(whole[:, strata.start : strata.stop], rows[extra[mine]], len(extra))
+    in_shard = (longer >= strata.start) & (longer < strata.stop)
+    return Block(whole[:, strata.start : strata.stop], rows[extra[in_shard]], len(extra))
 
 
-def owned(n_events: int, batch_size: int, shard: Shard) -> list[range]:
-    """The rows that `order` gives to this worker in every epoch, in the file's order."""
-    layout = _Layout.of(n_events, batch_size)
+def shard_rows(n_events: int, batch_size: int, shard: Shard) -> list[range]:
+    """Returns the rows that `shuffled_blocks` gives to this shard in every epoch, in the order of the file."""
+    layout = _Layout.divide(n_events, batch_size)
     strata = shard.part(batch_size)
-    first, last = (edge * SHARDS_A_BLOCK * layout.shard // batch_size for edge in (strata.start, strata.stop))
+    first, last = (edge * CHUNKS_PER_BLOCK * layout.chunk // batch_size for edge in (strata.start, strata.stop))
     ranges = []
-    for number in range(SHARDS_A_BLOCK * layout.n_blocks if layout.shard else 0):
-        place = number // layout.n_blocks * layout.shard  # of the shard in any block that has it
-        a, b = np.clip([first - place, last - place], 0, layout.shard).tolist()
-        ranges.append(range(number * layout.shard + a, number * layout.shard + b))
-    edges = layout.end + _edges(n_events - layout.end, batch_size)
-    return _joined([*ranges, range(int(edges[strata.start]), int(edges[strata.stop]))])
+    for number in range(CHUNKS_PER_BLOCK * layout.n_blocks if layout.chunk else 0):
+        offset = number // layout.n_blocks * layout.chunk  # of the chunk in any block that contains it
+        start, stop = np.clip([first - offset, last - offset], 0, layout.chunk).tolist()
+        ranges.append(range(number * layout.chunk + start, number * layout.chunk + stop))
+    edges = layout.end + _stratum_edges(n_events - layout.end, batch_size)
+    return _merge_adjacent([*ranges, range(int(edges[strata.start]), int(edges[strata.stop]))])
 
 
-def _joined(ranges: list[range]) -> list[range]:
-    """The same rows in as few ranges as can be, none of them empty."""
+def _merge_adjacent(ranges: list[range]) -> list[range]:
+    """Returns the same rows in the smallest number of non-empty ranges."""
     filled = [r for r in ranges if r]
     breaks = [i for i, (a, b) in enumerate(pairwise(filled), 1) if a.stop != b.start]
     edges = [0, *breaks, len(filled)]
     return [range(filled[a].start, filled[b - 1].stop) for a, b in pairwise(edges) if a < b]
 
 
-def places(rows: np.ndarray, ranges: list[range]) -> np.ndarray:
-    """Where rows (n,) stand among those of ascending `ranges`, counted from the first of these."""
+def positions(rows: np.ndarray, ranges: list[range]) -> np.ndarray:
+    """Returns the positions (n,) of rows (n,) in the concatenation of ascending `ranges`."""
     starts = np.array([r.start for r in ranges])
-    before = np.cumsum([0, *(len(r) for r in ranges[:-1])])
-    of_row = np.searchsorted(starts, rows, side="right") - 1
-    return rows - starts[of_row] + before[of_row]
+    lengths_before = np.cumsum([0, *(len(r) for r in ranges[:-1])])
+    range_index = np.searchsorted(starts, rows, side="right") - 1
+    return rows - starts[range_index] + lengths_before[range_index]

@@ -1,4 +1,4 @@
-"""The state of a training after an epoch, in one file that is there whole or not at all."""
+"""Stores the state of a training after every epoch in one file, which is written atomically."""
 
 import hashlib
 import json
@@ -10,73 +10,108 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from higgs_lib.data import EventStream, Sample
 from higgs_lib.files import write_atomically
 from higgs_lib.training import steps
+from higgs_lib.training.config import TrainConfig
 from higgs_lib.training.history import History
 
 
 class CheckpointError(ValueError):
-    """A checkpoint cannot be used; the message says which and why."""
+    """Raised when a checkpoint cannot be used; the message names the file and the reason."""
 
 
 class State(NamedTuple):
-    """What a training needs to go on as if it had never stopped."""
+    """The state from which a training resumes as if it had never stopped."""
 
     model: list[np.ndarray]
-    """All variables: weights, moving averages, the state of its random numbers."""
+    """All variables of the model: weights, moving averages, random-number states."""
     optimizer: list[np.ndarray]
-    """Its variables, the number of steps among them."""
+    """All variables of the optimizer, including the number of steps."""
     best: list[np.ndarray]
     """The weights of the best epoch so far."""
     history: dict
-    """As JSON takes it."""
+    """The history, as `History.as_dict` returns it."""
 
     @classmethod
-    def of(cls, model, optimizer, history: History, best: list[np.ndarray]) -> "State":
-        """That of a Keras model and its optimizer."""
-        variables = ([_stored(variable) for variable in part.variables] for part in (model, optimizer))
+    def capture(cls, model, optimizer, history: History, best: list[np.ndarray]) -> "State":
+        """Copies the state of a training.
+
+        Args:
+            model: the Keras model.
+            optimizer: its optimizer.
+            history: the epochs so far.
+            best: the weights of the best of them.
+
+        Returns:
+            The state.
+        """
+        variables = ([_as_storable(variable) for variable in part.variables] for part in (model, optimizer))
         return cls(*variables, best, history.as_dict())
 
     def restore(self, model, optimizer) -> tuple[History, list[np.ndarray]]:
-        """Puts model and optimizer back into this state: the history until then and the best weights."""
+        """Restores model and optimizer in place; returns the history so far and the weights of its best epoch."""
         for variables, values in ((model.variables, self.model), (optimizer.variables, self.optimizer)):
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
-        return History.of(self.history), self.best
+        return History.from_dict(self.history), self.best
 
 
-def _stored(variable) -> np.ndarray:
-    """A variable as numpy's files take it: bfloat16 as float32, which holds it exactly."""
+def _as_storable(variable) -> np.ndarray:
+    """Returns a variable as numpy can store it: bfloat16 as float32, which holds it exactly."""
     value = np.asarray(variable)
     return value.astype(np.float32) if value.dtype.name == "bfloat16" else value
 
 
 class Checkpoint:
-    """The file with the state of one training; without a path nothing is stored."""
+    """The file that holds the state of one training; without a path nothing is stored."""
 
     def __init__(self, path: Path | None, settings: dict):
-        """`settings` are what the training that wrote a file must agree in with the one that reads it."""
+        """Takes the settings that must be equal in the trainings that write and read the file."""
         self.path, self.settings = path, json.loads(json.dumps(settings))
 
     @classmethod
-    def of(
-        cls, path: str | Path | None, model, optimizer, loss, training, validation, config, seed, jit_compile
+    def for_training(
+        cls,
+        path: str | Path | None,
+        model: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+        loss: keras.losses.Loss,
+        training: Sample | EventStream,
+        validation: Sample | EventStream,
+        config: TrainConfig,
+        seed: int,
+        jit_compile: bool | None,
     ) -> "Checkpoint":
-        """Returns the checkpoint of a training, with the arguments of `training.fit`.
+        """Returns the checkpoint of a training, which only a training with the same settings can read.
 
-        Of the events, their number and the first thousand must agree.
+        Early stopping may differ. Events count as the same if their number and the first thousand of them agree.
+
+        Args:
+            path: the file; None: nothing is stored.
+            model: the model, of which the architecture must agree.
+            optimizer: its optimizer, of which all settings must agree.
+            loss: the loss.
+            training: the training events.
+            validation: the validation events.
+            config: number of epochs and batch size.
+            seed: of the order of events.
+            jit_compile: whether XLA compiles the steps; None: by batch size and device.
+
+        Returns:
+            The checkpoint.
         """
         if path is None:
             return cls(None, {})
-        described = keras.saving.serialize_keras_object(optimizer)
-        described["config"] |= {"name": None}  # Keras numbers them: adam, adam_1, ...
+        optimizer_settings = keras.saving.serialize_keras_object(optimizer)
+        optimizer_settings["config"] |= {"name": None}  # Keras numbers them: adam, adam_1, ...
         settings = {
             "epochs": config.epochs,
             "batch size": config.batch_size,
             "seed": seed,
             "XLA": steps.prefers_xla(model, config.batch_size) if jit_compile is None else jit_compile,
-            "model": _description(model),
-            "optimizer": described,
+            "model": _architecture(model),
+            "optimizer": optimizer_settings,
             "loss": keras.saving.serialize_keras_object(loss),
             "training events": _digest(training),
             "validation events": _digest(validation),
@@ -84,20 +119,20 @@ class Checkpoint:
         return cls(Path(path), settings)
 
     def write(self, state: State) -> None:
-        """Stores a state in place of an older one."""
+        """Replaces the stored state."""
         if self.path is None:
             return
         lists = {name: getattr(state, name) for name in ("model", "optimizer", "best")}
         arrays = {f"{name}/{i:04d}": array for name, values in lists.items() for i, array in enumerate(values)}
         about = json.dumps({"settings": self.settings, "history": state.history})
-        with write_atomically(self.path) as beside, beside.open("wb") as file:
+        with write_atomically(self.path) as temporary, temporary.open("wb") as file:
             np.savez(file, about=np.array(about), **arrays)
 
     def read(self) -> State | None:
         """Returns the stored state, or None where there is none.
 
         Raises:
-            CheckpointError: the file is no checkpoint, or that of a training with other settings.
+            CheckpointError: the file is not a checkpoint, or belongs to a training with other settings.
         """
         if self.path is None or not self.path.exists():
             return None
@@ -114,22 +149,23 @@ class Checkpoint:
         keys = self.settings.keys() | written
         if differing := sorted(key for key in keys if self.settings.get(key) != written.get(key)):
             raise CheckpointError(
-                f"{self.path}: the checkpoint of a training with other {', '.join(differing)}; "
-                "delete it to start over, or give another path"
+                f"{self.path}: the checkpoint belongs to a training with different {', '.join(differing)}; "
+                "delete it to start over, or choose another path"
             )
         return State(**lists, history=history)
 
 
-def _description(model) -> str:
-    """Names a model but for its weights: equal for one built in the same way again."""
+def _architecture(model) -> str:
+    """Returns a digest of the model's architecture, equal for models that were built in the same way."""
     try:
         text = model.to_json()
-    except NotImplementedError:  # a class of the user's own that does not say how it was made
+    except NotImplementedError:  # a custom class that does not define get_config
         text = f"{type(model)} {[list(variable.shape) for variable in model.variables]}"
     numberless = re.sub(r'_\d+"', '"', text)  # Keras numbers the layers that it names: dropout, dropout_1, ...
     return hashlib.sha256(numberless.encode()).hexdigest()
 
 
-def _digest(events) -> str:
+def _digest(events: Sample | EventStream) -> str:
+    """Returns the number of events and a digest of the first thousand."""
     first = events.take(np.arange(min(1000, events.n_events)))
     return f"{events.n_events} {hashlib.sha256(first.features.tobytes() + first.labels.tobytes()).hexdigest()}"

@@ -1,4 +1,4 @@
-"""The processes that train one model together, and what they do with each other: sum and gather."""
+"""The processes that train one model together, and their collective operations."""
 
 import json
 import os
@@ -7,27 +7,27 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from higgs_lib.training.batching import WHOLE, Shard
+from higgs_lib.training.batching import Shard
 
 
 class ProcessGroup:
-    """One process alone, which has nobody to wait for."""
+    """A group of one process, whose collective operations return their input."""
 
-    shard = WHOLE
+    shard = Shard()
 
-    stepped: Callable[[], None] = staticmethod(lambda: None)
-    """Called after some steps."""
+    on_steps_end: Callable[[], None] = staticmethod(lambda: None)
+    """A function that is called after every few steps."""
 
     def all_reduce_sum(self, vector: tf.Tensor) -> tf.Tensor:
-        """(n,), summed over the group, inside a graph."""
+        """Returns the sum (n,) of the vectors (n,) of all ranks; works inside a graph."""
         return vector
 
     def all_gather(self, values: np.ndarray) -> np.ndarray:
-        """The values (n,) of every worker, after each other; their numbers may differ."""
+        """Returns the values (n,) of all ranks, concatenated; n may differ between ranks."""
         return values
 
     def all_reduce_min(self, values: np.ndarray) -> np.ndarray:
-        """(n,), at each place the least of any worker's."""
+        """Returns the minimum (n,) over the ranks of each of the values (n,)."""
         return self.all_gather(values).reshape(self.shard.world_size, -1).min(0)
 
 
@@ -35,49 +35,55 @@ SINGLE_PROCESS = ProcessGroup()
 
 
 class MultiProcessGroup(ProcessGroup):
-    """Processes joined by TensorFlow's multi-worker strategy, of which this is one.
+    """Processes joined by TensorFlow's multi-worker strategy; this object belongs to one of them.
 
-    Model and optimizer are not made under the strategy: each worker has its own, equal to the others' from the first
-    step on, and only what is summed goes through it. Keras' optimizers would sum a second time if they were. A process
-    can be in one such group in its life, which has to be the first thing that it does with TensorFlow.
+    Every rank creates model and optimizer outside the strategy, with equal initial weights, and uses the strategy for
+    collective operations alone: under the strategy, Keras' optimizers would sum the gradients a second time. A process
+    can join only one such group in its life, before it does anything else with TensorFlow.
     """
 
-    def __init__(self, addresses: list[str], number: int):
-        """`addresses` are all workers' (host:port), `number` says which is this one's."""
-        task = {"type": "worker", "index": number}
+    def __init__(self, addresses: list[str], rank: int):
+        """Joins the processes at these addresses (host:port), of which `rank` is this one's index."""
+        task = {"type": "worker", "index": rank}
         os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": task})
         ring = tf.distribute.experimental.CommunicationImplementation.RING
         self._options = tf.distribute.experimental.CommunicationOptions(implementation=ring)
         self._strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=self._options)
-        self.shard = Shard(number, len(addresses))
-        self._gather = tf.function(self._gathered_in_graph, reduce_retracing=True)
+        self.shard = Shard(rank, len(addresses))
+        self._all_gather = tf.function(self._all_gather_in_graph, reduce_retracing=True)
 
     def all_reduce_sum(self, vector: tf.Tensor) -> tf.Tensor:
-        def summed(vector):
-            here = tf.identity(vector)  # on a device, as the strategy needs it
-            return tf.distribute.get_replica_context().all_reduce("SUM", here, options=self._options)
+        """Returns the sum (n,) of the vectors (n,) of all ranks; works inside a graph."""
 
-        return self._strategy.run(summed, (vector,))
+        def replica_sum(vector):
+            on_device = tf.identity(vector)  # the strategy takes only tensors that lie on a device
+            return tf.distribute.get_replica_context().all_reduce("SUM", on_device, options=self._options)
 
-    def _gathered_in_graph(self, values: tf.Tensor) -> tf.Tensor:
-        def gathered(values):
-            here = tf.identity(values)
-            return tf.distribute.get_replica_context().all_gather(here, axis=0, options=self._options)
+        return self._strategy.run(replica_sum, (vector,))
 
-        return self._strategy.run(gathered, (values,))
+    def _all_gather_in_graph(self, values: tf.Tensor) -> tf.Tensor:
+        """Returns the values (n,) of all ranks, concatenated, inside a graph."""
+
+        def replica_gather(values):
+            on_device = tf.identity(values)
+            return tf.distribute.get_replica_context().all_gather(on_device, axis=0, options=self._options)
+
+        return self._strategy.run(replica_gather, (values,))
 
     def all_gather(self, values: np.ndarray) -> np.ndarray:
+        """Returns the values (n,) of all ranks, concatenated; n may differ between ranks."""
         tensor = tf.convert_to_tensor(values)
-        kind = tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype)
-        return self._gather.get_concrete_function(kind)(tensor).numpy()
+        any_length = tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype)
+        return self._all_gather.get_concrete_function(any_length)(tensor).numpy()
 
 
-def join_process_group(addresses: list[str], number: int, cores: int) -> ProcessGroup:
-    """The group of the processes at these addresses, with `cores` threads in this one, on processors.
+def join_process_group(addresses: list[str], rank: int, cores: int) -> ProcessGroup:
+    """Joins the processes at these addresses (host:port) as number `rank`, with `cores` threads in this process.
 
-    Several workers of one machine would share its GPUs, and the strategy would take each GPU for a worker.
+    The group computes on processors: workers on one machine would share its GPUs, and the strategy would take each GPU
+    for a worker.
     """
     tf.config.set_visible_devices([], "GPU")
     tf.config.threading.set_intra_op_parallelism_threads(cores)
-    tf.config.threading.set_inter_op_parallelism_threads(cores)  # else operations side by side would use more
-    return MultiProcessGroup(addresses, number) if len(addresses) > 1 else ProcessGroup()
+    tf.config.threading.set_inter_op_parallelism_threads(cores)  # parallel operations would use more cores otherwise
+    return MultiProcessGroup(addresses, rank) if len(addresses) > 1 else ProcessGroup()

@@ -1,10 +1,10 @@
-"""How long a training is, and in what batches."""
+"""The length and batch size of a training."""
 
 from typing import NamedTuple
 
 
 class TrainConfig(NamedTuple):
-    """The length of a training, its batch size and its rule of early stopping."""
+    """The length of a training, its batch size and its early stopping."""
 
     epochs: int
     """The largest number of passes over the training events."""
@@ -13,4 +13,4 @@ class TrainConfig(NamedTuple):
     patience: int = 0
     """Epochs without a lower validation loss after which training stops; 0: never."""
     min_delta: float = 0.0
-    """The relative decrease of the validation loss that counts as lower."""
+    """The smallest relative decrease of the validation loss that counts as lower."""

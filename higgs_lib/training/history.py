@@ -1,4 +1,4 @@
-"""What a training reached, epoch by epoch."""
+"""The measures and times of a training, epoch by epoch."""
 
 import math
 from typing import NamedTuple
@@ -9,38 +9,40 @@ from higgs_lib.training.config import TrainConfig
 
 
 class Measures(NamedTuple):
-    """What a model reaches on a sample."""
+    """The performance of a model on a sample."""
 
     loss: float
-    """Mean, without regularisation."""
+    """The mean over the events, without regularisation."""
     accuracy: float
+    """The fraction of events on the correct side of a score of 0.5."""
     auc: float
+    """The area under the ROC curve."""
 
 
 class History(NamedTuple):
-    """A training: one value an epoch in every list."""
+    """The record of a training, with one value per epoch in every list."""
 
     training: list[Measures]
-    """Of the scores that the steps themselves computed: each with the weights before its step, and with dropout."""
+    """Measures of the scores that the steps computed, with dropout and with the weights before each step."""
     validation: list[Measures]
-    """With the weights at the end of the epoch, without dropout."""
+    """Measures with the weights at the end of the epoch, without dropout."""
     seconds: list[float]
-    """Wall-clock time of the training steps of each epoch; the first holds the compilation."""
+    """Wall-clock times of the training steps; the first epoch's includes the compilation."""
     n_events: int
-    """Training events an epoch."""
+    """The number of training events per epoch."""
 
     @property
     def events_per_second(self) -> float:
-        """Median over the epochs."""
+        """The median training rate of the epochs."""
         return self.n_events / float(np.median(self.seconds))
 
     @property
     def best_epoch(self) -> int:
-        """From 1; the one whose weights the model has: the lowest validation loss."""
+        """The number, from 1, of the epoch with the lowest validation loss, whose weights the model keeps."""
         return int(np.argmin([measures.loss for measures in self.validation])) + 1
 
     def epochs_without_decrease(self, min_delta: float) -> int:
-        """Returns the epochs since the validation loss last fell by `min_delta` of the lowest before it."""
+        """Returns the epochs since the validation loss last fell below `1 - min_delta` times its lowest value."""
         last, lowest = 0, math.inf
         for number, measures in enumerate(self.validation, 1):
             if measures.loss < lowest * (1 - min_delta) or number == 1:
@@ -53,42 +55,41 @@ class History(NamedTuple):
         waited = self.epochs_without_decrease(config.min_delta)
         return len(self.seconds) >= config.epochs or 0 < config.patience <= waited
 
-    def and_epoch(self, training: Measures, validation: Measures, seconds: float) -> "History":
-        """With one more epoch."""
+    def with_epoch(self, training: Measures, validation: Measures, seconds: float) -> "History":
+        """Returns the history with one more epoch."""
         lists = [*self.training, training], [*self.validation, validation], [*self.seconds, seconds]
         return History(*lists, self.n_events)
 
     def as_dict(self) -> dict:
-        """As JSON takes it."""
-        return self._asdict() | {
-            part: [m._asdict() for m in getattr(self, part)] for part in ("training", "validation")
-        }
+        """Returns the history as a dict that JSON can store."""
+        parts = {part: [m._asdict() for m in getattr(self, part)] for part in ("training", "validation")}
+        return self._asdict() | parts
 
     @classmethod
-    def of(cls, stored: dict) -> "History":
-        """Back from what `as_dict` gave."""
+    def from_dict(cls, stored: dict) -> "History":
+        """Returns the history that `as_dict` stored."""
         return cls(**stored | {part: [Measures(**m) for m in stored[part]] for part in ("training", "validation")})
 
 
 class Phases(NamedTuple):
-    """What one worker did with the time of an epoch: `total` is the sum of four."""
+    """The time that one worker spent in each phase of an epoch."""
 
     input: float
-    """Seconds that its steps waited for events."""
+    """Seconds that the steps waited for events."""
     compute: float
-    """Seconds of the steps but for the sums over the workers."""
+    """Seconds of the steps without the gradient all-reduce."""
     all_reduce: float
-    """Seconds in the sums of gradients over the workers."""
+    """Seconds of the gradient all-reduce, including waiting."""
     waiting: float
-    """Of `all_reduce`: seconds in which it waited for a later worker, as the shortest sum of each step tells."""
+    """Seconds of `all_reduce` beyond the shortest of any worker at each step: the wait for slower workers."""
     evaluation: float
-    """Seconds: the measures of training and validation events."""
+    """Seconds that computing the measures of training and validation events took."""
     bytes_sent: float
-    """In the sums of gradients, by the ring's rule: each worker sends 2 (n - 1) / n of the vector at each step."""
+    """The bytes sent in a ring all-reduce, in which each of n workers sends 2 (n - 1) / n of the vector per step."""
     losses: list[float]
-    """Of each step: the mean over the whole batch, with regularisation; empty on one device alone."""
+    """The mean over the whole batch of each step, with regularisation; empty for a single process."""
 
     @property
     def total(self) -> float:
-        """Seconds."""
+        """The seconds of the epoch; `waiting` is part of `all_reduce`."""
         return self.input + self.compute + self.all_reduce + self.evaluation

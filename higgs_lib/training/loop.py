@@ -26,11 +26,11 @@ EVALUATION_BATCH = 8192  # events; large enough that a pass is limited by arithm
 
 
 class DivergenceError(ArithmeticError):
-    """The loss of a training is not finite; the message names the training and the epoch."""
+    """Raised when the loss of a training is not finite; the message names the training and the epoch."""
 
 
 def measures(loss, labels: np.ndarray, scores: np.ndarray) -> Measures:
-    """Returns loss (without regularisation), accuracy at 0.5 and AUC; all are nan where the loss is not finite."""
+    """Returns loss (without regularisation), accuracy at 0.5 and AUC, which are nan if the loss is not finite."""
     value = float(loss(labels, scores))
     if not np.isfinite(value):
         return Measures(value, math.nan, math.nan)
@@ -75,7 +75,7 @@ class Trainer:
         group: ProcessGroup = SINGLE_PROCESS,
         precision: str = "float32",
     ):
-        """Prepares the steps.
+        """Prepares the steps and loads the events that fit in memory.
 
         Args:
             model: the model, trained in place.
@@ -91,30 +91,30 @@ class Trainer:
         self.model, self.loss, self.group, self.batch_size = model, loss, group, batch_size
         if jit_compile is None:
             jit_compile = steps.prefers_xla(model, batch_size // group.shard.world_size)
-        self.batches = BatchLoader(events, batch_size, seed, group.shard, "GPU:0" if steps.has_gpu() else "")
-        self.train_block = steps.of(model, optimizer, loss, jit_compile, group, precision)
+        self.loader = BatchLoader(events, batch_size, seed, group.shard, "GPU:0" if steps.has_gpu() else "")
+        self.train_block = steps.make_train_block(model, optimizer, loss, jit_compile, group, precision)
         self.bytes_per_step = steps.bytes_sent(model, group, precision)
         self.phases: list[Phases] = []
 
     def train_epoch(self, number: int) -> tuple[np.ndarray, steps.StepResults, float, float]:
-        """Trains one epoch.
+        """Trains epoch `number`, counted from 1.
 
         Returns:
             The labels (n,) of this process' events in the order of training, the results of its steps, and the seconds
             that the steps waited for events and that they took.
         """
         labels, results, waited, busy, requested = [], [], 0.0, 0.0, time.perf_counter()
-        for block, events in self.batches.epoch(number):
+        for block, events in self.loader.epoch(number):
             began = time.perf_counter()
             labels.append(np.asarray(events.labels))
             results.append(self.train_block(events, block, self.batch_size))
             waited, requested = waited + began - requested, time.perf_counter()
             busy += requested - began
-        joined = steps.StepResults(*map(np.concatenate, zip(*results, strict=True)))
-        return np.concatenate(labels), joined, waited, busy
+        epoch_results = steps.StepResults(*map(np.concatenate, zip(*results, strict=True)))
+        return np.concatenate(labels), epoch_results, waited, busy
 
     def next_epoch(self, history: History, validation: Sample, name: str) -> History:
-        """Trains and measures the epoch that follows `history`; DivergenceError where the loss is not finite."""
+        """Returns the history with one more epoch, trained and measured; raises DivergenceError as `fit` does."""
         number = len(history.seconds) + 1
         start = time.perf_counter()
         labels, results, waited, busy = self.train_epoch(number)
@@ -136,7 +136,7 @@ class Trainer:
                 losses=results.losses.tolist(),
             )
         )
-        return history.and_epoch(on_training, on_validation, trained - start)
+        return history.with_epoch(on_training, on_validation, trained - start)
 
     def epochs(
         self, history: History, best: list[np.ndarray], validation: Sample, config: TrainConfig, name: str
@@ -235,12 +235,12 @@ def fit(
     check_trainable(model, training, config)
     loss = loss or keras.losses.BinaryCrossentropy()
     optimizer.build(model.trainable_variables)
-    file = Checkpoint.of(checkpoint, model, optimizer, loss, training, validation, config, seed, jit_compile)
-    state = file.read() or State.of(model, optimizer, History([], [], [], training.n_events), [])
+    file = Checkpoint.for_training(checkpoint, model, optimizer, loss, training, validation, config, seed, jit_compile)
+    state = file.read() or State.capture(model, optimizer, History([], [], [], training.n_events), [])
     trainer = Trainer(model, optimizer, loss, training, config.batch_size, seed, jit_compile=jit_compile)
     history, best = state.restore(model, optimizer)
     with saved_epochs(name, config.epochs, state, file) as save:
         for history, best in trainer.epochs(history, best, validation, config, name):  # noqa: B020 - starts with them
-            save(State.of(model, optimizer, history, best))
+            save(State.capture(model, optimizer, history, best))
     model.set_weights(best)
     return history

@@ -37,7 +37,7 @@ def server():
         running.shutdown()
 
 
-def test_a_download_goes_on_after_an_interrupt(tmp_path, server):
+def test_an_interrupted_download_resumes(tmp_path, server):
     sha256 = hashlib.sha256(_Server.content).hexdigest()
     _Server.cut = 3_000_000
     with pytest.raises(DataError, match="make data"):
@@ -52,7 +52,7 @@ def test_a_download_goes_on_after_an_interrupt(tmp_path, server):
     assert len(_Server.requests) == 2
 
 
-def test_a_download_with_another_sha256_is_refused(tmp_path, server):
+def test_a_download_with_another_sha256_is_an_error(tmp_path, server):
     with pytest.raises(DataError, match="hash"):
         data.fetch(tmp_path / "HIGGS.csv.gz", server, "0" * 64)
     assert not (tmp_path / "HIGGS.csv.gz").exists()

@@ -18,6 +18,6 @@ def test_every_feature_has_a_scale_or_levels_and_a_label():
     assert data.axis_label("jet_2_eta") == r"jet 2 $\eta$"
 
 
-def test_an_unknown_feature_set_is_named():
+def test_an_unknown_feature_set_is_an_error():
     with pytest.raises(ValueError, match=r"'raw'.*low, high, complete"):
         data.feature_set("raw")

@@ -19,11 +19,11 @@ def particles(rng, n=1000):
 
 
 def as_vectors(p):
-    """Four-vectors of the package as those of another."""
+    """Converts four-vectors to those of the `vector` package."""
     return vector.array(dict(zip(("E", "px", "py", "pz"), p, strict=True)))
 
 
-def test_mass_is_what_went_in_and_does_not_change_under_a_boost(rng):
+def test_the_mass_is_the_given_one_and_invariant_under_a_boost(rng):
     p, masses = particles(rng)
     frame, _ = particles(rng)
     assert kinematics.mass(p) == pytest.approx(masses, rel=1e-9)
@@ -36,7 +36,7 @@ def test_a_particle_at_rest_is_boosted_to_its_frame(rng):
     assert kinematics.boost(at_rest, frame) == pytest.approx(frame, rel=1e-9)
 
 
-def test_a_decay_conserves_four_momentum_and_gives_the_masses_asked(rng):
+def test_a_decay_conserves_four_momentum_and_gives_the_requested_masses(rng):
     parent, masses = particles(rng)
     m_1, m_2 = 0.3 * masses, 0.5 * masses
     for cosine in (None, rng.uniform(-1, 1, len(masses))):
@@ -46,21 +46,21 @@ def test_a_decay_conserves_four_momentum_and_gives_the_masses_asked(rng):
         assert kinematics.mass(second) == pytest.approx(m_2, rel=1e-5)
 
 
-def test_massless_vectors_have_no_mass_and_come_back(rng):
+def test_massless_vectors_have_no_mass_and_convert_back(rng):
     pt, eta, phi = rng.uniform(10, 200, 100), rng.uniform(-3, 3, 100), rng.uniform(-np.pi, np.pi, 100)
     p = kinematics.massless(pt, eta, phi)
     assert kinematics.mass(p) == pytest.approx(0, abs=1e-4)
-    for back, was in zip(kinematics.pt_eta_phi(p), (pt, eta, phi), strict=True):
-        assert back == pytest.approx(was, rel=1e-9)
+    for back, original in zip(kinematics.pt_eta_phi(p), (pt, eta, phi), strict=True):
+        assert back == pytest.approx(original, rel=1e-9)
 
 
-def test_units_there_and_back(rows):
+def test_units_convert_there_and_back(rows):
     for column, name in enumerate(COMPLETE, 1):
         physical = kinematics.to_physical(rows[:, column], name)
-        assert np.allclose(kinematics.to_file(physical, name), rows[:, column], rtol=1e-6)
+        assert np.allclose(kinematics.to_normalised(physical, name), rows[:, column], rtol=1e-6)
 
 
-def test_the_neutrino_is_where_a_scan_of_the_whole_grid_finds_it(rng):
+def test_the_neutrino_agrees_with_a_scan_of_the_whole_grid(rng):
     n = 2000
     lepton_pt, met = rng.uniform(15, 150, n), rng.uniform(1, 150, n)
     lepton_eta = rng.uniform(-2.5, 2.5, n)
@@ -69,24 +69,24 @@ def test_the_neutrino_is_where_a_scan_of_the_whole_grid_finds_it(rng):
     lepton = kinematics.massless(lepton_pt, lepton_eta, lepton_phi)
     neutrino = kinematics.massless(*np.broadcast_arrays(met, grid[:, None], met_phi))
     masses = kinematics.mass(lepton[:, None] + neutrino)
-    wanted = np.abs(masses - kinematics.W_MASS).min(0)
+    distance = np.abs(masses - kinematics.W_MASS).min(0)
     eta = kinematics.neutrino_eta(lepton_pt, lepton_eta, lepton_phi, met, met_phi)
-    found = kinematics.mass(lepton + kinematics.massless(met, eta, met_phi))
-    assert np.abs(found - kinematics.W_MASS) == pytest.approx(wanted, abs=1e-4)
+    mass = kinematics.mass(lepton + kinematics.massless(met, eta, met_phi))
+    assert np.abs(mass - kinematics.W_MASS) == pytest.approx(distance, abs=1e-4)
 
 
-def test_boosts_and_masses_are_those_of_another_library(rng):
+def test_boosts_and_masses_agree_with_the_vector_package(rng):
     (p, _), (frame, _) = particles(rng), particles(rng)
-    boosted, wanted = as_vectors(kinematics.boost(p, frame)), as_vectors(p).boost_p4(as_vectors(frame))
+    boosted, expected = as_vectors(kinematics.boost(p, frame)), as_vectors(p).boost_p4(as_vectors(frame))
     for component in ("E", "px", "py", "pz"):
-        assert getattr(boosted, component) == pytest.approx(getattr(wanted, component), rel=1e-7, abs=1e-6)
+        assert getattr(boosted, component) == pytest.approx(getattr(expected, component), rel=1e-7, abs=1e-6)
     assert kinematics.mass(p) == pytest.approx(as_vectors(p).mass, rel=1e-9)
     for ours, theirs in zip(kinematics.pt_eta_phi(p), ("pt", "eta", "phi"), strict=True):
         assert ours == pytest.approx(getattr(as_vectors(p), theirs), rel=1e-9, abs=1e-12)
 
 
-def test_masses_do_not_change_where_everything_is_boosted_along_the_beam_and_turned(rng):
-    """But for the neutrino's, whose direction along the beam is on a grid that stays where it is."""
+def test_masses_are_invariant_under_boosts_along_the_beam_and_rotations_about_it(rng):
+    """Without a neutrino, whose pseudorapidity lies on a fixed grid."""
     n = 500
     pt, eta, phi = rng.uniform(20, 150, (4, n)), rng.uniform(-2, 2, (4, n)), rng.uniform(-3, 3, (4, n))
     tagged = np.repeat([[True], [True], [False], [False]], n, 1)
@@ -99,40 +99,36 @@ def test_masses_do_not_change_where_everything_is_boosted_along_the_beam_and_tur
         assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-9)
 
 
-def test_a_table_becomes_four_vectors_and_comes_back():
+def test_a_table_converts_to_four_vectors_and_back():
     table = simulation.generate(2000, seed=3)
     events = kinematics.four_vectors(table)
     assert events.jets.shape == events.b_tags.shape == (4, 2000)
     assert events.lepton.mass == pytest.approx(0, abs=1e-3)
-    back = kinematics.table(events)
+    back = kinematics.to_table(events)
     assert back.column_names == list(LOW)
     for name in LOW:
         assert back[name].to_numpy() == pytest.approx(table[name].to_numpy(), rel=2e-6, abs=1e-6)
 
 
-def test_m_bb_of_the_two_tagged_jets_by_another_library():
+def test_m_bb_agrees_with_the_vector_package():
     table = simulation.generate(2000, seed=3)
     events = kinematics.four_vectors(table)
-    two = (events.b_tags > 0).sum(0) == 2
+    two_tags = (events.b_tags > 0).sum(0) == 2
     order = np.argsort(events.b_tags == 0, axis=0, kind="stable")[:2]
-    jets = np.take_along_axis(events.jets, order, 0)[:, two]
+    jets = np.take_along_axis(events.jets, order, 0)[:, two_tags]
     mass = (jets[0] + jets[1]).mass
-    assert mass == pytest.approx(table["m_bb"].to_numpy()[two] * kinematics.SCALES["m_bb"], rel=1e-4)
-    assert np.isnan(kinematics.recompute(table).m_bb[~two]).all()
+    assert mass == pytest.approx(table["m_bb"].to_numpy()[two_tags] * kinematics.SCALES["m_bb"], rel=1e-4)
+    assert np.isnan(kinematics.recompute(table).m_bb[~two_tags]).all()
 
 
-def real_table(real_events):
-    return data.load_table(real_events, range(origin(real_events).n_events))
-
-
-def test_masses_of_real_two_tag_events_come_out_as_in_the_file(real_events):
-    table = real_table(real_events)
+def test_recomputed_masses_of_uci_events_with_two_tags_agree_with_the_file(real_events):
+    table = data.load_table(real_events, range(origin(real_events).n_events))
     masses = kinematics.recompute(table)
-    two = np.isfinite(masses.m_bb)
-    assert 0.75 < two.mean() < 0.85
+    two_tags = np.isfinite(masses.m_bb)
+    assert 0.75 < two_tags.mean() < 0.85
     agree = {
         name: np.mean(
-            np.abs(getattr(masses, name) / (table[name].to_numpy() * kinematics.SCALES[name]) - 1)[two] < 0.005
+            np.abs(getattr(masses, name) / (table[name].to_numpy() * kinematics.SCALES[name]) - 1)[two_tags] < 0.005
         )
         for name in HIGH
     }

@@ -9,7 +9,7 @@ from higgs_lib.metrics import Ranking
 RNG = np.random.default_rng(4)
 LABELS = (RNG.random(3000) < 0.4).astype(np.float32)
 NORMAL = RNG.normal(LABELS, 1.0)
-TINY = np.float32(1e-45)  # the smallest there is
+TINY = np.float32(1e-45)  # the smallest float32
 
 SCORES = {
     "probabilities": (1 / (1 + np.exp(-NORMAL))).astype(np.float32),
@@ -24,13 +24,13 @@ SCORES = {
     "float64": NORMAL,
     "float64 closer than float32 can tell": 1 + NORMAL * 1e-12,
     "float64 of both zeros": np.where(NORMAL > 0, 0.0, np.where(RNG.random(3000) < 0.5, -0.0, -1.0)),
-    "every second of an array": np.repeat(NORMAL.astype(np.float32), 2)[::2],
+    "every second element of an array": np.repeat(NORMAL.astype(np.float32), 2)[::2],
     "integers": NORMAL.round().astype(int),
 }
 
 
 def delong_by_pairs(labels, *scores) -> np.ndarray:
-    """Covariance of the AUC of each of `scores`, from all pairs, as DeLong's paper writes it."""
+    """Returns the covariance of the AUCs of `scores` from all pairs, as in DeLong's paper."""
     signal, background = ([s[labels == c].astype(float) for s in scores] for c in (1, 0))
     pairs = [(x[:, None] > y) + 0.5 * (x[:, None] == y) for x, y in zip(signal, background, strict=True)]
     by_signal, by_background = (np.atleast_2d(np.cov([p.mean(axis) for p in pairs])) for axis in (1, 0))
@@ -62,15 +62,15 @@ def test_variances_agree_with_delongs_sums_over_pairs(scores):
     assert (difference.high - difference.low) / 2 == pytest.approx(half, rel=1e-9)
 
 
-def test_every_cut_lets_pass_what_stands_at_or_above_it():
+def test_events_at_or_above_a_cut_pass():
     for scores in (SCORES["with ties"], SCORES["float64"]):
-        ranking = Ranking.of(LABELS, scores)
+        ranking = Ranking.from_scores(LABELS, scores)
         assert len(ranking.cut) == len(np.unique(scores)) + 1
         assert (ranking.signal[0], ranking.background[0]) == (0, 0)
         for place in (1, len(ranking.cut) // 2, -1):
-            passed = scores >= ranking.cut[place]
-            assert ranking.signal[place] == (passed & (LABELS == 1)).sum()
-            assert ranking.background[place] == (passed & (LABELS == 0)).sum()
+            passes = scores >= ranking.cut[place]
+            assert ranking.signal[place] == (passes & (LABELS == 1)).sum()
+            assert ranking.background[place] == (passes & (LABELS == 0)).sum()
 
 
 def test_infinite_scores_are_ranked():
@@ -85,15 +85,15 @@ def test_a_perfect_and_a_reversed_order():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("of", [metrics.auc, metrics.roc, metrics.auc_interval])
-def test_what_cannot_be_ranked_is_refused(of, dtype):
+@pytest.mark.parametrize("function", [metrics.auc, metrics.roc, metrics.auc_interval])
+def test_invalid_labels_and_scores_are_errors(function, dtype):
     scores = NORMAL.astype(dtype)
     with pytest.raises(ValueError, match="one length"):
-        of(LABELS[:-1], scores)
+        function(LABELS[:-1], scores)
     with pytest.raises(ValueError, match="both classes"):
-        of(np.zeros(3000), scores)
+        function(np.zeros(3000), scores)
     scores[[17, 200]] = np.nan, -np.float32(np.nan)
-    with pytest.raises(ValueError, match="2 of 3000 scores are NaN, first that of event 17"):
-        of(LABELS, scores)
+    with pytest.raises(ValueError, match="2 of 3000 scores are NaN, the first that of event 17"):
+        function(LABELS, scores)
     with pytest.raises(ValueError, match="NaN"):
         metrics.efficiencies(LABELS, scores, np.array([0.5]))

@@ -17,7 +17,7 @@ def test_without_a_cut_the_definitions_give_the_known_values():
 @pytest.mark.parametrize(("signal", "background"), [(100.0, 1000.0), (40.0, 60.0), (20.0, 5.0)])
 @pytest.mark.parametrize("relative", [0.05, 0.2])
 def test_the_asimov_significance_is_pyhfs_q0(signal, background, relative):
-    tau = 1 / (relative**2 * background)  # of a control measurement with this uncertainty
+    tau = 1 / (relative**2 * background)  # scale of a control measurement with this uncertainty
     uncertainty = background / np.sqrt(tau * background)
     samples = [
         {
@@ -39,7 +39,7 @@ def test_the_asimov_significance_is_pyhfs_q0(signal, background, relative):
     assert metrics.asimov_with_uncertainty(signal, background, relative) == pytest.approx(np.sqrt(q0), rel=2e-3)
 
 
-def test_limits():
+def test_limiting_cases():
     assert metrics.asimov_with_uncertainty(100.0, 1000.0, 0.0) == metrics.asimov(100.0, 1000.0)
     assert metrics.asimov_with_uncertainty(100.0, 1000.0, 1e-4) == pytest.approx(
         metrics.asimov(100.0, 1000.0), rel=1e-4
@@ -49,7 +49,7 @@ def test_limits():
     assert metrics.asimov_with_uncertainty(1e3, 1e6, 0.01) == pytest.approx(1e3 / np.sqrt(1e6 + 1e8), rel=1e-2)
 
 
-def test_nothing_left_has_no_significance():
+def test_without_expected_background_the_significance_is_zero():
     assert Experiment().significance("Asimov", np.array([0.5]), np.array([0.0])) == [0.0]
 
 
@@ -72,39 +72,39 @@ def test_the_cut_is_chosen_on_validation_events_alone(scored):
     assert values[cuts == best] == values[enough].max()
 
 
-def test_the_interval_covers_as_often_as_it_says(scored):
-    """Of many small test samples, about 95 % of the intervals hold the value of all events together."""
+def test_the_interval_has_its_nominal_coverage(scored):
+    """About 95 % of the intervals of small test samples contain the value of all events together."""
     labels, scores = (part.ravel() for part in scored)
     experiment, cut = Experiment(), np.array([0.7])
     whole = metrics.efficiencies(labels, scores, cut)
     truth = experiment.significance("Asimov", whole.signal, whole.background)[0]
     inside = []
     for part in range(200):
-        chosen = slice(part * 200, (part + 1) * 200)
-        test = metrics.efficiencies(labels[chosen], scores[chosen], cut)
-        found = metrics.significance_interval(test, experiment, "Asimov", seed=part, n_draws=1000)
-        inside.append(found.low <= truth <= found.high)
+        rows = slice(part * 200, (part + 1) * 200)
+        test = metrics.efficiencies(labels[rows], scores[rows], cut)
+        interval = metrics.significance_interval(test, experiment, "Asimov", seed=part, n_draws=1000)
+        inside.append(interval.low <= truth <= interval.high)
     assert 0.90 <= np.mean(inside) <= 0.99
 
 
-def test_the_same_selection_is_worth_the_same_data(scored):
+def test_equal_selections_need_equal_luminosity(scored):
     labels, scores = (part.ravel() for part in scored)
     same = metrics.equivalent_luminosity(labels, scores > 0.8, scores > 0.8, Experiment(), "Asimov", seed=1)
     assert same.value == 1
-    assert same == pytest.approx((1, 1, 1), abs=0.01)  # the prior holds that some events may tell them apart
+    assert same == pytest.approx((1, 1, 1), abs=0.01)  # the prior allows that some events tell them apart
 
 
-def test_data_worth_is_the_square_of_the_ratio_and_pairing_narrows_it(scored):
+def test_equivalent_luminosity_is_the_square_of_the_ratio_and_pairing_narrows_it(scored):
     labels, scores = (part.ravel() for part in scored)
     one, other, experiment = scores > 0.8, scores > 0.7, Experiment()
-    worth = metrics.equivalent_luminosity(labels, one, other, experiment, "Asimov", seed=1)
-    passed = [metrics.efficiencies(labels, scores, np.array([cut])) for cut in (0.8, 0.7)]
-    alone = [metrics.significance_interval(selected, experiment, "Asimov", seed=1) for selected in passed]
-    assert worth.value == pytest.approx((alone[0].value / alone[1].value) ** 2)
-    assert worth.low < worth.value < worth.high
-    shuffled = np.random.default_rng(2).permuted(other[labels == 1])  # of the same efficiency, chosen apart from `one`
+    paired = metrics.equivalent_luminosity(labels, one, other, experiment, "Asimov", seed=1)
+    counts = [metrics.efficiencies(labels, scores, np.array([cut])) for cut in (0.8, 0.7)]
+    alone = [metrics.significance_interval(selected, experiment, "Asimov", seed=1) for selected in counts]
+    assert paired.value == pytest.approx((alone[0].value / alone[1].value) ** 2)
+    assert paired.low < paired.value < paired.high
+    shuffled = np.random.default_rng(2).permuted(other[labels == 1])  # same efficiency, independent of `one`
     unpaired = other.copy()
     unpaired[labels == 1] = shuffled
     apart = metrics.equivalent_luminosity(labels, one, unpaired, experiment, "Asimov", seed=1)
-    assert apart.value == pytest.approx(worth.value)
-    assert worth.high - worth.low < apart.high - apart.low
+    assert apart.value == pytest.approx(paired.value)
+    assert paired.high - paired.low < apart.high - apart.low

@@ -3,16 +3,16 @@ import pynvml
 from higgs_lib.performance import energy
 
 
-def package(folder, number, joules, *, wraps_at=1000):
-    made = folder / f"intel-rapl:{number}"
-    made.mkdir()
+def package(powercap, number, joules, *, wraps_at=1000):
+    folder = powercap / f"intel-rapl:{number}"
+    folder.mkdir()
     for name, text in (
         ("name", f"package-{number}"),
         ("energy_uj", joules * 10**6),
         ("max_energy_range_uj", wraps_at * 10**6),
     ):
-        (made / name).write_text(f"{text}\n")
-    return made / "energy_uj"
+        (folder / name).write_text(f"{text}\n")
+    return folder / "energy_uj"
 
 
 def without_gpus(monkeypatch):
@@ -22,7 +22,7 @@ def without_gpus(monkeypatch):
     monkeypatch.setattr(pynvml, "nvmlInit", none)
 
 
-def test_processors_are_read_before_and_after_and_may_begin_again(tmp_path, monkeypatch):
+def test_processors_are_read_before_and_after_and_may_start_over(tmp_path, monkeypatch):
     without_gpus(monkeypatch)
     first, second = package(tmp_path, 0, 100), package(tmp_path, 1, 990)
     (tmp_path / "intel-rapl:0:0").mkdir()  # the cores alone, part of the package
@@ -32,21 +32,21 @@ def test_processors_are_read_before_and_after_and_may_begin_again(tmp_path, monk
         second.write_text("4000000")
 
     monkeypatch.setattr(energy, "POWERCAP", tmp_path)
-    assert energy.spent(work) == {"processor 0": 7, "processor 1": 14}
+    assert energy.measure(work) == {"processor 0": 7, "processor 1": 14}
 
 
 def test_gpus_count_in_millijoules(tmp_path, monkeypatch):
-    """A stand-in for the driver's library."""
+    """The driver's library is replaced."""
     counts = iter([5000, 5000, 8500])
     monkeypatch.setattr(energy, "POWERCAP", tmp_path)
     monkeypatch.setattr(pynvml, "nvmlInit", lambda: None)
     monkeypatch.setattr(pynvml, "nvmlDeviceGetCount", lambda: 1)
     monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByIndex", lambda number: number)
     monkeypatch.setattr(pynvml, "nvmlDeviceGetTotalEnergyConsumption", lambda handle: next(counts))
-    assert energy.spent(lambda: None) == {"GPU 0": 3.5}
+    assert energy.measure(lambda: None) == {"GPU 0": 3.5}
 
 
-def test_where_nothing_counts_nothing_is_told(tmp_path, monkeypatch):
+def test_without_counters_the_result_is_empty(tmp_path, monkeypatch):
     without_gpus(monkeypatch)
     monkeypatch.setattr(energy, "POWERCAP", tmp_path)
-    assert energy.spent(lambda: None) == {}
+    assert energy.measure(lambda: None) == {}

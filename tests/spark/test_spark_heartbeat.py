@@ -9,83 +9,83 @@ from higgs_lib.spark import heartbeat
 from higgs_lib.spark.heartbeat import Heartbeat, HeartbeatMonitor
 
 
-def heard(supervisor, *kinds):
-    """The next message that is none of these kinds."""
-    while (message := supervisor.next(timeout=10)) is not None and message.message_type in kinds:
+def next_message(monitor, *skipped_types):
+    """The next message of another type."""
+    while (message := monitor.next_message(timeout=10)) is not None and message.message_type in skipped_types:
         pass
     return message
 
 
 @pytest.fixture
-def supervisor():
-    with HeartbeatMonitor("127.0.0.1") as supervisor:
-        yield supervisor
+def monitor():
+    with HeartbeatMonitor("127.0.0.1") as monitor:
+        yield monitor
 
 
-def test_what_a_worker_says_is_heard_in_its_order(supervisor):
-    reporter = Heartbeat(supervisor.address, 3)
-    reporter.begins("reading events")
-    reporter.steps()
-    reporter.epoch("the first")
-    reporter.done()
-    assert heard(supervisor, "hello", "alive") == (3, "epoch", "the first")
-    assert supervisor.are_training(1)
-    assert str(supervisor.workers[3]).endswith(f"process {os.getpid()}, training")
-    assert heard(supervisor).kind == "done"
-    assert supervisor.next(timeout=0.3) is None
-    assert not supervisor.workers
+def test_messages_of_a_worker_keep_their_order(monitor):
+    worker = Heartbeat(monitor.address, 3)
+    worker.begin("reading events")
+    worker.step()
+    worker.report_epoch("the first")
+    worker.report_done()
+    assert next_message(monitor, "hello", "alive") == (3, "epoch", "the first")
+    assert monitor.are_training(1)
+    assert str(monitor.workers[3]).endswith(f"process {os.getpid()}, training")
+    assert next_message(monitor).message_type == "done"
+    assert monitor.next_message(timeout=0.3) is None
+    assert not monitor.workers
 
 
 WORKER = """
 import sys, time
-from higgs_lib.supervision import Address, Reporter
-reporter = Reporter(Address("127.0.0.1", int(sys.argv[1]), bytes.fromhex(sys.argv[2])), int(sys.argv[3]))
-reporter.begins(sys.argv[4])
+from higgs_lib.spark.heartbeat import Address, Heartbeat
+heartbeat = Heartbeat(Address("127.0.0.1", int(sys.argv[1]), bytes.fromhex(sys.argv[2])), int(sys.argv[3]))
+heartbeat.begin(sys.argv[4])
 print("here", flush=True)
 time.sleep(60)
 """
 
 
-def process(supervisor, number, doing, secret=None):
-    address = supervisor.address
-    arguments = [str(address.port), (secret or address.secret).hex(), str(number), doing]
+def process(monitor, number, activity, secret=None):
+    address = monitor.address
+    arguments = [str(address.port), (secret or address.secret).hex(), str(number), activity]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen([sys.executable, "-c", WORKER, *arguments], **pipes)
 
 
-def test_a_process_that_is_killed_is_lost_and_one_that_loses_the_supervisor_ends():
-    with HeartbeatMonitor("127.0.0.1") as supervisor:
-        killed, left = process(supervisor, 0, "training"), process(supervisor, 1, "training")
+def test_a_killed_process_is_lost_and_one_that_loses_the_monitor_ends():
+    with HeartbeatMonitor("127.0.0.1") as monitor:
+        killed, left = process(monitor, 0, "training"), process(monitor, 1, "training")
         for worker in (killed, left):
             assert worker.stdout.readline() == "here\n"
         killed.kill()
-        message = heard(supervisor, "hello", "alive")
+        message = next_message(monitor, "hello", "alive")
         assert message[:2] == (0, "lost")
     assert left.wait(timeout=10) == 1
     for worker in (killed, left):
         worker.communicate()
 
 
-def test_the_one_that_hangs_is_named(monkeypatch, supervisor):
-    """Both stand still; one is silent, or both beat and one is in no sum."""
+def test_the_worker_that_hangs_is_named(monkeypatch, monitor):
+    """Neither makes progress; one is silent, or both send heartbeats and one is not training."""
     monkeypatch.setattr(heartbeat, "SILENCE", 0.3)
     now = time.monotonic()
-    for (silent, doing), late in {((5.0, "training"), 1), ((0.0, "reading events"), 1)}:
-        supervisor.workers = {
+    for (silent, activity), hanging in {((5.0, "training"), 1), ((0.0, "reading events"), 1)}:
+        monitor.workers = {
             0: heartbeat.WorkerStatus("host", 1, "training", now, 5.0),
-            1: heartbeat.WorkerStatus("host", 2, doing, now - silent, 5.0),
+            1: heartbeat.WorkerStatus("host", 2, activity, now - silent, 5.0),
         }
-        assert supervisor.hanging(4.0) == late
-        assert supervisor.hanging(20.0) is None
-        assert list(supervisor.silent()) == ([1] if silent else [])
+        assert monitor.hanging_worker(4.0) == hanging
+        assert monitor.hanging_worker(20.0) is None
+        assert list(monitor.silent_workers()) == ([1] if silent else [])
 
 
-def test_a_stranger_is_not_heard(supervisor, caplog):
-    stranger = process(supervisor, 0, "training", secret=b"another")
+def test_a_stranger_is_rejected(monitor, caplog):
+    stranger = process(monitor, 0, "training", secret=b"another")
     _, errors = stranger.communicate(timeout=20)
     assert "AuthenticationError" in errors
-    worker = process(supervisor, 1, "training")
-    assert heard(supervisor).worker == 1
-    assert "someone who is no worker of ours" in caplog.text
+    worker = process(monitor, 1, "training")
+    assert next_message(monitor).worker == 1
+    assert "something that is no worker connected" in caplog.text
     worker.kill()
     worker.communicate()

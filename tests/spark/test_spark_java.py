@@ -6,7 +6,7 @@ from higgs_lib.spark import JavaError, java
 def test_java_is_new_enough():
     home = java.find_java()
     assert home is not None
-    assert java._java_version(home / "bin" / "java") >= java.JAVA_NEEDED
+    assert java._java_version(home / "bin" / "java") >= java.MINIMUM_VERSION
 
 
 def test_without_java_one_error_says_what_to_install(monkeypatch, tmp_path):

@@ -15,6 +15,7 @@ from higgs_lib import models, spark, training
 from higgs_lib.data import COMPLETE, EventStream
 from higgs_lib.models import ModelSpec
 from higgs_lib.spark import ClusterError, local_cluster, synchronous
+from higgs_lib.training import TrainConfig
 
 
 def command(*arguments):
@@ -51,8 +52,8 @@ def places(session):
     return session.sparkContext.parallelize(range(2), 2).map(place).collect()
 
 
-def daemons_and_executors(made):
-    daemons = [psutil.Process(pid) for pid, _ in made.processes]
+def daemons_and_executors(cluster):
+    daemons = [psutil.Process(pid) for pid, _ in cluster.processes]
     return daemons + [child for daemon in daemons for child in daemon.children() if "java" in child.name()]
 
 
@@ -63,18 +64,18 @@ def listening(processes):
 
 
 def test_a_job_runs_on_both_workers_over_authenticated_loopback(folder):
-    made = local_cluster.running(folder)
+    cluster = local_cluster.running(folder)
     secret = (folder / "secret").read_text()
-    with spark.session(made.url) as session:
+    with spark.session(cluster.url) as session:
         assert spark.slots(session) == 2
         assert session.sparkContext.getConf().get("spark.authenticate.secret") == secret
-        found = places(session)
-        assert spark.session(made.url) is session
-        processes = daemons_and_executors(made)
+        executors_and_pythons = places(session)
+        assert spark.session(cluster.url) is session
+        processes = daemons_and_executors(cluster)
         assert listening([*processes, *map(psutil.Process, java_of_this_process())]) == {"127.0.0.1"}
         lines = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
-    assert len({executor for executor, _ in found}) == 2
-    assert {python for _, python in found} == {sys.executable}
+    assert len({executor for executor, _ in executors_and_pythons}) == 2
+    assert {python for _, python in executors_and_pythons} == {sys.executable}
     assert len(processes) == 3 + 2
     assert sum("org.apache.spark.executor.CoarseGrainedExecutorBackend" in line for line in lines) >= 2
     assert not any(secret in word for line in lines for word in line)
@@ -83,15 +84,16 @@ def test_a_job_runs_on_both_workers_over_authenticated_loopback(folder):
 def test_the_workers_of_a_real_cluster_train_as_one_process_does(folder, events):
     streams = EventStream.open(events, COMPLETE, range(8000)), EventStream.open(events, COMPLETE, range(8000, 10_000))
     spec = ModelSpec((20, 20))
-    pace = {"epochs": 2, "batch_size": 256}
-    reached = []
+    config = TrainConfig(epochs=2, batch_size=256)
+    weights = []
     with spark.session(local_cluster.running(folder).url) as session:
-        for fit, how in ((partial(synchronous.fit, session), {"n_workers": 2}), (training.fit, {})):
-            parts = streams if how else [stream.load() for stream in streams]
+        for fit, options in ((partial(synchronous.fit, session), {"n_workers": 2}), (training.fit, {})):
+            parts = streams if options else [stream.load() for stream in streams]
             model = models.build(spec, models.standardisation(streams[0]), seed=1)
-            fit(model, models.optimizer(spec, n_events=8000, **pace), *parts, **pace, **how, seed=1)
-            reached.append(np.concatenate([w.ravel() for w in model.get_weights()]))
-    assert reached[0] == pytest.approx(reached[1], abs=2e-6)
+            optimizer = models.optimizer(spec, 8000, config.batch_size, config.epochs)
+            fit(model, optimizer, *parts, config, **options, seed=1)
+            weights.append(np.concatenate([w.ravel() for w in model.get_weights()]))
+    assert weights[0] == pytest.approx(weights[1], abs=2e-6)
 
 
 def test_the_secret_is_in_private_files_alone(folder):
@@ -104,17 +106,17 @@ def test_the_secret_is_in_private_files_alone(folder):
     assert {path.stat().st_mode & 0o777 for path in holders} == {0o600}
 
 
-@pytest.mark.parametrize("what", [{"secret": "of another cluster"}, {"encrypted": False}])
-def test_a_wrong_or_missing_secret_is_refused(folder, what, capfd):
+@pytest.mark.parametrize("options", [{"secret": "of another cluster"}, {"encrypted": False}])
+def test_a_wrong_or_missing_secret_is_refused(folder, options, capfd):
     start = time.monotonic()
-    with pytest.raises(ClusterError, match="the master there refused this application"):
-        spark.session(local_cluster.running(folder).url, **what)
+    with pytest.raises(ClusterError, match="the master refused this application"):
+        spark.session(local_cluster.running(folder).url, **options)
     assert time.monotonic() - start < 60
     assert java_of_this_process() == []
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_session_that_no_worker_has_room_for_is_an_error(folder):
+def test_a_session_without_room_on_any_worker_is_an_error(folder):
     settings = {"spark.executor.memory": "8g", "spark.scheduler.maxRegisteredResourcesWaitingTime": "4s"}
     with pytest.raises(ClusterError, match=r"0 of at least 1 executors came within 4s.* none has 8g of memory free"):
         spark.session(local_cluster.running(folder).url, settings=settings)
@@ -122,30 +124,30 @@ def test_a_session_that_no_worker_has_room_for_is_an_error(folder):
 
 
 def test_a_second_start_leaves_the_cluster_as_it_is(folder):
-    made = local_cluster.running(folder)
+    cluster = local_cluster.running(folder)
     answer = command("start", "--folder", folder, "--workers", 3)
     assert answer.returncode == 0
-    assert made.url in answer.stdout
+    assert cluster.url in answer.stdout
     assert "this cluster runs already" in answer.stderr
-    assert local_cluster.running(folder) == made
+    assert local_cluster.running(folder) == cluster
 
 
-def test_stop_ends_all_processes_and_is_quiet_where_nothing_runs(folder):
-    made = local_cluster.running(folder)
-    os.kill(made.processes[2][0], signal.SIGKILL)
-    while local_cluster._process(*made.processes[2]):
+def test_stop_ends_all_processes_and_is_quiet_if_nothing_runs(folder):
+    cluster = local_cluster.running(folder)
+    os.kill(cluster.processes[2][0], signal.SIGKILL)
+    while local_cluster._process(*cluster.processes[2]):
         time.sleep(0.05)
     with pytest.raises(ClusterError, match="only 2 of 3 processes of the cluster run"):
         local_cluster.running(folder)
     assert command("stop", "--folder", folder).stdout == f"Spark cluster of {folder}: stopped\n"
-    assert [local_cluster._process(*process) for process in made.processes] == [None] * 3
+    assert [local_cluster._process(*process) for process in cluster.processes] == [None] * 3
     assert not any(str(folder) in " ".join(p.info["cmdline"] or []) for p in psutil.process_iter(["cmdline"]))
     assert not (folder / "secret").exists()
     answer = command("stop", "--folder", folder)
     assert (answer.returncode, answer.stdout, answer.stderr) == (0, "", "")
 
 
-def test_what_cannot_be_started_is_an_error_and_leaves_nothing(tmp_path, monkeypatch):
+def test_a_failed_start_is_an_error_and_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(ClusterError, match="workers=0, cores=1, memory='2g'; give positive numbers"):
         local_cluster.start(tmp_path / "cluster", workers=0)
     java = tmp_path / "bin" / "java"

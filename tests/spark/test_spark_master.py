@@ -1,4 +1,4 @@
-"""What can be told of a master without a session."""
+"""What is known of a master without a session."""
 
 import socket
 import time
@@ -12,7 +12,7 @@ from higgs_lib.spark.local_cluster import CHANNELS
 
 @pytest.fixture
 def silent():
-    """The address of what listens and never answers."""
+    """The address of a server that never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"127.0.0.1:{server.getsockname()[1]}"
 
@@ -24,10 +24,10 @@ def silent():
         ("local-cluster[2,1]", "not a Spark master; it can be local"),
         ("spark://host", "a host or a port is missing"),
         ("spark://host:many", "Port could not be cast to integer"),
-        ("spark://127.0.0.1:1", "nothing can be reached at 127.0.0.1, port 1 .Connection refused"),
-        ("spark://no-such-host.invalid:7077", "the host name no-such-host.invalid is not known"),
-        ("spark://127.0.0.1:1,no-such-host.invalid:7077", "nothing can be reached .*; the host name"),
-        ("k8s://https://127.0.0.1:1", "nothing can be reached at 127.0.0.1, port 1"),
+        ("spark://127.0.0.1:1", "127.0.0.1 cannot be reached at port 1 .Connection refused"),
+        ("spark://no-such-host.invalid:7077", "the host no-such-host.invalid is unknown"),
+        ("spark://127.0.0.1:1,no-such-host.invalid:7077", "cannot be reached .*; the host no-such"),
+        ("k8s://https://127.0.0.1:1", "127.0.0.1 cannot be reached at port 1"),
         ("yarn", "set HADOOP_CONF_DIR"),
     ],
 )
@@ -35,19 +35,19 @@ def test_an_unreachable_master_is_one_clear_error(url, message, monkeypatch):
     monkeypatch.delenv("HADOOP_CONF_DIR", raising=False)
     monkeypatch.delenv("YARN_CONF_DIR", raising=False)
     start = time.monotonic()
-    with pytest.raises(ClusterError, match=message) as caught:
+    with pytest.raises(ClusterError, match=message) as error:
         spark.session(url)
-    assert str(caught.value).startswith(url)
-    assert "\n" not in str(caught.value)
+    assert str(error.value).startswith(url)
+    assert "\n" not in str(error.value)
     assert time.monotonic() - start < 60
 
 
-def test_of_several_masters_one_is_enough(silent):
+def test_one_of_several_masters_has_to_listen(silent):
     master.check(f"spark://127.0.0.1:1,{silent}")
 
 
 @pytest.mark.parametrize(
-    ("url", "here"),
+    ("url", "is_local"),
     [
         ("local", True),
         ("local[*]", True),
@@ -60,11 +60,11 @@ def test_of_several_masters_one_is_enough(silent):
         ("k8s://https://127.0.0.1:6443", False),
     ],
 )
-def test_what_crosses_a_network_is_encrypted(url, here):
-    assert master.on_this_machine(url) is here
-    secret = "" if here or not url.startswith("spark://") else "mine"
+def test_channels_that_cross_a_network_are_encrypted(url, is_local):
+    assert master.on_this_machine(url) is is_local
+    secret = "" if is_local or not url.startswith("spark://") else "mine"
     assert spark_session._channels(url, secret, None) == (
-        {} if here else CHANNELS | ({spark_session.SECRET: secret} if secret else {})
+        {} if is_local else CHANNELS | ({spark_session.SECRET: secret} if secret else {})
     )
     assert spark_session._channels(url, "mine", True) == CHANNELS | {spark_session.SECRET: "mine"}
     assert spark_session._channels(url, "mine", False)["spark.authenticate"] == "false"
@@ -80,8 +80,8 @@ def test_a_master_over_a_network_needs_a_secret(monkeypatch, tmp_path):
     assert spark_session._channels("spark://192.0.2.1:7077", "", None)[spark_session.SECRET] == "from the file"
 
 
-def test_what_listens_but_is_no_master_is_one_clear_error(silent, monkeypatch, capfd):
-    monkeypatch.setattr(master, "ANSWER_LIMIT", "2s")
-    with pytest.raises(ClusterError, match="does not answer as a Spark master within 2s"):
+def test_a_port_that_is_no_master_is_one_clear_error(silent, monkeypatch, capfd):
+    monkeypatch.setattr(spark_session, "ACCEPTANCE_LIMIT", 2.0)
+    with pytest.raises(ClusterError, match="the application was not accepted within 2 s"):
         spark.session(f"spark://{silent}", secret="some secret")
     assert capfd.readouterr() == ("", "")

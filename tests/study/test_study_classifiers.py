@@ -1,6 +1,9 @@
 import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -9,7 +12,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from higgs_lib import data, metrics, training
+from higgs_lib import data, metrics, provenance, training
 from higgs_lib.data import FEATURE_SETS, LOW
 from higgs_lib.models import PRESETS, ModelSpec
 from higgs_lib.models.kinematic_layer import kinematic_features
@@ -26,7 +29,7 @@ def small(tmp_path, events) -> Study:
     return Study.open(str(tmp_path), str(events), n_test=2000, n_validation=1000, n_training=4000)
 
 
-def test_a_net_is_trained_stored_and_read_back(small, monkeypatch):
+def test_a_network_is_trained_stored_and_read_back(small, monkeypatch):
     result = small.train("shallow", SPEC, "high", 1, FIT)
     assert result["recipe"]["n_training"] == 4000
     assert result["n_parameters"] == 91
@@ -36,7 +39,7 @@ def test_a_net_is_trained_stored_and_read_back(small, monkeypatch):
     assert metrics.auc(*scores) == pytest.approx(result["test"]["auc"]["value"])
     model = keras.models.load_model(small.run.model(result["name"]))
     assert np.array_equal(training.predict(model, small.samples("high")["test"].features), scores.scores)
-    monkeypatch.setattr(loop, "fit", None)  # a second training would fail
+    monkeypatch.setattr(Study, "_train_network", None)  # a second training would fail
     assert small.train("shallow", SPEC, "high", 1, FIT) == result
 
 
@@ -56,6 +59,46 @@ def test_what_depends_on_a_change_is_trained_again(small, change):
     assert second["test"] != first["test"]
 
 
+TRAIN = """
+import sys
+from higgs_lib.models import ModelSpec
+from higgs_lib.study import Study
+from higgs_lib.training import TrainConfig
+
+study = Study.open(*sys.argv[1:], n_test=2000, n_validation=1000, n_training=2000)
+study.train("shallow", ModelSpec((4,)), "high", 1, TrainConfig(epochs=1, batch_size=500))
+print(*(name for name in sys.modules if name.startswith("higgs_lib.")))
+"""
+
+
+def test_changed_code_of_any_module_trains_again_but_a_docstring_does_not(
+    tmp_path, events, monkeypatch
+):
+    """The modules are those that a training in a process of its own has imported."""
+    library = tmp_path / "higgs_lib"
+    shutil.copytree(provenance.FOLDER, library, ignore=shutil.ignore_patterns("__pycache__"))
+    command = [sys.executable, "-c", TRAIN, tmp_path / "run", events]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    modules = [name.removeprefix("higgs_lib.") for name in answer.stdout.split()]
+    faces = {"data", "metrics", "models", "study", "training"}  # they import on demand and compute nothing
+    assert {"training.steps", "training.batching", "models.builder", "metrics.ranking", "data.samples"} <= set(modules)
+    monkeypatch.setattr(provenance, "FOLDER", library)
+    monkeypatch.setattr(Study, "_train_network", lambda *_: pytest.fail("trained again"))
+    study = Study.open(str(tmp_path / "run"), str(events), n_test=2000, n_validation=1000, n_training=2000)
+    again = partial(study.train, "shallow", ModelSpec((4,)), "high", 1, TrainConfig(epochs=1, batch_size=500))
+    stored = again()
+    for name in set(modules) - faces:
+        path = library.joinpath(*name.split(".")).with_suffix(".py")
+        source = path.read_text()
+        path.write_text(source + "\n\ndef added():\n    return 1\n")
+        with pytest.raises(pytest.fail.Exception, match="trained again"):
+            again()
+        path.write_text(source.replace('"""', '"""Reworded. ', 1))
+        assert again() == stored, name
+        path.write_text(source)
+
+
 def test_changed_code_trains_again(small, monkeypatch):
     first = small.train("shallow", SPEC, "high", 1, FIT)
     monkeypatch.setattr(classifiers.provenance, "code_version", lambda *modules: "other")
@@ -64,7 +107,7 @@ def test_changed_code_trains_again(small, monkeypatch):
     assert second["test"] == first["test"]  # the same seed gives the same numbers
 
 
-def test_an_interrupted_training_leaves_no_result_and_goes_on_where_it_was(small, tmp_path, monkeypatch):
+def test_an_interrupted_training_leaves_no_result_and_resumes(small, tmp_path, monkeypatch):
     whole = Study(Run(tmp_path / "undisturbed"), small.events, small.splits).train("shallow", SPEC, "high", 1, FIT)
     epochs, evaluate = [], training.evaluate
 
@@ -100,8 +143,8 @@ def test_readers_see_published_results_only(small):
         small.run.scores("deep-low-seed1", "test")
 
 
-def test_a_net_goes_on_from_one_that_was_trained_on_other_events(small):
-    other = Study(small.run, small.events, data.contiguous(6000, 1000, 1000))
+def test_a_training_starts_from_a_network_of_other_events(small):
+    other = Study(small.run, small.events, data.Splits.from_sizes(6000, 1000, 1000))
     first = other.train("first", SPEC, "high", 1, FIT)
     hardly = replace(SPEC, learning_rate=1e-12)
     result = small.train("second", hardly, "high", 1, FIT, before=first)
@@ -112,7 +155,7 @@ def test_a_net_goes_on_from_one_that_was_trained_on_other_events(small):
     assert result["recipe"]["before"]["n_training"] == 6000
     moved = other.train("first", SPEC, "high", 1, FIT._replace(epochs=3))
     assert small.train("second", hardly, "high", 1, FIT, before=moved) != result
-    with pytest.raises(ValueError, match="second cannot go on from first-high-seed1: hidden would have to be the same"):
+    with pytest.raises(ValueError, match="second cannot start from first-high-seed1: hidden would have to be the same"):
         small.train("second", ModelSpec((20,)), "high", 1, FIT, before=first)
     with pytest.raises(ValueError, match="its features would have to be the same"):
         small.train("second", SPEC, "low", 1, FIT, before=first)

@@ -1,71 +1,73 @@
-"""Devices are the processor's."""
+"""The tests use the processor as a device."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_training import build, sample, weights
+from small_training import build, sample, weights
 
 from higgs_lib import data
 from higgs_lib.data import COMPLETE, EventStream, Sample
-from higgs_lib.training import batch_loader, batching, loop
+from higgs_lib.training import History, batch_loader, batching
 from higgs_lib.training.batch_loader import BatchLoader
 from higgs_lib.training.batching import Shard
+from higgs_lib.training.loop import Trainer
 
 
 @pytest.fixture
 def sample_and_stream(events, monkeypatch):
-    """The same 2922 events from memory and from a file, in three blocks an epoch."""
-    monkeypatch.setattr(batching, "SHARD", 100)
+    """The same 2922 events in memory and in a file, in three blocks per epoch."""
+    monkeypatch.setattr(batching, "CHUNK", 100)
     rows = range(100, 3022)
     return data.load(events, COMPLETE, rows), EventStream.open(events, COMPLETE, rows)
 
 
-def epoch(fed: BatchLoader) -> Sample:
-    """All events of an epoch in their order."""
-    taken = [events for _, events in fed.epoch(2)]
-    assert len(taken) > 1
-    return Sample(*(np.concatenate([np.asarray(values) for values in part]) for part in zip(*taken, strict=True)))
+def epoch_events(loader: BatchLoader) -> Sample:
+    """All events of an epoch in the order of training."""
+    blocks = [events for _, events in loader.epoch(2)]
+    assert len(blocks) > 1
+    return Sample(*(np.concatenate([np.asarray(values) for values in part]) for part in zip(*blocks, strict=True)))
 
 
-@pytest.mark.parametrize("share", [Shard(), Shard(0, 3), Shard(2, 3)])
+@pytest.mark.parametrize("shard", [Shard(), Shard(0, 3), Shard(2, 3)])
 @pytest.mark.parametrize("device", ["", "CPU:0"])
-def test_events_come_in_the_order_of_the_batches(sample_and_stream, share, device):
-    """As tensors from a device."""
-    rows = np.concatenate([block.rows for block in batching.order(2922, 100, 5, 2, share)])
+def test_events_come_in_the_order_of_the_batches(sample_and_stream, shard, device):
+    """From a device they come as tensors."""
+    rows = np.concatenate([block.rows for block in batching.shuffled_blocks(2922, 100, 5, 2, shard)])
     for events in sample_and_stream:
-        fed = BatchLoader(events, 100, 5, share, device)
-        _, first = next(iter(fed.epoch(2)))
+        loader = BatchLoader(events, 100, 5, shard, device)
+        _, first = next(iter(loader.epoch(2)))
         assert tf.is_tensor(first.features) == tf.is_tensor(first.labels) == bool(device)
-        for found, wanted in zip(epoch(fed), sample_and_stream[0].take(rows), strict=True):
-            assert np.array_equal(found, wanted)
+        for loaded, expected in zip(epoch_events(loader), sample_and_stream[0].take(rows), strict=True):
+            assert np.array_equal(loaded, expected)
 
 
-def test_a_share_of_a_sample_leaves_the_rest_behind(sample_and_stream):
-    shares = [BatchLoader(sample_and_stream[0], 100, 5, Shard(number, 3), "CPU:0").events for number in range(3)]
-    assert sum(len(share.labels) for share in shares) == 2922
-    assert max(len(share.labels) for share in shares) < 2922 / 3 + 100
+def test_a_rank_keeps_only_its_shard_of_a_sample(sample_and_stream):
+    shards = [BatchLoader(sample_and_stream[0], 100, 5, Shard(rank, 3), "CPU:0").events for rank in range(3)]
+    assert sum(len(shard.labels) for shard in shards) == 2922
+    assert max(len(shard.labels) for shard in shards) < 2922 / 3 + 100
 
 
-def test_what_a_device_does_not_hold_comes_block_by_block(sample_and_stream, monkeypatch, caplog):
+def test_events_that_do_not_fit_on_a_device_are_copied_block_by_block(sample_and_stream, monkeypatch):
     def full(_):
         raise tf.errors.ResourceExhaustedError(None, None, "no memory left")
 
     monkeypatch.setattr(batch_loader.tf, "zeros_like", full)
-    fed = BatchLoader(sample_and_stream[0], 100, 5, device="CPU:0")
-    assert isinstance(fed.events, Sample)
-    assert all(tf.is_tensor(events.features) for _, events in fed.epoch(1))
+    loader = BatchLoader(sample_and_stream[0], 100, 5, device="CPU:0")
+    assert isinstance(loader.events, Sample)
+    assert all(tf.is_tensor(events.features) for _, events in loader.epoch(1))
 
 
-@pytest.mark.parametrize("compiled", [True, False])
-def test_from_a_device_the_weights_are_those_from_memory(compiled):
+@pytest.mark.parametrize("jit_compile", [True, False])
+def test_events_on_a_device_give_the_weights_of_events_in_memory(jit_compile):
     """To the bit."""
-    found = []
+    results = []
     for device in ("", "CPU:0"):
         model, optimizer = build()
         settings = sample(3030, 1), 128, 5
-        run = loop.Training(model, optimizer, keras.losses.BinaryCrossentropy(), *settings, compiled)
-        run.feed = BatchLoader(*settings, device=device)
-        history = run.next_epoch(loop.History([], [], [], 3030), sample(1500, 2), "placed")
-        found.append((weights(model).tolist(), history[:2]))
-    assert found[0] == found[1]
+        loss = keras.losses.BinaryCrossentropy()
+        trainer = Trainer(model, optimizer, loss, *settings, jit_compile=jit_compile)
+        trainer.loader = BatchLoader(*settings, device=device)
+        history = trainer.next_epoch(History([], [], [], 3030), sample(1500, 2), "on a device")
+        results.append((weights(model).tolist(), history[:2]))
+    assert results[0] == results[1]

@@ -1,11 +1,12 @@
-"""Fits the constants of the built-in events to real ones: how the defaults of `higgs_lib.physics.Physics` were found.
+"""Fits the constants of the simulation to UCI events: the origin of the defaults of `SimulationParameters`.
 
-    python benchmarks/tuning.py HIGGS.csv.gz constants.json --rounds 3
+    python tools/fit_simulation.py HIGGS.csv.gz constants.json --rounds 3
 
-A round simulates with all constants shifted at random, fits a line to the residual of the cumulative distributions of
-the 28 features, and of what follows from several of them, against every shift, and moves the constants by one ridge
-step (Gauss-Newton). Every third event is kept out, for `fidelity.py` to judge on. A round takes about 10 minutes on
-2 cores; `constants.json` holds what was found so far and is where the next call goes on from.
+Each round simulates events with all constants shifted at random. For the cumulative distributions of the 28 features,
+and of quantities that combine several of them, it fits the residual as a linear function of the shifts, and moves the
+constants by one ridge-regularised Gauss-Newton step. It leaves out every third event, on which `benchmarks/fidelity.py`
+judges the result. A round takes about 10 minutes on 2 cores; `constants.json` holds the constants so far, from which
+the next call resumes.
 """
 
 import argparse
@@ -22,12 +23,12 @@ from higgs_lib import data, files, simulation, study
 from higgs_lib.data import COLUMNS, COMPLETE, HIGH, kinematics
 from higgs_lib.simulation import SimulationParameters
 
-HELD_OUT = 3  # every third event is for the judgement
-QUANTILES = np.linspace(0.02, 0.98, 25)
-SHIFTS = 90  # each is simulated up and down
-N_EVENTS = 40_000  # a simulation
-RIDGE = 0.03  # of the mean curvature
-LARGEST_STEP = 2.5  # in units of STEPS
+FOLDS = 3  # the fit leaves out the first of this many folds, which `benchmarks/fidelity.py` judges on
+QUANTILES = np.linspace(0.02, 0.98, 25)  # where the distributions are compared
+SHIFTS = 90  # each is simulated in both directions
+N_EVENTS = 40_000  # per simulation
+RIDGE = 0.03  # regularisation, as a fraction of the mean curvature
+LARGEST_STEP = 2.5  # of a constant per round, in units of STEPS
 
 STEPS = {
     **{"m_top": 0.4, "signal_density_exponent": 0.8, "top_pair_mass_exponent": 0.12},
@@ -48,11 +49,11 @@ STEPS = {
     **{"loose_tags": 0.008, "loose_tags_slope": 0.0001, "order_noise": 0.016, "order_tag_shift": 0.024},
     **{"isolation_in_jet": 0.016, "lepton_in_jet": 0.04, "lepton_rise": 0.8, "lepton_central_loss": 0.024},
 }
-"""The constants that are fitted, and by how much each is shifted (one standard deviation)."""
+"""The fitted constants, and the standard deviation of their shifts."""
 
 
 def observables(values: np.ndarray) -> dict[str, np.ndarray]:
-    """What is compared, of events (n, 28) in the file's units; nan where an event does not have it."""
+    """Returns the compared quantities (n,) of events (n, 28) in normalised units; nan where an event has no value."""
     table = dict(zip(COMPLETE, values.T, strict=True))
     events = kinematics.four_vectors(table)
     jets, lepton, missing = events.jets, events.lepton, events.missing
@@ -78,88 +79,91 @@ def observables(values: np.ndarray) -> dict[str, np.ndarray]:
         "n_tags": tagged.sum(0).astype(float),
     }
     ordered = {f"pt_{i + 1}_ordered": pt for i, pt in enumerate(-np.sort(-jets.pt, axis=0))}
-    shares = {f"{name}_share": table[name] / table["m_wwbb"] for name in HIGH[:-1]}
-    return table | derived | ordered | shares
+    ratios = {f"{name}_share": table[name] / table["m_wwbb"] for name in HIGH[:-1]}
+    return table | derived | ordered | ratios
 
 
 class Target(NamedTuple):
-    """Quantiles of the observables of real events, by class."""
+    """The distributions of the observables of UCI events, by class."""
 
     edges: dict[tuple[int, str], np.ndarray]
-    shares: np.ndarray
-    """Of events below the edges."""
+    """The values at which each distribution is compared, by label and observable."""
+    cumulative: np.ndarray
+    """The fractions of events below all edges."""
     weights: np.ndarray
+    """The weights of the edges in the fit."""
 
 
-def target(real: np.ndarray) -> Target:
-    """What is to be met, from real events (n, 29)."""
+def make_target(events: np.ndarray) -> Target:
+    """Returns the target of the fit from UCI events (n, 29)."""
     edges, weights = {}, []
     for label in (0, 1):
-        for name, values in observables(real[real[:, 0] == label, 1:]).items():
+        for name, values in observables(events[events[:, 0] == label, 1:]).items():
             if name.endswith("phi"):
                 continue
-            few = name.endswith(("b_tag", "n_tags"))
+            discrete = name.endswith(("b_tag", "n_tags"))
             levels = np.unique(values)
-            edges[label, name] = (levels[1:] + levels[:-1]) / 2 if few else np.nanquantile(values, QUANTILES)
+            edges[label, name] = (levels[1:] + levels[:-1]) / 2 if discrete else np.nanquantile(values, QUANTILES)
             weight = 2.0 if name in HIGH else 1.0 if name in COMPLETE or name.endswith(("share", "bb")) else 0.6
             weights.append(np.full(len(edges[label, name]), weight))
-    return Target(edges, shares(real, edges), np.concatenate(weights))
+    return Target(edges, cumulative_fractions(events, edges), np.concatenate(weights))
 
 
-def shares(events: np.ndarray, edges: dict) -> np.ndarray:
-    """Shares of events (n, 29) below the edges of every observable."""
-    found = []
+def cumulative_fractions(events: np.ndarray, edges: dict) -> np.ndarray:
+    """Returns the fractions of events (n, 29) below the edges of every observable."""
+    fractions = []
     for label in (0, 1):
         for name, values in observables(events[events[:, 0] == label, 1:]).items():
             if (label, name) in edges:
                 values = np.sort(values[np.isfinite(values)])
-                found.append(np.searchsorted(values, edges[label, name]) / len(values))
-    return np.concatenate(found)
+                fractions.append(np.searchsorted(values, edges[label, name]) / len(values))
+    return np.concatenate(fractions)
 
 
-def simulated_shares(job: tuple[int, dict[str, float]], edges: dict) -> np.ndarray:
-    """The same of simulated events, by their seed and constants."""
+def simulated_fractions(job: tuple[int, dict[str, float]], edges: dict) -> np.ndarray:
+    """Returns the cumulative fractions of events simulated with a seed and constants."""
     seed, constants = job
     table = simulation.generate(N_EVENTS, seed, physics=SimulationParameters(signal_share=0.5, **constants))
-    return shares(np.stack([table[name].to_numpy() for name in COLUMNS], 1), edges)
+    return cumulative_fractions(np.stack([table[name].to_numpy() for name in COLUMNS], 1), edges)
 
 
-def one_round(constants: dict[str, float], wanted: Target, seed: int) -> dict[str, float]:
-    """The constants after one step."""
+def gauss_newton_step(constants: dict[str, float], target: Target, seed: int) -> dict[str, float]:
+    """Returns the constants after one step."""
     shifts = np.random.default_rng(seed).standard_normal((SHIFTS, len(STEPS))).clip(-2, 2)
     shifts = np.concatenate([shifts, -shifts])
     here, steps = np.array([constants[name] for name in STEPS]), np.array(list(STEPS.values()))
     jobs = [(1000 * seed + i, dict(zip(STEPS, here + z * steps, strict=True))) for i, z in enumerate(shifts)]
     with ProcessPoolExecutor() as pool:
-        found = np.stack(list(pool.map(partial(simulated_shares, edges=wanted.edges), jobs)))
+        fractions = np.stack(list(pool.map(partial(simulated_fractions, edges=target.edges), jobs)))
     design = np.column_stack([np.ones(len(shifts)), shifts])
-    slopes = np.linalg.lstsq(design, found, rcond=None)[0][1:] * wanted.weights
-    residual = (wanted.shares - found.mean(0)) * wanted.weights
+    slopes = np.linalg.lstsq(design, fractions, rcond=None)[0][1:] * target.weights
+    residual = (target.cumulative - fractions.mean(0)) * target.weights
     curvature = slopes @ slopes.T
     curvature += RIDGE * np.trace(curvature) / len(steps) * np.eye(len(steps))
-    move = np.linalg.solve(curvature, slopes @ residual).clip(-LARGEST_STEP, LARGEST_STEP)
-    left = np.linalg.norm(residual - move @ slopes)
-    print(f"residual {np.linalg.norm(residual):.3f}, expected after the step {left:.3f}")
-    return dict(zip(STEPS, (here + move * steps).tolist(), strict=True))
+    step = np.linalg.solve(curvature, slopes @ residual).clip(-LARGEST_STEP, LARGEST_STEP)
+    expected = np.linalg.norm(residual - step @ slopes)
+    print(f"residual {np.linalg.norm(residual):.3f}, expected after the step {expected:.3f}")
+    return dict(zip(STEPS, (here + step * steps).tolist(), strict=True))
 
 
 def main() -> None:
+    """Fits the constants by as many rounds as requested."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("real", help="real events: .csv or .csv.gz in UCI's format")
-    parser.add_argument("constants", type=Path, help="a JSON file: read where it is there, written after every round")
+    parser.add_argument("events", help="UCI events: .csv or .csv.gz in UCI's format")
+    parser.add_argument("constants", type=Path, help="a JSON file: read if it exists, written after every round")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     parquet = arguments.constants.with_suffix(".parquet")
-    n = study.prepare(parquet, source=arguments.real).n_events
+    n = study.prepare(parquet, source=arguments.events).n_events
     sample = data.load(parquet, COMPLETE, range(n))
-    real = np.column_stack([sample.labels, sample.features])
-    wanted = target(real[np.arange(n) % HELD_OUT != 0])
+    events = np.column_stack([sample.labels, sample.features])
+    target = make_target(events[np.arange(n) % FOLDS != 0])
     constants = {name: getattr(SimulationParameters(), name) for name in STEPS}
     if arguments.constants.exists():
         constants |= json.loads(arguments.constants.read_text())
     for number in range(arguments.rounds):
-        constants = one_round(constants, wanted, arguments.seed + number)
+        constants = gauss_newton_step(constants, target, arguments.seed + number)
         with files.write_atomically(arguments.constants) as path:
             path.write_text(json.dumps(constants, indent=1))
 

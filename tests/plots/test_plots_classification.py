@@ -1,0 +1,97 @@
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from higgs_lib import metrics, plots
+from higgs_lib.metrics import Histogram, Interval
+
+HISTOGRAM = Histogram(np.linspace(0, 1, 5), np.array([1, 2, 3, 4]), np.array([4, 3, 2, 1]))
+
+
+def test_classes_have_area_one_and_a_marked_mass(ax, legend):
+    assert plots.classes(HISTOGRAM, label="m [GeV]", peaks={"signal": 0.5}, ax=ax) is ax
+    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_xlim()) == ("m [GeV]", "density", (0, 1))
+    assert legend() == ["signal", "background"]
+    assert [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == ":"] == [0.5]
+    signal = ax.patches[0].get_data().values
+    assert signal == pytest.approx(HISTOGRAM.signal / 10 / 0.25)
+
+
+def test_classes_without_a_legend(ax):
+    assert plots.classes(HISTOGRAM, label="m", legend=False, ax=ax).get_legend() is None
+
+
+def test_ratio_draws_the_samples_above_and_their_quotient_below():
+    _, axes = plt.subplots(2)
+    style = {"label": "pT", "names": ("UCI", "built-in"), "axes": axes}
+    above, below = plots.ratio(HISTOGRAM.signal, HISTOGRAM.background, HISTOGRAM.edges, **style)
+    assert (above.get_ylabel(), below.get_ylabel(), below.get_xlabel()) == ("density", "ratio", "pT")
+    assert {text.get_text() for text in above.get_legend().get_texts()} == {"UCI", "built-in"}
+    points = below.containers[0].lines[0]
+    assert points.get_ydata() == pytest.approx([1 / 4, 2 / 3, 3 / 2, 4])
+    plt.close("all")
+
+
+def test_correlations_name_the_features(ax):
+    plots.correlations(np.eye(2), ["pT", "eta"], title="background", ax=ax)
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["pT", "eta"]
+    assert ax.get_title() == "background"
+    assert ax.figure.axes[1].get_ylabel() == "linear correlation"
+
+
+@pytest.mark.parametrize(("measure", "label"), [("loss", "mean loss"), ("auc", "AUC"), ("accuracy", "accuracy")])
+def test_epochs_have_a_solid_and_a_dashed_line_per_seed_and_one_legend(ax, legend, measure, label):
+    rows = np.array([[0.6, 0.5, np.nan], [0.7, 0.6, 0.5]])
+    plots.by_epoch(rows, rows, measure=measure, name="low", colour="red", ax=ax)
+    assert [line.get_linestyle() for line in ax.lines] == ["-", "-", "--", "--"]
+    assert (ax.get_xlabel(), ax.get_ylabel(), legend()) == ("epoch", label, ["low"])
+
+
+def test_roc_is_rejection_against_efficiency(ax, legend):
+    curve = metrics.roc(np.array([0, 0, 1, 1]), np.array([0.1, 0.6, 0.4, 0.9]))
+    plots.roc(curve, label="deep", ax=ax)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("signal efficiency", "background rejection")
+    assert np.array_equal(ax.lines[0].get_xydata(), np.stack([curve.signal_efficiency, curve.background_rejection], 1))
+    assert legend() == ["deep"]
+
+
+@pytest.mark.parametrize(("normalised", "label"), [(True, "density"), (False, "events")])
+def test_scores_of_both_classes(ax, legend, normalised, label):
+    plots.scores(HISTOGRAM, title="deep", normalised=normalised, ax=ax)
+    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_title()) == ("network output", label, "deep")
+    assert legend() == ["signal", "background"]
+
+
+def test_expected_events_are_stacked(ax, legend):
+    plots.expected(HISTOGRAM, signal=20, background=100, title="deep", ax=ax)
+    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_yscale()) == ("network output", "expected events", "log")
+    assert set(legend()) == {"background, 100", "signal, 20"}
+    tops = np.max([patch.get_data().values for patch in ax.patches if hasattr(patch, "get_data")], axis=0)
+    assert tops == pytest.approx([40 + 2, 30 + 4, 20 + 6, 10 + 8])
+
+
+def test_a_measure_against_the_cut_marks_the_best_one(ax, legend):
+    plots.against_cut(np.array([0.1, 0.9]), np.array([1, 2]), label="low", ylabel="FOM", best=0.9, colour="red", ax=ax)
+    assert (ax.get_xlabel(), ax.get_ylabel(), legend()) == ("cut on the network output", "FOM", ["low"])
+    assert len(ax.lines) == 2
+    assert ax.lines[1].get_xdata()[0] == 0.9
+
+
+def test_intervals_have_a_row_each_and_marks_of_references(ax, legend):
+    rows = {"deep": Interval(0.8, 0.79, 0.82), "trees": Interval(0.7, 0.69, 0.71)}
+    plots.intervals(rows, xlabel="test AUC", references={"[B]": [0.81, np.nan]}, ax=ax)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["deep", "trees"]
+    assert ax.get_xlabel() == "test AUC"
+    assert set(legend()) == {"[B]", "this study, 95 % interval"}
+    bars = ax.containers[0].lines[2][0].get_segments()
+    assert np.array(bars)[:, :, 0] == pytest.approx(np.array([[0.79, 0.82], [0.69, 0.71]]))
+
+
+def test_a_learning_curve_is_logarithmic_in_events(ax, legend):
+    aucs = [Interval(0.7, 0.69, 0.71), Interval(0.8, 0.79, 0.82)]
+    plots.learning_curve([100, 1000], aucs, label="low", colour="red", ax=ax)
+    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_xscale()) == ("training events", "test AUC", "log")
+    assert legend() == ["low"]
+    assert np.array(ax.containers[0].lines[2][0].get_segments())[:, :, 1] == pytest.approx(
+        np.array([[0.69, 0.71], [0.79, 0.82]])
+    )

@@ -1,0 +1,12 @@
+from higgs_lib import simulation
+from higgs_lib.data import parquet
+from higgs_lib.simulation import event_files
+
+
+def test_simulated_files_do_not_depend_on_the_number_of_workers(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "ROW_GROUP", 8192)
+    monkeypatch.setattr(event_files, "ROW_GROUP", 8192)
+    one, two = (simulation.simulate(tmp_path / f"{n}.parquet", 20_000, seed=3, workers=n) for n in (1, 2))
+    assert one == two
+    assert one.n_events == 20_000
+    assert "not UCI's and not an experiment's" in one.description

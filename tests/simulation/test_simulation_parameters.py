@@ -1,0 +1,27 @@
+import pytest
+
+from higgs_lib.simulation import SimulationParameters
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"signal_share": 1.2}, "signal_share"),
+        ({"m_charged_higgs": 400.0}, "m_heavy_higgs > m_charged_higgs"),
+        ({"m_light_higgs": 300.0}, "m_charged_higgs > m_light_higgs"),
+        ({"m_top": 90.0}, "m_top > m_w"),
+        ({"energy": 300.0}, "energy > m_heavy_higgs"),
+        ({"tag_b": -0.1}, "tag_b"),
+        ({"m_w": "heavy"}, "m_w must be a number, not 'heavy'"),
+        ({"stochastic_light": float("nan")}, "stochastic_light"),
+        ({"tag_pt": 0.0}, "tag_pt must be above zero"),
+    ],
+)
+def test_unphysical_values_are_refused_by_name(values, message):
+    with pytest.raises(ValueError, match=f"SimulationParameters: .*{message}"):
+        SimulationParameters(**values)
+
+
+def test_changes_are_what_differs_from_the_defaults():
+    assert SimulationParameters().changes() == {}
+    assert SimulationParameters(m_top=172.5, m_w=80.4).changes() == {"m_top": 172.5}

@@ -1,0 +1,38 @@
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from higgs_lib import files
+
+
+def _write_half(path):
+    with files.write_atomically(path) as temporary:
+        temporary.write_text("half of the sec")
+        raise KeyboardInterrupt
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "new" / "result.txt"
+    with files.write_atomically(path) as temporary:
+        temporary.write_text("first")
+        assert not path.exists()
+    with pytest.raises(KeyboardInterrupt):
+        _write_half(path)
+    assert path.read_text() == "first"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_leftovers_of_a_killed_process_are_removed(tmp_path):
+    killed = subprocess.Popen([sys.executable, "-c", ""])
+    killed.wait()
+    here = platform.node()
+    gone, alive = (tmp_path / f".partial-{here}-{pid}-events.parquet" for pid in (killed.pid, os.getppid()))
+    other = tmp_path / f".partial-{here}-{killed.pid}-other.parquet"
+    for path in (gone, alive, other):
+        path.touch()
+    with files.write_atomically(tmp_path / "events.parquet") as path:
+        path.touch()
+    assert sorted(tmp_path.iterdir()) == sorted([alive, other, tmp_path / "events.parquet"])

@@ -1,0 +1,82 @@
+import json
+import sys
+
+import pynvml
+import pytest
+from gpu_stand_ins import A2, BOTH, H100, failing_driver, stand_in_driver, stand_in_tensorflow
+
+from higgs_lib import device, provenance
+
+
+@pytest.fixture(autouse=True)
+def no_cache(monkeypatch):
+    """Makes each test ask the driver again."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    device.gpus.cache_clear()
+    provenance._unchanging.cache_clear()
+    yield
+    device.gpus.cache_clear()
+    provenance._unchanging.cache_clear()
+
+
+def test_the_stamp_follows_the_choice_of_device(monkeypatch):
+    stand_in_driver(monkeypatch)
+    stand_in_tensorflow(monkeypatch)
+    assert provenance.stamp()["computes_on"] == BOTH  # as TensorFlow would without a choice
+    device.use("gpu:1")
+    assert provenance.stamp()["computes_on"] == "GPU 1: NVIDIA A2"
+    assert "NVIDIA A2 (14.5 GiB, driver 570.124.06), computing on GPU 1: NVIDIA A2; Python" in provenance.describe()
+    device.use("cpu")
+    stored = json.loads(json.dumps(provenance.stamp()))
+    assert stored["computes_on"] == "processor"
+    assert stored["gpus"] == [H100._asdict(), A2._asdict()]
+    assert "computing on the processor" in provenance.describe()
+
+
+def test_without_tensorflow_the_processor_computes(monkeypatch):
+    stand_in_driver(monkeypatch)
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    assert provenance.stamp()["computes_on"] == "processor"
+    assert "computing" not in provenance.describe()
+    assert "tensorflow" not in sys.modules
+
+
+@pytest.mark.parametrize("code", [pynvml.NVML_ERROR_LIBRARY_NOT_FOUND, pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH])
+def test_without_a_driver_the_description_names_no_gpu(monkeypatch, code):
+    failing_driver(monkeypatch, code)
+    assert "no GPU" in provenance.describe()
+
+
+@pytest.fixture
+def library(tmp_path, monkeypatch):
+    """A library of two packages in place of this one: `training.loop` imports `training.steps` and all of `data`."""
+    sources = {
+        "data/__init__.py": "",
+        "data/files.py": 'SIZE = 1\n"""The size."""\n',
+        "training/__init__.py": "",
+        "training/loop.py": "from higgs_lib import data\nfrom higgs_lib.training import steps\n",
+        "training/steps.py": "RATE = 1\n",
+        "training/other.py": "OTHER = 1\n",
+    }
+    for name, source in sources.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(source)
+    monkeypatch.setattr(provenance, "FOLDER", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "changes"),
+    [
+        ("training/steps.py", "RATE = 2\n", True),
+        ("data/files.py", "SIZE = 2\n", True),
+        ("data/files.py", 'SIZE = 1  # event\n"""Number of events."""\n', False),
+        ("training/other.py", "OTHER = 2\n", False),
+    ],
+)
+def test_the_code_version_depends_on_all_imported_code_but_not_on_its_texts(library, module, source, changes):
+    before = provenance.code_version("training.loop")
+    (library / module).write_text(source)
+    assert (provenance.code_version("training.loop") != before) is changes
+    assert len(before) == 16

@@ -1,0 +1,130 @@
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from small_training import build, weights
+
+from higgs_lib import training
+from higgs_lib.data import Sample
+from higgs_lib.models import ModelSpec
+from higgs_lib.training import CheckpointError, TrainConfig
+
+RESUMABLE = """
+import json, sys
+import keras, numpy as np
+from higgs_lib import models, training
+from higgs_lib.models import ModelSpec
+sys.path.insert(0, sys.argv[1])
+from small_training import sample
+spec = ModelSpec((50, 50), dropout=0.2, schedule="cosine")
+model = models.build(spec, models.Standardisation(np.zeros(6), np.ones(6)), 3)
+optimizer = models.optimizer(spec, n_events=20_000, batch_size=100, epochs=12)
+config = training.TrainConfig(epochs=12, batch_size=100)
+history = training.fit(
+    model, optimizer, sample(20_000, 1), sample(2000, 2), config, seed=5, checkpoint=sys.argv[2]
+)
+np.savez(sys.argv[3], *model.get_weights(), *[v.numpy() for v in optimizer.variables])
+print(json.dumps(history.as_dict()))
+"""
+
+
+def test_a_training_that_is_killed_resumes_to_the_same_weights(tmp_path):
+    """To the bit and without training an epoch twice, for SIGKILL at three moments after an epoch was stored."""
+    results = {}
+    for name, kills in (("undisturbed", ()), ("killed", (0.0, 0.07, 0.13))):
+        checkpoint, result = tmp_path / f"{name}.npz", tmp_path / f"{name}-weights.npz"
+        command = [sys.executable, "-c", RESUMABLE, str(Path(__file__).parent), str(checkpoint), str(result)]
+        trained = []  # seconds of each epoch so far, at each kill
+        for delay in kills:
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            written = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+            while process.poll() is None and not (checkpoint.exists() and checkpoint.stat().st_mtime_ns != written):
+                time.sleep(0.002)
+            time.sleep(delay)
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+            with np.load(checkpoint) as stored:
+                trained.append(json.loads(str(stored["about"]))["history"]["seconds"])
+        end = subprocess.run(command, capture_output=True, text=True, check=True)
+        history = json.loads(end.stdout)
+        assert all(len(seconds) < 12 and history["seconds"][: len(seconds)] == seconds for seconds in trained)
+        assert len(history.pop("seconds")) == 12
+        results[name] = history, dict(np.load(result))
+    assert results["killed"][0] == results["undisturbed"][0]
+    assert results["killed"][1].keys() == results["undisturbed"][1].keys()
+    for key, value in results["undisturbed"][1].items():
+        assert np.array_equal(results["killed"][1][key], value)
+
+
+def test_a_finished_training_is_not_run_again(samples, tmp_path):
+    results = []
+    for _ in range(2):
+        model, optimizer = build()
+        config = TrainConfig(epochs=3, batch_size=100)
+        history = training.fit(model, optimizer, *samples, config, seed=1, checkpoint=tmp_path / "c.npz")
+        results.append((weights(model).tolist(), history))
+    assert results[0] == results[1]  # including the seconds of each epoch
+
+
+class Undescribed(keras.Model):
+    """A custom class with an argument that Keras cannot serialise."""
+
+    def __init__(self, about: object, units: int):
+        super().__init__()
+        self.about = about
+        self.inner = keras.layers.Dense(units, activation="tanh")
+        self.outer = keras.layers.Dense(1, activation="sigmoid")
+
+    def call(self, features):
+        return self.outer(self.inner(features))
+
+
+def test_a_model_of_a_custom_class_resumes_from_its_checkpoint(samples, tmp_path):
+    settings = {"config": TrainConfig(epochs=2, batch_size=100), "seed": 1, "checkpoint": tmp_path / "own.npz"}
+    results = []
+    for _ in range(2):
+        model = Undescribed(object(), 5)
+        with pytest.raises(NotImplementedError):
+            model.to_json()
+        history = training.fit(model, keras.optimizers.Adam(0.01), *samples, **settings)
+        results.append((history, weights(model).tolist()))
+    assert results[0] == results[1]  # initial weights have no seed here, so the second are those of the file
+    with pytest.raises(CheckpointError, match="different model; delete"):
+        training.fit(Undescribed(object(), 6), keras.optimizers.Adam(0.01), *samples, **settings)
+
+
+def test_a_checkpoint_of_another_training_is_refused(samples, tmp_path):
+    path = tmp_path / "checkpoint.npz"
+    config = TrainConfig(epochs=2, batch_size=100)
+    settings = {"config": config, "seed": 1, "checkpoint": path}
+    training.fit(*build(), *samples, **settings)
+    before = path.read_bytes()
+    for change, name in (
+        ({"seed": 2}, "seed"),
+        ({"config": config._replace(batch_size=50)}, "batch size"),
+        ({"config": config._replace(epochs=3)}, "epochs"),
+    ):
+        message = f"checkpoint.npz: the checkpoint belongs to a training with different {name}; delete"
+        with pytest.raises(CheckpointError, match=message):
+            training.fit(*build(), *samples, **settings | change)
+    for changes in ({"activation": "relu"}, {"dropout": 0.1}, {"l2": 0.1}, {"precision": "bfloat16"}):
+        with pytest.raises(CheckpointError, match=r"a training with different (XLA, )?model; delete"):
+            training.fit(*build(ModelSpec((20, 20), **changes)), *samples, **settings)
+    with pytest.raises(CheckpointError, match="different optimizer; delete"):
+        training.fit(*build(ModelSpec((20, 20), optimizer="sgd")), *samples, **settings)
+    others = [Sample(sample.features + 1, sample.labels) for sample in samples]
+    with pytest.raises(CheckpointError, match="different training events; delete"):
+        training.fit(*build(), others[0], samples[1], **settings)
+    with pytest.raises(CheckpointError, match="different validation events; delete"):
+        training.fit(*build(), samples[0], others[1], **settings)
+    assert path.read_bytes() == before
+    for damaged in (before[: len(before) // 2], b"", b"no such thing"):
+        path.write_bytes(damaged)
+        with pytest.raises(CheckpointError, match="not a checkpoint"):
+            training.fit(*build(), *samples, **settings)
