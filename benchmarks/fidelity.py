@@ -24,10 +24,11 @@ from higgs_lib.data import COMPLETE, FEATURE_SETS, Sample
 from higgs_lib.metrics import Interval
 from higgs_lib.simulation import generator
 from higgs_lib.study import diagnostics, trees
+from higgs_lib.training import TrainConfig
 
 FOLDS = 3
 MANY = 200_000  # built-in events where their own statistical uncertainty should not matter
-EPOCHS, BATCH_SIZE, PATIENCE, RATE = 40, 128, 8, {"learning_rate": 0.002, "schedule": "cosine"}  # as the smoke profile
+CONFIG, RATE = TrainConfig(40, 128, patience=8), {"learning_rate": 0.002, "schedule": "cosine"}  # as the smoke profile
 NETWORKS = {
     "shallow": replace(models.PRESETS["shallow"], **RATE),
     "deep": replace(models.PRESETS["deep"], **RATE, dropout=0.3),
@@ -78,9 +79,8 @@ def network_auc(kind: str, sample: Sample, test: Sample, seed: int) -> Interval:
     cut = len(sample.labels) * 9 // 10
     train, validation = part(sample, slice(cut)), part(sample, slice(cut, None))
     model = models.build(NETWORKS[kind], models.standardisation(train), seed)
-    optimizer = models.optimizer(NETWORKS[kind], n_events=cut, batch_size=BATCH_SIZE, epochs=EPOCHS)
-    settings = {"epochs": EPOCHS, "batch_size": BATCH_SIZE, "patience": PATIENCE, "seed": seed}
-    training.fit(model, optimizer, train, validation, **settings)
+    optimizer = models.optimizer(NETWORKS[kind], cut, CONFIG.batch_size, CONFIG.epochs)
+    training.fit(model, optimizer, train, validation, CONFIG, seed=seed)
     return metrics.auc_interval(test.labels, training.predict(model, test.features))
 
 
@@ -154,6 +154,7 @@ PARTS = {"samples": compare_samples, "study": compare_study, "speed": generation
 
 
 def main() -> None:
+    """Measures and stores."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("uci", help="UCI events: .csv or .csv.gz in UCI's format")
     parser.add_argument("result", type=Path, help="the JSON file to write")

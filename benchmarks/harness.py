@@ -1,4 +1,4 @@
-"""Runs contenders in turn, each in a process of its own, so that none has quieter minutes or another's threads beside."""
+"""Times contenders in turn, each in a process of its own, so that all meet the same load of the machine."""
 
 import argparse
 import json

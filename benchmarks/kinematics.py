@@ -76,7 +76,7 @@ def train(study: Study, built_in: Study, features: str, seeds: range) -> list[di
     }
     scores = {name: [study.run.scores(r["name"], "test") for r in trained] for name, trained in results.items()}
     scores["never_saw"] = [study.scores_of(result) for result in first]
-    summaries = {name: summarise(features, name, seeds) for name, seeds in scores.items()}
+    summaries = {name: summarise(features, name, by_seed) for name, by_seed in scores.items()}
     for name, trained in results.items():
         summaries[name]["seconds"] = float(np.mean([result["seconds"] for result in trained]))
     for name in ("kinematic", "never_saw", "tuned"):

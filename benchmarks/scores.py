@@ -1,17 +1,17 @@
-"""Measures ROC, AUC and its interval of 11 million scores beside scikit-learn, and checks that they agree.
+"""Measures ROC curve and AUC of 11 million scores against scikit-learn, and checks that they agree.
 
-make bench            # this and the others, with the peers installed
+make bench            # this and others, with their competitors installed
 """
 
-import contest
+import harness
 import numpy as np
-from contest import Contender
+from harness import Contender
 
 N_EVENTS = 11_000_000
 
 
 def scores() -> tuple[np.ndarray, np.ndarray]:
-    """Labels and float32 scores in (0, 1), with the AUC of a good net."""
+    """Returns labels and float32 scores in (0, 1), with the AUC of a good network."""
     rng = np.random.default_rng(1)
     labels = (rng.random(N_EVENTS, np.float32) < 0.53).astype(np.float32)
     separated = rng.standard_normal(N_EVENTS, np.float32) + 1.6 * labels
@@ -19,7 +19,7 @@ def scores() -> tuple[np.ndarray, np.ndarray]:
 
 
 def ours():
-    """ROC and AUC, by their own functions."""
+    """Makes ROC curve and AUC by separate functions."""
     from higgs_lib import metrics
 
     sample = scores()
@@ -32,7 +32,7 @@ def ours():
 
 
 def ours_ranked():
-    """ROC and AUC of one ranking."""
+    """Makes ROC curve and AUC from one ranking."""
     from higgs_lib.metrics import Ranking
 
     sample = scores()
@@ -47,7 +47,7 @@ def ours_ranked():
 
 
 def scikit_learn(shared: bool):
-    """ROC and AUC: `roc_auc_score`, or the area under the finished curve (`shared`)."""
+    """Makes ROC curve and AUC by `roc_auc_score`, or by the area under the finished curve (`shared`)."""
     from sklearn import metrics
 
     sample = scores()
@@ -61,7 +61,7 @@ def scikit_learn(shared: bool):
 
 
 def _checks(signal_efficiency: np.ndarray, background_efficiency: np.ndarray) -> tuple[float, float]:
-    """What two curves have in common only if their points are the same."""
+    """Returns two sums that agree for two curves only if their points are the same."""
     places = np.arange(len(signal_efficiency)) / len(signal_efficiency)
     return float(signal_efficiency @ places), float(background_efficiency @ places)
 
@@ -79,20 +79,23 @@ PAIRS = {
 
 
 def main() -> None:
-    options = contest.arguments(__doc__, "scores.json").parse_args()
-    results = contest.run([Contender(name, *what) for name, what in CONTENDERS.items()], options.repeats)
-    print(contest.table(f"ROC and AUC of {N_EVENTS:,} scores", results, N_EVENTS, "scores"))
-    found = np.array([result["found"] for result in results.values()])
-    difference = float(np.abs(found[:, 0] - found[0, 0]).max())
-    same = bool(np.ptp(found[:, 1]) == 0 and np.allclose(found[:, 2:], found[0, 2:], rtol=1e-12))
-    ratios = {name: contest.ratio(results, *pair) for name, pair in PAIRS.items()}
+    """Measures and stores."""
+    options = harness.arguments(__doc__, "scores.json").parse_args()
+    results = harness.run(
+        [Contender(name, make, arguments) for name, (make, arguments) in CONTENDERS.items()], options.repeats
+    )
+    print(harness.table(f"ROC and AUC of {N_EVENTS:,} scores", results, N_EVENTS, "scores"))
+    values = np.array([result["result"] for result in results.values()])
+    difference = float(np.abs(values[:, 0] - values[0, 0]).max())
+    same = bool(np.ptp(values[:, 1]) == 0 and np.allclose(values[:, 2:], values[0, 2:], rtol=1e-12))
+    ratios = {name: harness.ratio(results, *pair) for name, pair in PAIRS.items()}
     for name, ratio in ratios.items():
-        print(contest.compared(*PAIRS[name], ratio))
-    print(f"  AUC differs by {difference:.1e} at most; the same points of the curve: {same}")
-    rates = {name: contest.rate(N_EVENTS, result["seconds"]) for name, result in results.items()}
+        print(harness.describe_ratio(*PAIRS[name], ratio))
+    print(f"  AUC differs by {difference:.1e} at most; same points of the curve: {same}")
+    rates = {name: harness.rate(N_EVENTS, result["seconds"]) for name, result in results.items()}
     agreement = {"auc_difference": difference, "same_points": same}
     about = {"n_scores": N_EVENTS, "repeats": options.repeats}
-    contest.save(options.result, about | {"rates": rates, "ratios": ratios} | agreement)
+    harness.save(options.result, about | {"rates": rates, "ratios": ratios} | agreement)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
-"""Measures training beside what a user would pick instead: events a second against the batch size.
+"""Measures training against Keras' loop, PyTorch and JAX: events per second against the batch size.
 
-    make bench            # this and the others, with the peers installed
+    make bench            # this and others, with their competitors installed
 
-The deep net (3 x 300 tanh, 28 features), Adam at its default rate, events in memory, on the processor. An epoch's time
-holds the shuffling of its events, in all of them.
+The deep network (3 x 300 tanh, 28 features), Adam at its default rate, events in memory, on the processor. The time of
+an epoch includes the shuffling of its events in all loops.
 """
 
-import contest
+import harness
 import numpy as np
-from contest import Contender
+from harness import Contender
 
 N_EVENTS = 65_536
 N_FEATURES, HIDDEN, RATE = 28, 300, 1e-3
@@ -16,13 +16,14 @@ BATCH_SIZES = (100, 256, 1024, 4096, 8192)
 
 
 def events() -> tuple[np.ndarray, np.ndarray]:
-    """Features (n, 28) and labels (n,) of no meaning; the arithmetic is the same."""
+    """Returns random features (n, 28) and labels (n,), which take as long as events."""
     rng = np.random.default_rng(1)
     features = rng.standard_normal((N_EVENTS, N_FEATURES), np.float32)
     return features, (rng.random(N_EVENTS) < 0.5).astype(np.float32)
 
 
-def _net(batch_size: int, **changes):
+def _network(batch_size: int, **changes):
+    """Returns the deep network, or one with `changes` of its `ModelSpec`, and its optimizer."""
     from dataclasses import replace
 
     from higgs_lib import models
@@ -33,56 +34,57 @@ def _net(batch_size: int, **changes):
     return models.build(spec, standard, seed=1), optimizer
 
 
-def ours(batch_size: int, compiled: bool | None = None, **changes):
-    """An epoch of `training.fit`."""
+def ours(batch_size: int, jit_compile: bool | None = None, **changes):
+    """Trains an epoch as `training.fit` does."""
     from higgs_lib.data import Sample
     from higgs_lib.performance import timing
 
-    return timing.library_epoch(*_net(batch_size, **changes), Sample(*events()), batch_size, compiled)
+    network = _network(batch_size, **changes)
+    return timing.library_epoch(*network, Sample(*events()), batch_size, jit_compile=jit_compile)
 
 
 def keras_fit(batch_size: int):
-    """`model.fit` as its documentation shows it."""
+    """Trains by `model.fit`, as Keras' documentation shows it."""
     from higgs_lib.data import Sample
     from higgs_lib.performance import timing
 
-    return timing.keras_epoch(*_net(batch_size), Sample(*events()), batch_size)
+    return timing.keras_epoch(*_network(batch_size), Sample(*events()), batch_size)
 
 
 def keras_fit_tuned(batch_size: int):
-    """`model.fit` on a tf.data pipeline, with several steps a call and XLA."""
+    """Trains by `model.fit` on a tf.data pipeline, with several steps per call and XLA."""
     import tensorflow as tf
 
-    net, optimizer = _net(batch_size)
-    net.compile(optimizer, "binary_crossentropy", steps_per_execution=64, jit_compile=True)
+    network, optimizer = _network(batch_size)
+    network.compile(optimizer, "binary_crossentropy", steps_per_execution=64, jit_compile=True)
     pipeline = tf.data.Dataset.from_tensor_slices(events()).cache().shuffle(N_EVENTS)
     pipeline = pipeline.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
-    return lambda: net.fit(pipeline, shuffle=False, verbose=0) and None
+    return lambda: network.fit(pipeline, shuffle=False, verbose=0) and None
 
 
 def pytorch(batch_size: int):
-    """The usual loop over tensors in memory, with the fused Adam."""
+    """Trains by the usual loop over tensors in memory, with the fused Adam."""
     from itertools import pairwise
 
     import torch
     from torch.nn import BCEWithLogitsLoss, Linear, Sequential, Tanh
 
     hidden = [layer for sizes in pairwise((N_FEATURES, HIDDEN, HIDDEN, HIDDEN)) for layer in (Linear(*sizes), Tanh())]
-    net, loss = Sequential(*hidden, Linear(HIDDEN, 1)), BCEWithLogitsLoss()
-    optimizer = torch.optim.Adam(net.parameters(), RATE, fused=True)
+    network, loss = Sequential(*hidden, Linear(HIDDEN, 1)), BCEWithLogitsLoss()
+    optimizer = torch.optim.Adam(network.parameters(), RATE, fused=True)
     features, labels = map(torch.tensor, events())
 
     def epoch():
         for rows in torch.randperm(N_EVENTS).split(batch_size):
             optimizer.zero_grad()
-            loss(net(features[rows])[:, 0], labels[rows]).backward()
+            loss(network(features[rows])[:, 0], labels[rows]).backward()
             optimizer.step()
 
     return epoch
 
 
 def jax_scan(batch_size: int):
-    """A scan over the batches of an epoch inside one compiled function, Adam written out."""
+    """Trains by a scan over the batches of an epoch inside one compiled function, Adam written out."""
     from itertools import pairwise
 
     import jax
@@ -119,18 +121,16 @@ def jax_scan(batch_size: int):
     return epoch
 
 
-def matrix_product(library: str):
-    """The ceiling."""
+def matrix_peak():
+    """Measures the float32 peak of matrix products, operations/s."""
     from higgs_lib.performance import timing
 
-    return timing.matrix_products()[library]
+    return lambda: timing.matrix_peak(repeats=7)
 
 
 CHANGED = {"plain": {}, "dropout": {"dropout": 0.3}, "bfloat16": {"precision": "bfloat16"}}
-CHOICE_REPEATS = 3
-CHOICE_SIZES = (128, 2048, 4096)
-
-MATRIX_LIBRARIES = ("numpy", "TensorFlow")
+COMPILER_REPEATS = 3
+COMPILER_SIZES = (128, 2048, 4096)
 
 CONTENDERS = {
     "higgs_lib": ours,
@@ -142,63 +142,55 @@ CONTENDERS = {
 PEERS = [name for name in CONTENDERS if name != "higgs_lib"]
 
 
-def of_batch_size(batch_size: int, repeats: int) -> dict:
-    """Rates of all, in events a second, and our ratios to them."""
+def compare(batch_size: int, peak: float, repeats: int) -> dict:
+    """Returns the events per second of all loops, and the library's ratios to the others and to the peak."""
     contenders = [Contender(name, make, {"batch_size": batch_size}) for name, make in CONTENDERS.items()]
     contenders.append(Contender("higgs_lib, bfloat16", ours, {"batch_size": batch_size, "precision": "bfloat16"}))
-    contenders += [
-        Contender(f"matrix products, {name}", matrix_product, {"library": name}) for name in MATRIX_LIBRARIES
-    ]
-    results = contest.run(contenders, repeats)
-    products = [results.pop(f"matrix products, {name}") for name in MATRIX_LIBRARIES]
-    peak = max(contest.rate(2 * matrix_size() ** 3, product["seconds"])["median"] for product in products)
-    print(contest.table(f"batches of {batch_size}", results, N_EVENTS, "events"))
-    rates = {name: contest.rate(N_EVENTS, result["seconds"]) for name, result in results.items()}
-    ratios = {name: contest.ratio(results, "higgs_lib", name) for name in PEERS}
+    results = harness.run(contenders, repeats)
+    print(harness.table(f"batches of {batch_size}", results, N_EVENTS, "events"))
+    rates = {name: harness.rate(N_EVENTS, result["seconds"]) for name, result in results.items()}
+    ratios = {name: harness.ratio(results, "higgs_lib", name) for name in PEERS}
     fastest = min(PEERS, key=lambda name: np.median(results[name]["seconds"]))
-    share = rates["higgs_lib"]["median"] * operations() / peak
+    fraction = rates["higgs_lib"]["median"] * operations() / peak
     for name, ratio in ratios.items():
-        print(contest.compared("higgs_lib", name, ratio))
-    print(f"  {share:.2f} of the matrix products' {peak / 1e9:.0f} GFLOP/s; fastest peer: {fastest}", flush=True)
-    return {"rates": rates, "ratios": ratios, "fastest_peer": fastest, "matrix_peak": peak, "share_of_peak": share}
+        print(harness.describe_ratio("higgs_lib", name, ratio))
+    print(f"  {fraction:.2f} of the matrix products' {peak / 1e9:.0f} GFLOP/s; fastest peer: {fastest}", flush=True)
+    return {"rates": rates, "ratios": ratios, "fastest_peer": fastest, "matrix_peak": peak, "share_of_peak": fraction}
 
 
-def choices(repeats: int) -> dict:
-    """What `training.compiled_for` chooses between: rates of XLA and of the plain graph, by net and batch size."""
-    found = {}
-    for net, changes in CHANGED.items():
-        for batch_size in CHOICE_SIZES:
-            loops = {"XLA": True, "plain graph": False}
-            arguments = {name: {"batch_size": batch_size, "compiled": xla} | changes for name, xla in loops.items()}
-            results = contest.run([Contender(name, ours, arguments[name]) for name in loops], repeats)
-            print(contest.table(f"{net}, batches of {batch_size}", results, N_EVENTS, "events"), flush=True)
-            rates = {name: contest.rate(N_EVENTS, result["seconds"]) for name, result in results.items()}
-            found.setdefault(net, {})[str(batch_size)] = rates
-    return found
-
-
-def matrix_size() -> int:
-    """Rows and columns of the matrices that are multiplied."""
-    from higgs_lib.performance import timing
-
-    return timing.MATRIX_SIZE
+def compare_compilers(repeats: int) -> dict:
+    """Returns the rates of XLA and of the plain graph, between which `steps.prefers_xla` decides."""
+    rates = {}
+    for network, changes in CHANGED.items():
+        for size in COMPILER_SIZES:
+            contenders = [
+                Contender(name, ours, {"batch_size": size, "jit_compile": xla} | changes)
+                for name, xla in (("XLA", True), ("plain graph", False))
+            ]
+            results = harness.run(contenders, repeats)
+            print(harness.table(f"{network}, batches of {size}", results, N_EVENTS, "events"), flush=True)
+            rows = {name: harness.rate(N_EVENTS, result["seconds"]) for name, result in results.items()}
+            rates.setdefault(network, {})[str(size)] = rows
+    return rates
 
 
 def operations() -> int:
-    """Of matrix products, an event."""
+    """Returns the operations of the matrix products per event."""
     from higgs_lib import models
 
     return models.PRESETS["deep"].operations(N_FEATURES)
 
 
 def main() -> None:
-    parser = contest.arguments(__doc__, "training.json")
-    parser.add_argument("--batch-sizes", type=int, nargs="+", default=BATCH_SIZES)
+    """Measures and stores."""
+    parser = harness.arguments(__doc__, "training.json")
+    parser.add_argument("--batch-sizes", type=int, nargs="+", default=BATCH_SIZES, help="events per step")
     options = parser.parse_args()
-    found = {str(batch_size): of_batch_size(batch_size, options.repeats) for batch_size in options.batch_sizes}
+    peak = harness.run([Contender("matrix products", matrix_peak, {})], 1)["matrix products"]["result"]
+    result = {str(size): compare(size, peak, options.repeats) for size in options.batch_sizes}
     about = {"n_events": N_EVENTS, "operations_an_event": operations(), "repeats": options.repeats}
-    chosen = choices(CHOICE_REPEATS)
-    contest.save(options.result, about | {"batch_sizes": found, "choices": chosen})
+    choices = compare_compilers(COMPILER_REPEATS)
+    harness.save(options.result, about | {"batch_sizes": result, "choices": choices})
 
 
 if __name__ == "__main__":

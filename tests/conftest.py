@@ -12,8 +12,6 @@ os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSeri
 # What is tested on a GPU machine is what is tested elsewhere.
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
-ROOT = Path(__file__).parent.parent
-
 
 @pytest.fixture(scope="session")
 def real_csv() -> Path:

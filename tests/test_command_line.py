@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from repository import ROOT
 
 from higgs_lib.data import origin
 from higgs_lib.simulation import parameters_of

@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
-from conftest import ROOT
+from repository import ROOT
 from sklearn.metrics import roc_auc_score
 
 from higgs_lib import study

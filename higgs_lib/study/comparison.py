@@ -149,9 +149,10 @@ def masses_verdict(over_high: Interval, over_complete: Interval, gain: Interval)
         return "better than" if difference.low > 0 else "worse than" if difference.high < 0 else "compatible with"
 
     high, complete = relation(over_high), relation(over_complete)
+    again = complete.split()[-1] if complete == high else complete  # "worse than one and than the other"
     sentences = [
         f"The deep network on low-level features is {high} the shallow network on high-level features "
-        f"({over_high:+.3f}) and {complete} the shallow network on complete features ({over_complete:+.3f})."
+        f"({over_high:+.3f}) and {again} the one on complete features ({over_complete:+.3f})."
     ]
     if high == "worse than":
         sentences.append("With these events and epochs it does not replace the high-level masses.")

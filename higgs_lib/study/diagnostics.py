@@ -91,8 +91,8 @@ class RangeComparison(NamedTuple):
     """The class, 1 signal or 0 background."""
     low: float
     """The lower edge of the range, in the unit of the quantity."""
-    high: float
-    """The upper edge, infinite where the range has none."""
+    high: float | None
+    """The upper edge; None where the range has none."""
     fractions: tuple[float, float]
     """Fraction of the events of the first and of the second sample."""
     excess: Interval
@@ -111,8 +111,8 @@ RANGES = [
     (M_JJ, 0, 68.0, 76.0),
     (M_BB, 1, 120.0, 130.0),
     (RECOIL, 0, 0.0, 10.0),
-    (RECOIL, 0, 100.0, np.inf),
-    (RECOIL, 1, 100.0, np.inf),
+    (RECOIL, 0, 100.0, None),
+    (RECOIL, 1, 100.0, None),
 ]
 """Quantity, class and range (GeV, but for ΔR) in which built-in events differ visibly from UCI events."""
 
@@ -123,7 +123,7 @@ def compare_ranges(one: Sample, other: Sample) -> list[RangeComparison]:
     comparisons = []
     for name, label, low, high in RANGES:
         values = [q[name][sample.labels == label] for q, sample in zip(quantities, (one, other), strict=True)]
-        inside = np.array([np.count_nonzero((v >= low) & (v < high)) for v in values])
+        inside = np.array([np.count_nonzero((v >= low) & (v < (high or np.inf))) for v in values])
         totals = np.array([len(v) for v in values])
         first, second = inside / totals
         relative = np.sqrt(np.sum(1 / np.maximum(inside, 1) - 1 / totals))  # of the ratio of two binomial fractions

@@ -120,9 +120,8 @@ def test_on_jax_it_trains_and_scores_as_on_tensorflow(sample, tmp_path):
     assert process.returncode == 0, process.stderr
     here = training.predict(models.load(tmp_path / "jax.keras"), low)
     there = np.load(tmp_path / "scores.npy")
-    assert (
-        np.quantile(np.abs(here - there), 0.999) < 1e-3
-    )  # except where two points of the neutrino's grid are equally near
+    # except where two points of the neutrino's grid are equally near
+    assert np.quantile(np.abs(here - there), 0.999) < 1e-3
 
 
 @pytest.mark.parametrize(("dropout", "expected"), [(0.0, True), (0.1, False)])

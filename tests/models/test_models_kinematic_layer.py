@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import ROOT
+from repository import ROOT
 
 from higgs_lib import data, models, training
 from higgs_lib.data import COMPLETE, HIGH, LOW, EventStream, kinematics
@@ -138,16 +138,10 @@ def test_the_documentation_lists_every_feature_in_one_table():
     lines = text[text.index("| input |") :].split("\n\n")[0].splitlines()
     rows = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines if line.startswith("| ")]
     assert rows[1:] == [tuple(feature) for feature in KINEMATIC_FEATURES]
-    assert {feature.group for feature in KINEMATIC_FEATURES} >= {
-        "masses of 2",
-        "rules",
-        "angles",
-        "momenta",
-        "directions",
-        "tags",
-    }
+    groups = {feature.group for feature in KINEMATIC_FEATURES}
+    assert groups >= {"masses of 2", "rules", "angles", "momenta", "directions", "tags"}
 
 
 def test_all_low_level_columns_are_required():
-    with pytest.raises(ValueError, match="need all low-level columns; missing: jet_4_b_tag"):
+    with pytest.raises(ValueError, match="Kinematics: the layer needs all low-level columns; missing: jet_4_b_tag"):
         Kinematics(LOW[:-1])

@@ -34,7 +34,7 @@ def test_for_a_small_scatter_values_and_intervals_are_those_of_curve_fit(law):
 
 
 def test_the_interval_is_that_of_the_profile_likelihood():
-    """The reference is a root of the profile with the other parameter in closed form: log T1 is a mean of logarithms."""
+    """A root of the profile has the other parameter in closed form: log T1 is a mean of logarithms."""
     timings = toy(AMDAHL, (12.0, 0.15), 3, scatter=0.1)
     degrees = len(timings.seconds) - 2
 

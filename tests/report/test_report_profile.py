@@ -3,7 +3,7 @@ import re
 
 import nbformat
 import pytest
-from conftest import ROOT
+from repository import ROOT
 from small_notebooks import make_folder, write_profile
 
 from higgs_lib.report.profile import ProfileError, declared_parameters, read_profile

@@ -1,6 +1,7 @@
 import pytest
 
-from higgs_lib.simulation import SimulationParameters
+from higgs_lib.data import Origin
+from higgs_lib.simulation import SimulationParameters, parameters_of
 
 
 @pytest.mark.parametrize(
@@ -25,3 +26,10 @@ def test_unphysical_values_are_refused_by_name(values, message):
 def test_changes_are_what_differs_from_the_defaults():
     assert SimulationParameters().changes() == {}
     assert SimulationParameters(m_top=172.5, m_w=80.4).changes() == {"m_top": 172.5}
+
+
+def test_parameters_are_known_for_files_of_built_in_events():
+    assert parameters_of(Origin("uci", 10, {"source": "HIGGS.csv.gz"}, "")) is None
+    assert parameters_of(Origin("simulated", 10, {"seed": 1}, "")) == SimulationParameters()
+    heavier = parameters_of(Origin("simulated", 10, {"seed": 1, "physics": {"m_heavy_higgs": 600.0}}, ""))
+    assert heavier == SimulationParameters(m_heavy_higgs=600.0)

@@ -24,7 +24,7 @@ SEED = 2
 
 @pytest.fixture(scope="module")
 def session(request):
-    """A session with two executors unless a test needs more, so that a training gets the processes of the one before."""
+    """A session with two executors unless a test needs more; a training gets the processes of the one before."""
     with spark.session(f"local-cluster[{getattr(request, 'param', 2)},1,1024]") as session:
         yield session
 
@@ -183,7 +183,7 @@ def test_it_gives_up_with_the_worker_and_the_cause_and_resumes_in_the_next_call(
     trained = synchronous.fit(session, model, optimizer, *streams, LONG_CONFIG, **options)
     assert np.array_equal(weights(model), undisturbed)
     assert 1 <= len(trained.phases) < 5  # epochs of this call
-    with pytest.raises(CheckpointError, match="other seed; delete"):
+    with pytest.raises(CheckpointError, match="with different seed; delete"):
         synchronous.fit(session, model, optimizer, *streams, LONG_CONFIG, **options | {"seed": 3})
 
 

@@ -4,7 +4,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from functools import partial
-from itertools import product
 from pathlib import Path
 
 import keras
@@ -13,11 +12,11 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from higgs_lib import data, metrics, provenance, training
-from higgs_lib.data import FEATURE_SETS, LOW
+from higgs_lib.data import LOW
 from higgs_lib.models import PRESETS, ModelSpec
 from higgs_lib.models.kinematic_layer import kinematic_features
 from higgs_lib.models.spec import INPUTS
-from higgs_lib.study import Run, Study, by_epoch, classifiers, comparison
+from higgs_lib.study import Run, Study, by_epoch, classifiers
 from higgs_lib.training import TrainConfig, loop
 
 SPEC = ModelSpec((10,))
@@ -71,9 +70,7 @@ print(*(name for name in sys.modules if name.startswith("higgs_lib.")))
 """
 
 
-def test_changed_code_of_any_module_trains_again_but_a_docstring_does_not(
-    tmp_path, events, monkeypatch
-):
+def test_changed_code_of_any_module_trains_again_but_a_docstring_does_not(tmp_path, events, monkeypatch):
     """The modules are those that a training in a process of its own has imported."""
     library = tmp_path / "higgs_lib"
     shutil.copytree(provenance.FOLDER, library, ignore=shutil.ignore_patterns("__pycache__"))
@@ -172,15 +169,6 @@ def test_trees_take_physics_inputs(small):
     assert scores == pytest.approx(trees.predict_proba(parts["test"])[:, 1], abs=1e-6)
 
 
-def test_an_ensemble_is_judged_by_its_mean_score(small):
-    small.run.publish("nets", [small.train("shallow", SPEC, "high", seed, FIT) for seed in (1, 2)])
-    found = [small.run.scores(f"shallow-high-seed{seed}", "test") for seed in (1, 2)]
-    wanted = metrics.auc(found[0].labels, (found[0].scores + found[1].scores) / 2)
-    together = comparison.ensemble(small.run, "shallow", "high")
-    assert together.value == pytest.approx(wanted)
-    assert together.low < wanted < together.high
-
-
 def test_trees_are_scikit_learns(small):
     result = small.train_trees("trees", "complete", 1, n_training=2000, iterations=10)
     parts = small.samples("complete")
@@ -188,54 +176,6 @@ def test_trees_are_scikit_learns(small):
     trees.fit(parts["training"].features[:2000], parts["training"].labels[:2000])
     scores = trees.predict_proba(parts["test"].features)[:, 1]
     assert result["test"]["auc"]["value"] == pytest.approx(metrics.auc(parts["test"].labels, scores), abs=1e-6)
-
-
-def published_run(path, events, seeds=(1,)):
-    whole = Study.open(str(path), str(events), n_test=2000, n_validation=1000, n_training=4000)
-    quarter = whole.with_training_events(1000)
-    results = []
-    for features, seed in product(FEATURE_SETS, seeds):
-        for kind in ("shallow", "deep"):
-            results.append(whole.train(kind, SPEC, features, seed, FIT))
-            results.append(quarter.train(kind + comparison.QUARTER, SPEC, features, seed, FIT))
-        results.append(whole.train_trees("trees", features, seed, n_training=4000, iterations=5))
-        results.append(whole.train_trees("trees_quarter", features, seed, n_training=1000, iterations=5))
-    whole.run.publish("all", results)
-    return whole.run
-
-
-def test_every_published_number_stands_beside_ours(tmp_path, events):
-    from higgs_lib.study import published
-
-    run = published_run(tmp_path, events)
-    table = comparison.auc_table(run, simulated=True)
-    assert len(table) == len(published.ALL)
-    assert table["what was measured about it"].str.len().min() > 10
-    ours = comparison.summarise(run, "trees", "complete", simulated=True)
-    values = [run.results(kind, "complete")[0]["test"]["auc"]["value"] for kind in ("trees", "trees_quarter")]
-    assert ours.per_doubling == pytest.approx((values[0] - values[1]) / 2)
-    difference = comparison.difference(run, "trees, complete", "trees, low")
-    low = run.results("trees", "low")[0]["test"]["auc"]["value"]
-    assert difference.value == pytest.approx(values[0] - low, abs=1e-6)
-
-
-def test_reasons_name_only_what_was_measured():
-    from higgs_lib.metrics import Interval
-    from higgs_lib.study.comparison import ClassifierSummary, _reason
-    from higgs_lib.study.published import Result
-
-    result = Result("B", "DN", "deep", "low", 0.880, n_training=10_000_000)
-    ours = ClassifierSummary(
-        "deep", "low", Interval(0.75, 0.74, 0.76), 2, 1_250_000, 0.02, 12, 0.003, 0.0, simulated=True
-    )
-    reason = _reason(result, ours, -0.13)
-    assert "8.0 times fewer training events; each doubling of ours, events and steps, still gave +0.020" in reason
-    assert "12 epochs, the last quarter of them gave +0.003 ([B]: 200 to 1000)" in reason
-    assert "built-in" in reason
-    assert "overfitting" not in reason
-    assert _reason(result, ours, -0.005) == "agrees within the interval"
-    real = ours._replace(simulated=False)
-    assert _reason(result, real, 0.05) == "not explained by what was measured here"
 
 
 @pytest.mark.parametrize(

@@ -13,16 +13,16 @@ from higgs_lib.study import diagnostics
 
 @pytest.fixture
 def sample():
-    """Two columns that know the class, the second a copy of the first; two of noise."""
+    """Two columns that depend on the class, the second a copy of the first, and two of noise."""
     rng = np.random.default_rng(1)
     labels = (rng.random(20_000) < 0.5).astype(np.float32)
     known = labels + rng.normal(size=20_000)
     return Sample(np.column_stack([known, known, *rng.normal(size=(2, 20_000))]).astype(np.float32), labels)
 
 
-def test_groups_are_told_by_their_members():
-    found = diagnostics.group_columns(["masses", "tags", "masses"])
-    assert {name: places.tolist() for name, places in found.items()} == {"masses": [0, 2], "tags": [1]}
+def test_groups_hold_the_columns_of_their_members():
+    groups = diagnostics.group_columns(["masses", "tags", "masses"])
+    assert {name: columns.tolist() for name, columns in groups.items()} == {"masses": [0, 2], "tags": [1]}
 
 
 class Sum(BaseEstimator, ClassifierMixin):
@@ -38,19 +38,19 @@ class Sum(BaseEstimator, ClassifierMixin):
 
 
 def test_the_loss_is_scikit_learns_permutation_importance(sample):
-    groups = {f"column {place}": np.array([place]) for place in range(4)}
+    groups = {f"column {column}": np.array([column]) for column in range(4)}
     ours = diagnostics.permutation_loss(Sum().decision_function, *sample, groups, seed=1)
     theirs = permutation_importance(Sum().fit(), *sample, scoring="roc_auc", n_repeats=10, random_state=1)
-    for loss, wanted in zip(ours.values(), theirs.importances_mean, strict=True):
-        assert loss.low - 0.004 < wanted < loss.high + 0.004
+    for loss, expected in zip(ours.values(), theirs.importances_mean, strict=True):
+        assert loss.low - 0.004 < expected < loss.high + 0.004
     assert ours["column 1"] == (0, 0, 0)  # not used
     assert ours["column 0"].value > 0.15
 
 
 def test_a_group_of_a_copy_is_used_but_not_needed(sample):
-    known, test = sample.slice(0, 10_000), sample.slice(10_000)
+    training_half, test = sample.slice(0, 10_000), sample.slice(10_000)
     groups = {"one": np.array([0]), "both": np.array([0, 1]), "noise": np.array([2, 3])}
-    loss = diagnostics.removal_loss(known, test, groups, iterations=20, seed=1)
+    loss = diagnostics.removal_loss(training_half, test, groups, iterations=20, seed=1)
     assert loss["one"].value == pytest.approx(0, abs=0.002)
     assert loss["both"].low < 0.26 < loss["both"].high + 0.01  # AUC 0.76 of two normals one deviation apart: 0.5
     assert loss["noise"].value == pytest.approx(0, abs=0.01)
@@ -61,6 +61,6 @@ def test_behind_a_layer_the_model_is_the_same(events, tmp_path):
     model = models.build(PRESETS["kinematic"], models.standardisation(sample, LOW), seed=1)
     model.save(tmp_path / "model.keras")
     predict = diagnostics.scores_after_layer("kinematics", tmp_path / "model.keras")
-    found = predict(kinematic_features(sample.features, LOW))
-    assert found == pytest.approx(training.predict(model, sample.features), abs=1e-6)
+    scores = predict(kinematic_features(sample.features, LOW))
+    assert scores == pytest.approx(training.predict(model, sample.features), abs=1e-6)
     keras.backend.clear_session()
