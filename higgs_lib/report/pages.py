@@ -98,7 +98,7 @@ def _sphinx(source: Path, html: Path, doctrees: Path, shown: str) -> None:
     settings = {
         "project": TITLE,
         "author": "",
-        "extensions": ["myst_nb", "higgs_lib.report"],
+        "extensions": ["myst_nb", "higgs_lib.report.pages"],
         "html_theme": "sphinx_book_theme",
         "html_title": TITLE,
         "html_math_renderer": "mathml",

@@ -96,7 +96,7 @@ class RangeComparison(NamedTuple):
     fractions: tuple[float, float]
     """Fraction of the events of the first and of the second sample."""
     excess: Interval
-    """Second fraction over the first, less one."""
+    """Second fraction over the first, less one; nan where the first is 0."""
 
 
 DELTA_R, RECOIL = "smallest ΔR of two jets", "recoil [GeV]"
@@ -126,8 +126,8 @@ def compare_ranges(one: Sample, other: Sample) -> list[RangeComparison]:
         inside = np.array([np.count_nonzero((v >= low) & (v < (high or np.inf))) for v in values])
         totals = np.array([len(v) for v in values])
         first, second = inside / totals
-        relative = np.sqrt(np.sum(1 / np.maximum(inside, 1) - 1 / totals))  # of the ratio of two binomial fractions
-        ratio, half = second / first, 1.96 * relative * second / first
+        ratio = second / first if first > 0 else np.nan
+        half = 1.96 * ratio * np.sqrt(np.sum(1 / np.maximum(inside, 1) - 1 / totals))  # of two binomial fractions
         excess = Interval(*(float(value) for value in (ratio - 1, ratio - half - 1, ratio + half - 1)))
         comparisons.append(RangeComparison(name, label, low, high, (float(first), float(second)), excess))
     return comparisons

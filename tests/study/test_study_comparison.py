@@ -60,8 +60,10 @@ def test_every_published_significance_stands_next_to_ours():
     assert set(table["ours, 95 % [σ]"]) == {"3.00 [2.90, 3.10]"}
 
 
-def test_results_without_a_common_seed_are_not_paired(run):
-    assert comparison.difference(run, "shallow, high", "deep, high").value != 0
+def test_only_results_of_a_common_seed_are_paired(run):
+    shallow, trees = (run.result(f"{kind}-high-seed1")["test"]["auc"]["value"] for kind in ("shallow", "trees"))
+    paired = comparison.difference(run, "shallow, high", "trees, high")  # shallow has a second seed, trees have not
+    assert paired.value == pytest.approx(shallow - trees, abs=1e-6)
     with pytest.raises(ValueError, match="other_seed, high and deep, high have no seed in common"):
         comparison.difference(run, "other_seed, high", "deep, high")
 

@@ -53,7 +53,7 @@ def test_a_single_feature_is_scored_by_the_ratio_of_the_densities(rng):
     assert aucs[3].low < 0.5 < aucs[3].high
 
 
-def built_in(seed, n=8000):
+def built_in(seed, n=40_000):
     table = simulation.generate(n, seed)
     return Sample(np.stack([table[name].to_numpy() for name in COMPLETE], 1), table["label"].to_numpy())
 

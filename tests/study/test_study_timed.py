@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from higgs_lib.performance.scaling import summary
 from higgs_lib.study.timed import TimedTraining, epoch_timings
 from higgs_lib.training import Phases
 
@@ -27,6 +28,17 @@ def test_phases_are_those_of_the_epochs_after_the_first():
 
 
 def test_epoch_timings_leave_the_first_epoch_of_each_training_out():
-    timings = epoch_timings([timed_training(1, [5.0, 2.0, 3.0], [0.6] * 3), timed_training(2, [4.0, 1.5], [0.6] * 2)])
-    assert timings.workers.tolist() == [1, 1, 2]
-    assert timings.seconds.tolist() == [2.0, 3.0, 1.5]
+    trainings = [timed_training(1, [5.0, 2.0, 3.0], [0.6] * 3), timed_training(2, [4.0, 1.5], [0.6] * 2)]
+    timings = epoch_timings([*trainings, timed_training(2, [4.0, 1.4], [0.6] * 2)])
+    assert timings.workers.tolist() == [1, 1, 2, 2]
+    assert timings.seconds.tolist() == [2.0, 3.0, 1.5, 1.4]
+
+
+def test_epochs_of_single_trainings_give_no_interval():
+    trainings = [timed_training(1, [5.0, 2.0, 3.0], [0.6] * 3), timed_training(2, [4.0, 1.5, 1.1], [0.6] * 3)]
+    timings = epoch_timings(trainings)
+    assert timings.workers.tolist() == [1, 2]
+    assert timings.seconds.tolist() == pytest.approx([2.5, 1.3])
+    speed_up = summary(timings).speed_up[1]
+    assert speed_up.value == pytest.approx(2.5 / 1.3)
+    assert np.isnan([speed_up.low, speed_up.high]).all()
