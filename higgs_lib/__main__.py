@@ -44,10 +44,12 @@ def _report(arguments: argparse.Namespace) -> None:
 
 
 def _ingest(arguments: argparse.Namespace) -> None:
+    """Turns text into Parquet."""
     print(data.ingest(arguments.source, arguments.destination).description)
 
 
 def _simulate(arguments: argparse.Namespace) -> None:
+    """Makes built-in events, on this machine or with Spark."""
     what = (arguments.destination, arguments.n_events, arguments.seed)
     physics = simulation.changed_parameters(dict(arguments.physics))
     if arguments.master:
@@ -59,6 +61,7 @@ def _simulate(arguments: argparse.Namespace) -> None:
 
 
 def _assignment(text: str) -> tuple[str, float]:
+    """Returns name and value of NAME=VALUE."""
     name, _, value = text.partition("=")
     try:
         return name, float(value)
@@ -67,6 +70,7 @@ def _assignment(text: str) -> tuple[str, float]:
 
 
 def _java(_: argparse.Namespace) -> None:
+    """Finds or installs Java."""
     try:
         print(f"Java for Spark: {java.ensure_java()}")
     except JavaError as error:  # only Spark needs it: the rest of the environment is of use
@@ -74,17 +78,20 @@ def _java(_: argparse.Namespace) -> None:
 
 
 def _cluster_start(arguments: argparse.Namespace) -> None:
+    """Starts a Spark cluster on this machine."""
     made = local_cluster.start(arguments.folder, arguments.workers, arguments.cores, arguments.memory)
     print(f"Spark cluster: {made.description}")
     print(f'In Python: spark.session("{made.url}"), which on this machine finds the secret by itself')
 
 
 def _cluster_stop(arguments: argparse.Namespace) -> None:
+    """Stops that cluster."""
     if local_cluster.stop(arguments.folder):
         print(f"Spark cluster of {arguments.folder}: stopped")
 
 
 def _add_cluster(parser: argparse.ArgumentParser) -> None:
+    """Adds the commands that start and stop a cluster."""
     actions = parser.add_subparsers(required=True, metavar="start|stop")
     start = actions.add_parser("start", help="start it, unless it runs; it lives on until it is stopped")
     start.set_defaults(function=_cluster_start)
@@ -98,6 +105,7 @@ def _add_cluster(parser: argparse.ArgumentParser) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
+    """Returns the parser of the command line."""
     parser = argparse.ArgumentParser(prog="higgs_lib", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
 

@@ -36,6 +36,7 @@ def code_versions(*names: str) -> dict[str, str]:
 
 
 def _digest(text: str) -> str:
+    """Returns 16 hexadecimal digits of a text's hash."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -90,6 +91,7 @@ def _syntax(source: str) -> str:
 
 
 def _is_docstring(node: ast.stmt) -> bool:
+    """Tells whether a statement is a text alone, as docstrings are."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
@@ -108,6 +110,7 @@ def _unchanging() -> dict:
 
 
 def _version(package: str) -> str:
+    """Returns the version of a package; "none" where it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:  # as TensorFlow is where Keras runs on another backend

@@ -1,6 +1,6 @@
 """Draws figures/overview.svg, the README's figure, from a finished run.
 
-    python tools/draw_overview.py runs/evening
+python tools/draw_overview.py runs/evening
 """
 
 import argparse

@@ -46,6 +46,7 @@ def build(folder: str | Path, profile: str, events: str | Path) -> Path:
 
 
 def _replace(destination: Path, html: Path) -> None:
+    """Puts a new report in place of an old one."""
     beside = destination.with_name(".report-partial")
     shutil.rmtree(beside, ignore_errors=True)
     shutil.copytree(html, beside)
@@ -70,6 +71,7 @@ def _page(notebook: Path, source: Path) -> tuple[str, str, str, float]:
 
 
 def _contents(pages: list[tuple[str, str, str, float]], shown: str, profile: str) -> str:
+    """Returns the front page, in Markdown."""
     rows = "\n".join(f"| [{title}]({name}.ipynb) | {text} | {minutes:.1f} |" for name, title, text, minutes in pages)
     names = "\n".join(name for name, *_ in pages)
     return f"""# {TITLE}
@@ -95,6 +97,7 @@ Profile `{profile}`, higgs_lib {__version__} ({provenance.commit() or "no git"})
 
 
 def _sphinx(source: Path, html: Path, doctrees: Path, shown: str) -> None:
+    """Renders the pages with Sphinx."""
     settings = {
         "project": TITLE,
         "author": "",
@@ -136,15 +139,18 @@ def setup(app: Sphinx) -> dict:
 
 
 def _mathml(formula: re.Match) -> str:
+    """Returns a formula as MathML."""
     return latex2mathml.converter.convert(formula.group(1), display="inline")
 
 
 def _visit_inline_math(translator, node: nodes.math) -> None:
+    """Writes a formula within a line."""
     translator.body.append(latex2mathml.converter.convert(node.astext(), display="inline"))
     raise nodes.SkipNode
 
 
 def _visit_block_math(translator, node: nodes.math_block) -> None:
+    """Writes a formula on a line of its own."""
     translator.body.append(
         f'<div class="formula">{latex2mathml.converter.convert(node.astext(), display="block")}</div>'
     )

@@ -101,6 +101,7 @@ def _read(path: Path) -> dict | None:
 
 
 def _write(path: Path, content: dict) -> None:
+    """Stores a dictionary as JSON."""
     with write_atomically(path) as beside:
         beside.write_text(json.dumps(content, indent=1))
 

@@ -74,6 +74,7 @@ class Step:
         self._write(self.reason if error is None else "stopped", "\n")
 
     def _refresh(self) -> None:
+        """Rewrites the line every second until the step ends."""
         while not self._ended.wait(1.0):
             self._write(self.progress or self.reason)
 

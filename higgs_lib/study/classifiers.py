@@ -1,7 +1,7 @@
-"""The classifiers of the study: trained on a run's events once, stored, and read back ever after.
+"""The classifiers of the study: trained once per configuration and cached on disk.
 
-A result is made again only when what it depends on has changed: the events, their split, the specification, the
-seed, the length of training, or the code and the libraries that train.
+A classifier is trained again only when something that it depends on has changed: the events, their split, the
+specification, the seed, the length of training, or the code and the libraries that train.
 """
 
 import json
@@ -33,14 +33,14 @@ BALDI = TrainConfig(epochs=1000, batch_size=100, patience=10, min_delta=1e-5)
 
 @lru_cache(maxsize=1)
 def _samples(events: Path, features: str, splits: Splits, fingerprint: str) -> dict[str, Sample | EventStream]:
-    """The fingerprint makes sure that events made anew under the same name are read anew."""
+    """Loads the events of every part; a new `fingerprint` reads a file again that was replaced under its name."""
     names = feature_set(features)
-    held = {part: data.load(events, names, getattr(splits, part)) for part in ("validation", "test")}
-    return held | {"training": EventStream.open(events, names, splits.training).load_if_fits()}
+    samples = {part: data.load(events, names, getattr(splits, part)) for part in ("validation", "test")}
+    return samples | {"training": EventStream.open(events, names, splits.training).load_if_fits()}
 
 
 def quality(labels: np.ndarray, scores: np.ndarray) -> dict:
-    """AUC with its 95 % interval, accuracy and background rejections of one set of scores, ready to be stored."""
+    """Returns AUC with its 95 % interval, accuracy and background rejections of scores, as JSON's types."""
     rejections = metrics.background_rejection(labels, scores, REJECTION_AT).tolist()
     return {
         "auc": metrics.auc_interval(labels, scores)._asdict(),
@@ -59,24 +59,32 @@ class Study:
 
     @classmethod
     def open(cls, run: str, events: str, *, n_test: int, n_validation: int, n_training: int = 0) -> "Study":
-        """The study of an events file, split by `samples.split`."""
+        """Returns the study of an events file.
+
+        Args:
+            run: the folder of results.
+            events: the events file.
+            n_test: events for testing, the last of the file.
+            n_validation: events for validation, those before.
+            n_training: events for training, the first of the file; 0: all others.
+        """
         n_events = origin(events).n_events
         splits = data.split(n_events, n_test=n_test, n_validation=n_validation, n_training=n_training)
         return cls(Run(run), Path(events), splits)
 
     def with_training_events(self, n_training: int) -> "Study":
-        """The same with only the first `n_training` of the training events."""
+        """Returns the same study with only the first `n_training` of the training events."""
         return Study(self.run, self.events, self.splits._replace(training=self.splits.training[:n_training]))
 
     @cached_property
     def fingerprint(self) -> str:
-        """Names the events and their split."""
+        """A name of the events and their split."""
         return data.fingerprint(self.events, self.splits)
 
     def samples(self, features: str) -> dict[str, Sample | EventStream]:
-        """The events of every part, with the features of one set; the last set asked for stays in memory.
+        """Returns the events of every part with the features of one set; the last set stays in memory.
 
-        Training events that memory does not hold stay in their file.
+        Training events that do not fit into memory are streamed from their file.
         """
         return _samples(self.events, features, self.splits, self.fingerprint)
 
@@ -109,7 +117,7 @@ class Study:
         Raises:
             ValueError: `before` differs in its features or, but for the optimizer, in its `ModelSpec`.
         """
-        recipe = self._recipe(classifier, features, seed, "study.classifiers", ("tensorflow", "keras", "numpy"))
+        recipe = self._recipe(classifier, features, seed, ("tensorflow", "keras", "numpy"))
         recipe |= {"spec": asdict(spec), **config._asdict()}
         if before:
             _check_same_network(before, recipe)
@@ -117,6 +125,7 @@ class Study:
         return self._cached(recipe, lambda name: self._train_network(name, spec, recipe, config))
 
     def _train_network(self, name: str, spec: ModelSpec, recipe: dict, config: TrainConfig) -> tuple[dict, dict]:
+        """Trains and stores a network; returns its result, and its scores on validation and test events."""
         import keras  # here, so that stored results can be read without TensorFlow
 
         parts = self.samples(recipe["features"])
@@ -151,9 +160,7 @@ class Study:
         return result, scores
 
     def scores_of(self, result: dict) -> Scores:
-        """On this study's test events, by a net of this run that may have been trained on others."""
-        from higgs_lib import training
-
+        """Returns the scores of this study's test events by a network of the run that was trained on other events."""
         test = self.samples(result["recipe"]["features"])["test"]
         model = models.load(self.run.model(result["name"]))
         return Scores(test.labels, training.predict(model, test.features))
@@ -176,11 +183,12 @@ class Study:
         """
         small = self.with_training_events(n_training)
         packages = ("scikit-learn",) if inputs == "columns" else ("scikit-learn", "tensorflow", "keras")
-        recipe = small._recipe(classifier, features, seed, "study.trees", packages)
+        recipe = small._recipe(classifier, features, seed, packages)
         recipe |= {"iterations": iterations, "inputs": inputs}
         return small._cached(recipe, lambda _: ({}, trees.scores(small.samples(features), recipe)))
 
-    def _recipe(self, classifier: str, features: str, seed: int, code: str, packages: tuple[str, ...]) -> dict:
+    def _recipe(self, classifier: str, features: str, seed: int, packages: tuple[str, ...]) -> dict:
+        """Returns what determines a classifier, without its own settings; `packages` are the libraries it uses."""
         return {
             "classifier": classifier,
             "features": features,
@@ -189,12 +197,12 @@ class Study:
             "n_validation": len(self.splits.validation),
             "n_test": len(self.splits.test),
             "events": self.fingerprint,
-            "code": provenance.code_version(code),
+            "code": provenance.code_version("study.classifiers"),
             "versions": {package: provenance.stamp()[package] for package in packages},
         }
 
     def _cached(self, recipe: dict, train: Callable[[str], tuple[dict, dict]]) -> dict:
-        """Returns the stored result of a recipe; `train` gives a result and the scores on validation and test events."""
+        """Returns the stored result of a recipe; `train` returns a result and scores on validation and test events."""
         name = f"{recipe['classifier']}-{recipe['features']}-seed{recipe['seed']}"
 
         def make() -> dict:
@@ -215,6 +223,7 @@ OF_OPTIMIZER = {"optimizer", "learning_rate", "momentum", "final_momentum", "mom
 
 
 def _check_same_network(before: dict, recipe: dict) -> None:
+    """Raises ValueError unless a recipe describes the network of a stored result, up to the optimizer."""
     spec = json.loads(json.dumps(recipe["spec"]))
     changed = {name for name, value in spec.items() if before["recipe"]["spec"][name] != value} - OF_OPTIMIZER
     if before["recipe"]["features"] != recipe["features"] or changed:

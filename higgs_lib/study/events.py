@@ -1,3 +1,5 @@
+"""The events of a run: simulated, downloaded or ingested once."""
+
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,17 +17,28 @@ def prepare(
     seed: int = 1,
     physics: Mapping[str, float] = {},
 ) -> Origin:
-    """Makes the events of a run, unless they are there already and would come out the same.
+    """Makes the events of a run, unless the same recipe made the file that is there.
 
-    `source` is "built-in" (simulated: `n_events` by `seed`, with what `physics` changes of the defaults), "uci"
-    (downloaded and whole) or a file in UCI's format.
+    Args:
+        destination: the Parquet file.
+        source: "built-in" for simulated events, "uci" for the whole of UCI's file, which is downloaded, or the path of
+            a file in UCI's format.
+        n_events: the number of simulated events.
+        seed: of simulated events.
+        physics: parameters of the simulation that differ from their defaults.
+
+    Returns:
+        The origin of the events.
+
+    Raises:
+        DataError: a parameter is invalid, or the source is missing or damaged.
     """
     destination = Path(destination)
     if source == "uci":
         source = str(data.fetch())
     changed = changed_parameters(physics)
-    wanted = recipe(n_events, seed, changed) if source == "built-in" else file_recipe(Path(source))
-    if destination.exists() and origin(destination).recipe == wanted:
+    requested = recipe(n_events, seed, changed) if source == "built-in" else file_recipe(Path(source))
+    if destination.exists() and origin(destination).recipe == requested:
         return origin(destination)
     if source == "built-in":
         return simulate(destination, n_events, seed, physics=changed)

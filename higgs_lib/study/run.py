@@ -1,4 +1,4 @@
-"""The files of one run: its folders, the metrics and scores of its models."""
+"""The files of one run: its folders, and the stored results and scores of its models."""
 
 import hashlib
 import json
@@ -22,9 +22,9 @@ class Scores(NamedTuple):
     """The scores of one model on one part of the events."""
 
     labels: np.ndarray
-    """(n,): 1 signal, 0 background"""
+    """Labels (n,): 1 signal, 0 background."""
     scores: np.ndarray
-    """(n,), growing towards signal"""
+    """Scores (n,), higher for signal."""
 
 
 class Run:
@@ -35,28 +35,29 @@ class Run:
 
     @property
     def events(self) -> Path:
-        """The events of this run, unless it was given others."""
+        """The default path of the run's events."""
         return self.path / "data" / "events.parquet"
 
     def model(self, name: str) -> Path:
-        """The file of a Keras model."""
+        """Returns the path of a Keras model."""
         return self.path / "models" / f"{name}.keras"
 
     def checkpoint(self, name: str, recipe: dict) -> Path:
-        """The file of an unfinished training; another recipe has another, so that none goes on from a wrong one."""
+        """Returns the path of an unfinished training's state; each recipe has its own, so that no other resumes it."""
         digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
         return self.path / "checkpoints" / f"{name}-{digest}.npz"
 
     def forget_checkpoints(self, name: str) -> None:
-        """Deletes those of a training that has ended, and of others that it replaces."""
+        """Deletes the checkpoints of a finished training and of those that it replaces."""
         for path in (self.path / "checkpoints").glob(f"{name}-*.npz"):
             path.unlink()
 
     def _metrics(self, name: str) -> Path:
+        """Returns the path of a stored result."""
         return self.path / "metrics" / f"{name}.json"
 
     def save(self, name: str, result: dict) -> None:
-        """Stores a result with what it was made with: device, versions, commit and time."""
+        """Stores a result with the device, versions, commit and time that made it."""
         made = {
             "device": provenance.stamp(),
             "commit": provenance.commit(),
@@ -66,12 +67,12 @@ class Run:
             path.write_text(json.dumps({"name": name, **result, "made_with": made}, indent=1))
 
     def result(self, name: str) -> dict | None:
-        """A stored result; None where there is none."""
+        """Returns a stored result, or None where there is none."""
         path = self._metrics(name)
         return json.loads(path.read_text()) if path.exists() else None
 
     def cached(self, name: str, recipe: dict, make: Callable[[], dict]) -> dict:
-        """Returns the stored result `name` if `recipe` made it; otherwise stores what `make` returns, with the recipe."""
+        """Returns the stored result `name` if `recipe` made it; otherwise stores what `make` returns and the recipe."""
         recipe = json.loads(json.dumps(recipe))  # as it is read back: tuples as lists
         stored = self.result(name)
         if stored and stored["recipe"] == recipe:
@@ -81,29 +82,31 @@ class Run:
         return self.result(name)
 
     def publish(self, notebook: str, results: list[dict]) -> None:
-        """Makes these the results of a notebook that others read; older ones of other settings stay, but unread."""
+        """Makes these the results of a notebook that others read; results of other settings stay, but are not read."""
         names = [result["name"] for result in results]
         with write_atomically(self.path / "published" / f"{notebook}.json") as path:
             path.write_text(json.dumps(names, indent=1))
 
     def results(self, classifier: str, features: str) -> list[dict]:
-        """The published results of one classifier on one feature set, a result a seed.
+        """Returns the published results of one classifier on one feature set, one for each seed.
 
-        FileNotFoundError where there are none.
+        Raises:
+            FileNotFoundError: there are none.
         """
-        chosen = self._published(classifier, features)
-        if not chosen:
+        results = self._published(classifier, features)
+        if not results:
             raise FileNotFoundError(
                 f"{self.path}: no results of {classifier} on {features} features; run 02_training, 03_performance and "
                 "08_kinematics first, whichever makes them"
             )
-        return chosen
+        return results
 
     def has(self, classifier: str, features: str) -> bool:
-        """Whether there are such results."""
+        """Tells whether there are published results of a classifier on a feature set."""
         return bool(self._published(classifier, features))
 
     def _published(self, classifier: str, features: str) -> list[dict]:
+        """Returns the published results of a classifier on a feature set; none is an empty list."""
         lists = [json.loads(path.read_text()) for path in sorted((self.path / "published").glob("*.json"))]
         stored = [self.result(name) for names in lists for name in names]
         return [r for r in stored if (r["recipe"]["classifier"], r["recipe"]["features"]) == (classifier, features)]
@@ -122,7 +125,7 @@ class Run:
             pq.write_table(table, path, compression="zstd")
 
     def scores(self, name: str, part: str) -> Scores:
-        """The stored scores of a model on one part of the events."""
+        """Returns the stored scores of a model on one part of the events; FileNotFoundError where there are none."""
         path = self.path / "scores" / f"{name}.parquet"
         if not path.exists():
             raise FileNotFoundError(f"{path}: no such scores; run 02_training first")
@@ -131,8 +134,9 @@ class Run:
 
 
 def by_epoch(results: list[dict], part: str, measure: str) -> np.ndarray:
-    """A measure ("loss", "accuracy", "auc") on "training" or "validation" events: (results, epochs), nan at the end of
-    trainings that stopped early.
+    """Returns a measure ("loss", "accuracy", "auc") of trainings by epoch, on "training" or "validation" events.
+
+    The shape is (results, epochs), with nan at the end of trainings that stopped early.
     """
     rows = [[measures[measure] for measures in result["history"][part]] for result in results]
     longest = max(map(len, rows))
