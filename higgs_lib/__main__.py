@@ -79,9 +79,9 @@ def _java(_: argparse.Namespace) -> None:
 
 def _cluster_start(arguments: argparse.Namespace) -> None:
     """Starts a Spark cluster on this machine."""
-    made = local_cluster.start(arguments.folder, arguments.workers, arguments.cores, arguments.memory)
-    print(f"Spark cluster: {made.description}")
-    print(f'In Python: spark.session("{made.url}"), which on this machine finds the secret by itself')
+    cluster = local_cluster.start(arguments.folder, arguments.workers, arguments.cores, arguments.memory)
+    print(f"Spark cluster: {cluster.description}")
+    print(f'In Python: spark.session("{cluster.url}"), which on this machine finds the secret by itself')
 
 
 def _cluster_stop(arguments: argparse.Namespace) -> None:

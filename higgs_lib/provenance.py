@@ -127,14 +127,14 @@ def stamp() -> dict:
 
 def describe() -> str:
     """The stamp as one line of text."""
-    made = stamp()
-    cards = [f"GPU {g['number']}: {g['name']} ({g['memory_gib']} GiB, driver {g['driver']})" for g in made["gpus"]]
+    record = stamp()
+    cards = [f"GPU {g['number']}: {g['name']} ({g['memory_gib']} GiB, driver {g['driver']})" for g in record["gpus"]]
     if cards and "tensorflow" in sys.modules:
         cards.append(f"computing on {in_use() or 'the processor'}")
-    packages = ", ".join(f"{package} {made[package]}" for package in PACKAGES)
+    packages = ", ".join(f"{package} {record[package]}" for package in PACKAGES)
     return (
-        f"{made['processor']}, {made['cores']} cores, {made['memory_gib']} GiB, {made['system']}; "
-        f"{', '.join(cards) or 'no GPU'}; Python {made['python']}, {packages}"
+        f"{record['processor']}, {record['cores']} cores, {record['memory_gib']} GiB, {record['system']}; "
+        f"{', '.join(cards) or 'no GPU'}; Python {record['python']}, {packages}"
     )
 
 

@@ -79,9 +79,10 @@ class Step:
             self._write(self.progress or self.reason)
 
     def _write(self, text: str, end: str = "") -> None:
-        """Writes the line over itself; on a terminal it is cut to the width, so that it stays one line."""
+        """Writes the line, on a terminal over itself; an unfinished line is cut to the width of the terminal."""
         line = f"{self.name:<20} {duration(self.seconds):>6}  {text}"
         if self.terminal.isatty():
-            line = f"\r\x1b[K{line[: os.get_terminal_size(self.terminal.fileno()).columns - 1]}"
+            columns = os.get_terminal_size(self.terminal.fileno()).columns or 80
+            line = f"\r\x1b[K{line if end else line[: columns - 1]}"
         self.terminal.write(line + end)
         self.terminal.flush()

@@ -58,13 +58,13 @@ class Run:
 
     def save(self, name: str, result: dict) -> None:
         """Stores a result with the device, versions, commit and time that made it."""
-        made = {
+        made_with = {
             "device": provenance.stamp(),
             "commit": provenance.commit(),
             "time": datetime.now(UTC).isoformat("T", "seconds"),
         }
         with write_atomically(self._metrics(name)) as path:
-            path.write_text(json.dumps({"name": name, **result, "made_with": made}, indent=1))
+            path.write_text(json.dumps({"name": name, **result, "made_with": made_with}, indent=1))
 
     def result(self, name: str) -> dict | None:
         """Returns a stored result, or None where there is none."""
