@@ -14,19 +14,19 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 
 @pytest.fixture(scope="session")
-def real_csv() -> Path:
-    """Real events in UCI's format; the place is given by HIGGS_SAMPLE."""
+def uci_csv() -> Path:
+    """UCI events in the original format, from the file that HIGGS_SAMPLE names."""
     place = os.environ.get("HIGGS_SAMPLE")
     if not place:
-        pytest.skip("HIGGS_SAMPLE does not name a file of real HIGGS events")
+        pytest.skip("HIGGS_SAMPLE does not name a file of UCI events")
     return Path(place)
 
 
 @pytest.fixture(scope="session")
-def real_events(real_csv, tmp_path_factory) -> Path:
-    """The real events as Parquet."""
+def uci_events(uci_csv, tmp_path_factory) -> Path:
+    """The UCI events as Parquet."""
     path = tmp_path_factory.mktemp("real") / "events.parquet"
-    data.ingest(real_csv, path)
+    data.ingest(uci_csv, path)
     return path
 
 

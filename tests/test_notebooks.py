@@ -89,9 +89,9 @@ def test_notebooks_show_what_was_measured(run, shown):
     assert re.search(r"Training with adam reaches an AUC of 0\.\d+ after", text(run, "05_cluster_scaling"))
 
 
-@pytest.mark.skipif("HIGGS_REAL_RUN" not in os.environ, reason="HIGGS_REAL_RUN does not name a run of UCI events")
+@pytest.mark.skipif("HIGGS_UCI_RUN" not in os.environ, reason="HIGGS_UCI_RUN does not name a run of UCI events")
 def test_a_run_of_uci_events_is_pre_trained_on_built_in_ones():
-    run = Run(os.environ["HIGGS_REAL_RUN"])
+    run = Run(os.environ["HIGGS_UCI_RUN"])
     for features in ("low", "complete"):
         assert comparison.difference(run, f"tuned, {features}", f"kinematic, {features}").value > 0
         assert f"{comparison.auc(run, 'tuned', features):.4f}" in text(run, "08_kinematics")

@@ -15,8 +15,8 @@ def test_the_scales_of_built_in_events_are_those_they_were_made_with():
     assert derived.agreement["m_bb"] > 0.995
 
 
-def test_the_scales_of_uci_events_are_the_stored_ones(real_events):
-    derived = calibration.derive(data.load_table(real_events, range(10_000)))
+def test_the_scales_of_uci_events_are_the_stored_ones(uci_events):
+    derived = calibration.derive(data.load_table(uci_events, range(10_000)))
     assert_near(derived, 0.003)
     assert derived.agreement["m_lv"] > 0.97
 

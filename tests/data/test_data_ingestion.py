@@ -31,11 +31,11 @@ def test_ingest_keeps_every_value_to_the_bit(tmp_path, rows, name):
     assert data.origin(tmp_path / "events.parquet") == origin
 
 
-def test_ingest_of_uci_events_agrees_with_numpy(real_csv, real_events):
-    with gzip.open(real_csv, "rt") as text:
+def test_ingest_of_uci_events_agrees_with_numpy(uci_csv, uci_events):
+    with gzip.open(uci_csv, "rt") as text:
         expected = np.loadtxt(text, delimiter=",", max_rows=2000).astype(np.float32)
-    assert np.array_equal(table(real_events)[:2000], expected)
-    assert data.origin(real_events).n_events == 40_681
+    assert np.array_equal(table(uci_events)[:2000], expected)
+    assert data.origin(uci_events).n_events == 40_681
 
 
 def test_the_hash_of_the_values_is_independent_of_blocks(tmp_path, rows, monkeypatch):

@@ -121,8 +121,8 @@ def test_m_bb_agrees_with_the_vector_package():
     assert np.isnan(kinematics.recompute(table).m_bb[~two_tags]).all()
 
 
-def test_recomputed_masses_of_uci_events_with_two_tags_agree_with_the_file(real_events):
-    table = data.load_table(real_events, range(origin(real_events).n_events))
+def test_recomputed_masses_of_uci_events_with_two_tags_agree_with_the_file(uci_events):
+    table = data.load_table(uci_events, range(origin(uci_events).n_events))
     masses = kinematics.recompute(table)
     two_tags = np.isfinite(masses.m_bb)
     assert 0.75 < two_tags.mean() < 0.85

@@ -77,8 +77,8 @@ def test_features_agree_with_four_vectors_on_built_in_events(events):
     assert_agrees(events, range(20_000))
 
 
-def test_features_agree_with_four_vectors_on_uci_events(real_events):
-    assert_agrees(real_events, range(40_681))
+def test_features_agree_with_four_vectors_on_uci_events(uci_events):
+    assert_agrees(uci_events, range(40_681))
 
 
 def test_rotating_an_event_and_mirroring_the_beam_change_nothing(events):

@@ -82,9 +82,9 @@ def test_a_detector_that_selects_nothing_is_refused():
         simulation.generate(10, seed=1, physics=blind)
 
 
-def test_built_in_events_are_close_to_uci_events(real_events):
+def test_built_in_events_are_close_to_uci_events(uci_events):
     """Compares with the third of the UCI events that no constant was fitted to."""
-    uci = data.load(real_events, data.COMPLETE, range(origin(real_events).n_events))
+    uci = data.load(uci_events, data.COMPLETE, range(origin(uci_events).n_events))
     uci = Sample(uci.features[::3], uci.labels[::3])
     table = simulation.generate(60_000, seed=9)
     built_in = Sample(np.stack([table[name].to_numpy() for name in data.COMPLETE], 1), table["label"].to_numpy())

@@ -187,15 +187,15 @@ def test_trees_are_scikit_learns(small):
         ("shallow", "low", 0.67, 0.70),
     ],
 )
-def test_real_events_give_the_auc_known_for_so_few(tmp_path, real_events, kind, features, low, high):
+def test_uci_events_give_the_auc_known_for_so_few(tmp_path, uci_events, kind, features, low, high):
     """40,681 events, the last 8,000 for testing; the settings are those of 02_training for few events.
 
-    HIGGS_REAL_RUN may name a run of these events: what it trained in this very way is read back.
+    HIGGS_UCI_RUN may name a run of these events: what it trained in this very way is read back.
     """
-    if made := os.environ.get("HIGGS_REAL_RUN"):
+    if made := os.environ.get("HIGGS_UCI_RUN"):
         for part in ("metrics", "scores"):
             shutil.copytree(Path(made, part), tmp_path / part)
-    real = Study(Run(tmp_path), real_events, data.split(40_681, n_test=8000, n_validation=4000))
+    real = Study(Run(tmp_path), uci_events, data.split(40_681, n_test=8000, n_validation=4000))
     spec = replace(PRESETS[kind], dropout=0.3 if kind == "deep" else 0.0, learning_rate=0.002, schedule="cosine")
     result = real.train(kind, spec, features, 1, TrainConfig(epochs=40, batch_size=128, patience=8))
     assert low <= result["test"]["auc"]["value"] <= high
