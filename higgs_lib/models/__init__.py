@@ -4,7 +4,7 @@ import lazy_loader as lazy
 
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
-    submodules=["jet_permutations", "kinematic_layer"],
+    submodules=["beam_symmetry", "jet_permutations", "kinematic_layer", "periodic_embedding"],
     submod_attrs={
         "builder": ["Standardisation", "build", "load", "standardisation"],
         "kinematic_layer": ["kinematic_features"],

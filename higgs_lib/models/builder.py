@@ -10,10 +10,12 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from higgs_lib.data import EventStream, Sample
+from higgs_lib.data import LOW, EventStream, Sample
 from higgs_lib.models import optimizers  # noqa: F401 - registers what saved models are compiled with
+from higgs_lib.models.beam_symmetry import RandomBeamSymmetry
 from higgs_lib.models.jet_permutations import PermutationAverage, RandomJetPermutation, permutation_orders
 from higgs_lib.models.kinematic_layer import Kinematics, kinematic_features
+from higgs_lib.models.periodic_embedding import PeriodicEmbedding
 from higgs_lib.models.spec import ModelSpec
 
 
@@ -49,21 +51,37 @@ def standardisation(events: Sample | EventStream, columns: tuple[str, ...] = ())
     return Standardisation(mean, squares / events.n_events, columns)
 
 
-def build(spec: ModelSpec, standard: Standardisation, seed: int) -> keras.Model:
-    """Returns the model of `spec`: raw features (n, n_features) in, scores (n, 1) out.
+def build(spec: ModelSpec, standard: Standardisation, seed: int, columns: tuple[str, ...] = ()) -> keras.Model:
+    """Returns the model of a `ModelSpec`: raw features (n, n_features) in, scores (n, 1) out.
 
-    `seed` determines the initial weights, the dropout and the jet permutations.
+    Args:
+        spec: the architecture.
+        standard: the standardisation of the features.
+        seed: of the initial weights, dropout, augmentation and jet permutations.
+        columns: the names of the raw features, which augmentation needs.
+
+    Returns:
+        The model.
+
+    Raises:
+        ValueError: `spec` asks for augmentation, and `columns` does not name the features.
     """
-    seeds = [int(s) for s in np.random.SeedSequence(seed).generate_state(2 * len(spec.layers))]
+    seeds = [int(s) for s in np.random.SeedSequence(seed).generate_state(2 * len(spec.layers) + 1)]
     regularizer = keras.regularizers.L2(spec.l2) if spec.l2 else None
     hidden_policy = "mixed_bfloat16" if spec.precision == "bfloat16" else "float32"
     inputs = x = keras.Input((len(standard.columns or standard.mean),), name="features")
+    if spec.augmented and len(columns) != len(standard.mean):
+        raise ValueError(f"build: augmentation needs the names of all {len(standard.mean)} features as `columns`")
+    if spec.augmented and set(columns) & set(LOW):  # masses alone do not change
+        x = RandomBeamSymmetry(columns, seeds[-2], name="augmentation")(x)
     if standard.columns:
         x = Kinematics(standard.columns, name="kinematics")(x)
     if spec.symmetric:
         standard = standard.over_permutations()
-        x = RandomJetPermutation(standard.columns, seeds[-1], name="relabelled")(x)
+        x = RandomJetPermutation(standard.columns, seeds[-2], name="relabelled")(x)
     x = keras.layers.Normalization(mean=standard.mean, variance=standard.variance, name="standardisation")(x)
+    if spec.frequencies:
+        x = PeriodicEmbedding(spec.frequencies, spec.frequency_scale, seeds[-1], name="frequencies")(x)
     for layer, units in enumerate(spec.layers):
         output = layer == len(spec.hidden)
         x = keras.layers.Dense(
@@ -87,6 +105,7 @@ def _initializer(spec: ModelSpec, layer: int, seed: int) -> keras.initializers.I
         "normal": lambda: keras.initializers.RandomNormal(stddev=scale, seed=seed),
         "uniform": lambda: keras.initializers.RandomUniform(-scale, scale, seed=seed),
         "glorot": lambda: keras.initializers.GlorotUniform(seed=seed),
+        "he": lambda: keras.initializers.HeNormal(seed=seed),
     }[spec.initial_weights]()
 
 

@@ -84,7 +84,12 @@ OPTIMIZER_CLASSES = {
     "adamax": keras.optimizers.Adamax,
     "adadelta": keras.optimizers.Adadelta,
     "adagrad": keras.optimizers.Adagrad,
+    "muon": keras.optimizers.Muon,
 }
+
+MUON = {"adam_lr_ratio": 0.1, "ns_steps": 3, "weight_decay": 0.0, "adam_weight_decay": 0.0}
+"""Muon's settings: Adam optimizes what is no matrix, at a tenth of the learning rate; no weight decays. Three steps of
+the Newton-Schulz iteration train as well as Keras' five and take less time."""
 
 
 def optimizer(spec: ModelSpec, n_events: int, batch_size: int, epochs: int) -> keras.optimizers.Optimizer:
@@ -100,10 +105,14 @@ def optimizer(spec: ModelSpec, n_events: int, batch_size: int, epochs: int) -> k
     cls = OPTIMIZER_CLASSES[spec.optimizer]
     rate = spec.learning_rate or cls().get_config()["learning_rate"]
     if spec.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, epochs * steps_per_epoch)
+        n_rising = round(spec.warm_up * epochs * steps_per_epoch)
+        warm_up = {"warmup_target": rate, "warmup_steps": n_rising} if n_rising else {}
+        n_falling = epochs * steps_per_epoch - n_rising
+        rate = keras.optimizers.schedules.CosineDecay(0.0 if n_rising else rate, n_falling, **warm_up)
     elif spec.schedule == "exponential":
         rate = ExponentialDecay(rate, spec.decay ** (1 / steps_per_epoch))
     if spec.final_momentum:
         ramp = LinearRamp(spec.momentum, spec.final_momentum, spec.momentum_epochs * steps_per_epoch)
         return MomentumSGD(rate, ramp)
-    return cls(rate, **{"momentum": spec.momentum} if spec.momentum else {})
+    settings = MUON if spec.optimizer == "muon" else {"momentum": spec.momentum} if spec.momentum else {}
+    return cls(rate, **settings)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 INPUTS = ("columns", "kinematics")
-INITIAL_WEIGHTS = ("constant", "normal", "uniform", "glorot")
-OPTIMIZERS = ("sgd", "adam", "adamax", "adadelta", "adagrad")
+INITIAL_WEIGHTS = ("constant", "normal", "uniform", "glorot", "he")
+OPTIMIZERS = ("sgd", "adam", "adamax", "adadelta", "adagrad", "muon")
 SCHEDULES = ("constant", "cosine", "exponential")
 PRECISIONS = ("float32", "bfloat16")
 
@@ -24,10 +24,18 @@ class ModelSpec:
     symmetric: bool = False
     """The invariance under exchange of jets of the same kind: these are exchanged at random in training, and scores are
     averaged over all permutations. It needs kinematic features."""
+    augmented: bool = False
+    """The augmentation of training events by the symmetries of the beam line (`RandomBeamSymmetry`). It needs columns
+    as inputs; without low-level columns there is nothing to augment."""
+    frequencies: int = 0
+    """The number of learned frequencies per column, whose sines and cosines are inputs too (`PeriodicEmbedding`)."""
+    frequency_scale: float = 0.2
+    """The standard deviation of the initial frequencies, in periods per standard deviation of the column."""
     activation: str = "tanh"
     """The activation of the hidden layers, by its name in Keras."""
     initial_weights: str = "glorot"
-    """The initial weights: "constant", "normal", "uniform" (about zero) or "glorot" (uniform). Biases start at zero."""
+    """The initial weights: "constant", "normal", "uniform" (about zero), "glorot" (uniform) or "he" (normal). Biases
+    start at zero."""
     weight_scale: float | tuple[float, ...] = 0.05
     """The constant, standard deviation or half-width of the initial weights: one for all layers, or one per layer, the
     output's last."""
@@ -48,6 +56,8 @@ class ModelSpec:
     schedule: str = "constant"
     """The schedule of the learning rate, which changes at every step: "constant", "cosine" (0 at the last step) or
     "exponential" (divided by `decay` over an epoch, at least 1e-6)."""
+    warm_up: float = 0.0
+    """The fraction of all steps over which the learning rate first rises from zero, for the cosine schedule alone."""
     decay: float = 1.0
     """The factor by which the exponential schedule lowers the learning rate per epoch."""
     precision: str = "float32"
@@ -71,6 +81,12 @@ class ModelSpec:
             raise ValueError(f"ModelSpec: weight_scale needs {len(self.hidden) + 1} values, one per layer")
         if self.symmetric and self.inputs != "kinematics":
             raise ValueError("ModelSpec: symmetric networks exchange jets, so they need inputs='kinematics'")
+        if self.inputs != "columns" and (self.augmented or self.frequencies):
+            raise ValueError("ModelSpec: augmentation and frequencies apply to inputs='columns' alone")
+        if self.frequencies < 0 or not self.frequency_scale > 0:
+            raise ValueError("ModelSpec: frequencies must not be negative, and frequency_scale must be positive")
+        if not 0 <= self.warm_up < 1 or (self.warm_up and self.schedule != "cosine"):
+            raise ValueError("ModelSpec: warm_up is a fraction of the cosine schedule, in [0, 1)")
         if self.momentum and self.optimizer != "sgd":
             raise ValueError(f"ModelSpec: momentum applies to SGD alone; {self.optimizer} has its own: set it to 0")
         if bool(self.final_momentum) != bool(self.momentum_epochs) or (self.final_momentum and not self.momentum):
@@ -81,18 +97,23 @@ class ModelSpec:
         """The units of each layer, the output included."""
         return (*self.hidden, 1)
 
+    def n_inputs(self, n_features: int) -> int:
+        """Returns the number of inputs of the first hidden layer: `n_features`, with their sines and cosines."""
+        return n_features * (1 + 2 * self.frequencies)
+
     def n_parameters(self, n_features: int) -> int:
-        """Returns the number of trainable parameters, with `n_features` inputs to the first hidden layer."""
-        return sum((before + 1) * after for before, after in pairwise((n_features, *self.layers)))
+        """Returns the number of trainable parameters, for `n_features` columns or kinematic features."""
+        layers = pairwise((self.n_inputs(n_features), *self.layers))
+        return n_features * self.frequencies + sum((before + 1) * after for before, after in layers)
 
     def operations(self, n_features: int) -> int:
         """Returns the additions and multiplications in the matrix products of a training step, per event.
 
         There are two per weight in each of three products: the forward pass, the gradient of the weights, and the
-        gradient of the layer's inputs, which the first layer does not need.
+        gradient of the layer's inputs, which the first layer needs only for the frequencies.
         """
-        weights = [before * after for before, after in pairwise((n_features, *self.layers))]
-        return 6 * sum(weights) - 2 * weights[0]
+        weights = [before * after for before, after in pairwise((self.n_inputs(n_features), *self.layers))]
+        return 6 * sum(weights) - (0 if self.frequencies else 2 * weights[0])
 
 
 _BALDI = {
@@ -111,6 +132,18 @@ PRESETS = {
     # S. Mancone, BSc thesis, Padova 2017/18: 1 x 300 and 3 x 300 tanh, normal weights, default learning rates.
     "shallow": ModelSpec(hidden=(300,), initial_weights="normal"),
     "deep": ModelSpec(hidden=(300,) * 3, initial_weights="normal"),
+    # Raw columns and what has been learnt about training since 2014; docs/training.md tells how it was chosen.
+    "modern": ModelSpec(
+        hidden=(300,) * 4,
+        augmented=True,
+        frequencies=4,
+        activation="silu",
+        initial_weights="he",
+        optimizer="muon",
+        learning_rate=0.006,
+        schedule="cosine",
+        warm_up=0.05,
+    ),
     # The deep network on kinematic features, with jets of the same kind exchanged (08_kinematics).
     "kinematic": ModelSpec((300,) * 3, inputs="kinematics", symmetric=True, learning_rate=0.002, schedule="cosine"),
     # P. Baldi, P. Sadowski, D. Whiteson, Nature Communications 5:4308 (2014), and their scripts. Rate and momentum

@@ -27,8 +27,9 @@ log = logging.getLogger(__name__)
 REJECTION_AT = (0.3, 0.5, 0.7)  # signal efficiencies
 
 
-# Baldi et al. 2014, from their scripts, for the presets baldi_shallow and baldi_deep.
-BALDI = TrainConfig(epochs=1000, batch_size=100, patience=10, min_delta=1e-5)
+# Baldi et al. 2014, from their scripts, for the presets baldi_shallow and baldi_deep: at least 200 epochs, over which
+# the momentum rises, then until 10 epochs bring no lower loss; the paper's deep networks ran about 1000 epochs.
+BALDI = TrainConfig(epochs=1000, batch_size=100, patience=10, min_delta=1e-5, min_epochs=200)
 
 
 @lru_cache(maxsize=1)
@@ -100,7 +101,8 @@ class Study:
     ) -> dict:
         """Trains the network of a `ModelSpec`, or reads it back if it was trained in the same way before.
 
-        The model, its scores on validation and test events and the measures of every epoch are stored.
+        The model, its scores on some training, the validation and the test events, and the measures of every epoch are
+        stored.
 
         Args:
             classifier: the name of the network in files and tables.
@@ -125,15 +127,16 @@ class Study:
         return self._cached(recipe, lambda name: self._train_network(name, spec, recipe, config))
 
     def _train_network(self, name: str, spec: ModelSpec, recipe: dict, config: TrainConfig) -> tuple[dict, dict]:
-        """Trains and stores a network; returns its result, and its scores on validation and test events."""
+        """Trains and stores a network; returns its result, and its scores on the parts of `_judged`."""
         import keras  # here, so that stored results can be read without TensorFlow
 
         parts = self.samples(recipe["features"])
-        events, columns = parts["training"], data.feature_set(recipe["features"]) if spec.inputs == "kinematics" else ()
+        events, columns = parts["training"], data.feature_set(recipe["features"])
         if "before" in recipe:
             model = models.load(self.run.model(recipe["before"]["name"]))
         else:
-            model = models.build(spec, models.standardisation(events, columns), recipe["seed"])
+            of_features = models.standardisation(events, columns if spec.inputs == "kinematics" else ())
+            model = models.build(spec, of_features, recipe["seed"], columns)
         optimizer = models.optimizer(spec, events.n_events, config.batch_size, config.epochs)
         place = {"computes_on": provenance.stamp()["computes_on"]}  # on another device a training starts over
         checkpoint = self.run.checkpoint(name, recipe | place)
@@ -155,9 +158,17 @@ class Study:
             "best_epoch": history.best_epoch,
             "events_per_second": history.events_per_second,
         }
-        scores = {part: training.predict(model, parts[part].features) for part in ("validation", "test")}
+        judged = self._judged(recipe["features"])
+        scores = {part: training.predict(model, sample.features) for part, sample in judged.items()}
         keras.backend.clear_session()
         return result, scores
+
+    def _judged(self, features: str) -> dict[str, Sample]:
+        """Returns the events on which classifiers are judged: validation, test, and as many training as validation."""
+        parts = self.samples(features)
+        n_known = min(parts["validation"].n_events, parts["training"].n_events)
+        known = parts["training"].take(np.arange(n_known))
+        return {"training": known, "validation": parts["validation"], "test": parts["test"]}
 
     def scores_of(self, result: dict) -> Scores:
         """Returns the scores of this study's test events by a network of the run that was trained on other events."""
@@ -166,7 +177,16 @@ class Study:
         return Scores(test.labels, training.predict(model, test.features))
 
     def train_trees(
-        self, classifier: str, features: str, seed: int, *, n_training: int, iterations: int, inputs: str = "columns"
+        self,
+        classifier: str,
+        features: str,
+        seed: int,
+        *,
+        n_training: int,
+        iterations: int,
+        leaves: int = 31,
+        learning_rate: float = 0.1,
+        inputs: str = "columns",
     ) -> dict:
         """Trains scikit-learn's boosted trees, or reads them back if they were trained in the same way before.
 
@@ -176,6 +196,8 @@ class Study:
             seed: of the trees' random numbers.
             n_training: the number of training events, the first of the study's.
             iterations: the number of trees.
+            leaves: the leaves of each tree, at most.
+            learning_rate: the factor of each tree in the score.
             inputs: "columns" or "kinematics", as those of a `ModelSpec`.
 
         Returns:
@@ -184,8 +206,12 @@ class Study:
         small = self.with_training_events(n_training)
         packages = ("scikit-learn",) if inputs == "columns" else ("scikit-learn", "tensorflow", "keras")
         recipe = small._recipe(classifier, features, seed, packages)
-        recipe |= {"iterations": iterations, "inputs": inputs}
-        return small._cached(recipe, lambda _: ({}, trees.scores(small.samples(features), recipe)))
+        recipe |= {"iterations": iterations, "leaves": leaves, "learning_rate": learning_rate, "inputs": inputs}
+
+        def train(_: str) -> tuple[dict, dict]:
+            return {}, trees.scores(small.samples(features)["training"].load(), small._judged(features), recipe)
+
+        return small._cached(recipe, train)
 
     def _recipe(self, classifier: str, features: str, seed: int, packages: tuple[str, ...]) -> dict:
         """Returns what determines a classifier, without its own settings; `packages` are the libraries it uses."""
@@ -202,13 +228,13 @@ class Study:
         }
 
     def _cached(self, recipe: dict, train: Callable[[str], tuple[dict, dict]]) -> dict:
-        """Returns the stored result of a recipe; `train` returns a result and scores on validation and test events."""
+        """Returns the stored result of a recipe; `train` returns a result and its scores on the parts of `_judged`."""
         name = f"{recipe['classifier']}-{recipe['features']}-seed{recipe['seed']}"
 
         def make() -> dict:
             start = time.perf_counter()
             result, scores = train(name)
-            labels = {part: self.samples(recipe["features"])[part].labels for part in scores}
+            labels = {part: sample.labels for part, sample in self._judged(recipe["features"]).items()}
             self.run.save_scores(name, {part: Scores(labels[part], scores[part]) for part in scores})
             measured = {part: quality(labels[part], scores[part]) for part in scores}
             return {"seconds": time.perf_counter() - start, **result, **measured}

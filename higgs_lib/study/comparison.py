@@ -10,7 +10,10 @@ from higgs_lib.metrics import Interval, auc_difference, auc_interval, mean_inter
 from higgs_lib.study import published
 from higgs_lib.study.run import Run
 
-QUARTER = "_quarter"  # ends the name of a classifier trained on a quarter of the events
+HALF_EPOCHS = "_half_epochs"  # ends the name of a network trained for half of the epochs
+HALF_EVENTS = "_half_events"  # ends the name of a classifier trained on half of the events, which is half of the steps
+
+CONVERGED = 0.002  # of AUC: a network that gains less from the last doubling of its epochs counts as converged
 
 
 class ClassifierSummary(NamedTuple):
@@ -26,14 +29,15 @@ class ClassifierSummary(NamedTuple):
     """The number of trainings."""
     n_training: int
     """The number of training events."""
-    gain_per_doubling: float
-    """The gain in test AUC for each doubling of the training events, between a quarter and all."""
+    gain_from_events: float
+    """The gain in test AUC from half to all of the training events, with equal numbers of steps; nan where it was not
+    measured."""
     epochs: int
     """The length of the longest training; 0 for boosted trees."""
-    late_gain: float
-    """The gain in validation AUC in the last quarter of the epochs; nan for boosted trees."""
+    gain_from_epochs: float
+    """The gain in test AUC from half to all of the epochs, on all events; nan where it was not measured."""
     overfitting: float
-    """The training AUC less the validation AUC at the best epoch; nan for boosted trees."""
+    """The AUC on training events less that on validation events."""
     simulated: bool
     """Whether the events are those of the built-in simulation."""
 
@@ -75,7 +79,7 @@ def summarise(run: Run, classifier: str, features: str, *, simulated: bool) -> C
         The summary over the seeds.
 
     Raises:
-        FileNotFoundError: the run has no such results, of all events or of a quarter.
+        FileNotFoundError: the run has no such results.
     """
     results = run.results(classifier, features)
     trained = [result for result in results if "history" in result]
@@ -85,40 +89,51 @@ def summarise(run: Run, classifier: str, features: str, *, simulated: bool) -> C
         auc=auc(run, classifier, features),
         seeds=len(results),
         n_training=results[0]["recipe"]["n_training"],
-        gain_per_doubling=_gain_per_doubling(run, results[0]),
+        gain_from_events=gain_from_events(run, classifier, features),
         epochs=max([len(result["history"]["seconds"]) for result in trained], default=0),
-        late_gain=_mean([_late_gain(result) for result in trained]),
-        overfitting=_mean([_best_auc(result, "training") - _best_auc(result, "validation") for result in trained]),
+        gain_from_epochs=gain_from_epochs(run, classifier, features),
+        overfitting=auc(run, classifier, features, "training").value
+        - auc(run, classifier, features, "validation").value,
         simulated=simulated,
     )
 
 
-def _mean(values: list[float]) -> float:
-    """Returns the mean, nan for an empty list."""
-    return float(np.mean(values)) if values else math.nan
+def _test_auc(run: Run, classifier: str, features: str) -> float:
+    """Returns the test AUC of the first seed of a classifier; nan where it was not trained."""
+    return run.results(classifier, features)[0]["test"]["auc"]["value"] if run.has(classifier, features) else math.nan
 
 
-def _late_gain(result: dict) -> float:
-    """Returns the gain in validation AUC of one training in the last quarter of its epochs."""
-    aucs = [measures["auc"] for measures in result["history"]["validation"]]
-    return aucs[-1] - aucs[-1 - len(aucs) // 4]
+def gain_from_epochs(run: Run, classifier: str, features: str) -> float:
+    """Returns the gain in test AUC from half to all of the epochs, on all events; nan where it was not measured.
+
+    The learning rate of the shorter training falls to zero as well. Up to `CONVERGED` the network counts as converged.
+    """
+    return _test_auc(run, classifier, features) - _test_auc(run, classifier + HALF_EPOCHS, features)
 
 
-def _best_auc(result: dict, part: str) -> float:
-    """Returns the AUC of one training on a part of the events at its best epoch."""
-    return result["history"][part][result["best_epoch"] - 1]["auc"]
+def gain_from_events(run: Run, classifier: str, features: str) -> float:
+    """Returns the gain in test AUC from half to all of the events, at equal steps; nan where it was not measured.
+
+    Networks are compared at half of their steps, trees at all of their iterations.
+    """
+    networks = run.has(classifier + HALF_EPOCHS, features)
+    full = _test_auc(run, classifier + HALF_EPOCHS if networks else classifier, features)
+    return full - _test_auc(run, classifier + HALF_EVENTS, features)
 
 
-def training_auc(results: list[dict]) -> float:
-    """Returns the AUC of networks on training events at their best epochs, mean over the seeds."""
-    return float(np.mean([_best_auc(result, "training") for result in results]))
+def seconds_to(result: dict, target: float) -> float:
+    """Returns the seconds of training after which a network has a validation AUC of `target`; inf if it never has.
 
-
-def _gain_per_doubling(run: Run, full: dict) -> float:
-    """Returns the gain in test AUC from a quarter to all of the training events, for each doubling."""
-    quarter = run.results(full["recipe"]["classifier"] + QUARTER, full["recipe"]["features"])[0]
-    doublings = math.log2(full["recipe"]["n_training"] / quarter["recipe"]["n_training"])
-    return (full["test"]["auc"]["value"] - quarter["test"]["auc"]["value"]) / doublings
+    Between the ends of two epochs the AUC is interpolated. Every epoch counts the median time of all, so that the
+    compilation in the first one is left out.
+    """
+    reached = np.array([0.5, *(measures["auc"] for measures in result["history"]["validation"])])
+    above = np.flatnonzero(reached >= target)
+    if not len(above):
+        return math.inf
+    last = max(int(above[0]), 1)
+    part = (target - reached[last - 1]) / (reached[last] - reached[last - 1])
+    return float((last - 1 + max(part, 0.0)) * np.median(result["history"]["seconds"]))
 
 
 def difference(run: Run, one: str, other: str) -> Interval:
@@ -138,11 +153,17 @@ def difference(run: Run, one: str, other: str) -> Interval:
     return mean_interval([auc_difference(a.labels, a.scores, b.scores) for a, b in pairs])
 
 
-def masses_verdict(over_high: Interval, over_complete: Interval, gain: Interval) -> str:
-    """States whether a deep network on low-level features does without the masses, as far as the intervals say.
+def masses_verdict(network: str, over_high: Interval, over_complete: Interval, gain: Interval) -> str:
+    """States whether a network on low-level features does without the masses, as far as the intervals say.
 
-    The differences in test AUC are those of the deep network on low-level features to shallow ones on high-level and
-    on complete features, and of the deep network on complete features to that on low-level ones.
+    Args:
+        network: what texts call it, such as "deep network".
+        over_high: its test AUC on low-level features less that of the shallow network on high-level ones.
+        over_complete: the same, less that of the shallow network on complete features.
+        gain: its test AUC on complete features less that on low-level ones.
+
+    Returns:
+        Two or three sentences.
     """
 
     def relation(difference: Interval) -> str:
@@ -151,7 +172,7 @@ def masses_verdict(over_high: Interval, over_complete: Interval, gain: Interval)
     high, complete = relation(over_high), relation(over_complete)
     again = complete.split()[-1] if complete == high else complete  # "worse than one and than the other"
     sentences = [
-        f"The deep network on low-level features is {high} the shallow network on high-level features "
+        f"The {network} on low-level features is {high} the shallow network on high-level features "
         f"({over_high:+.3f}) and {again} the one on complete features ({over_complete:+.3f})."
     ]
     if high == "worse than":
@@ -170,9 +191,9 @@ def masses_verdict(over_high: Interval, over_complete: Interval, gain: Interval)
             f"gets from the masses, {limit}."
         )
     if gain.low > 0:
-        sentences.append(f"Given the masses as well, the deep network still gains {gain:+.3f}.")
+        sentences.append(f"Given the masses as well, the {network} still gains {gain:+.3f}.")
     else:
-        sentences.append(f"Given the masses as well, the deep network does not gain measurably ({gain:+.3f}).")
+        sentences.append(f"Given the masses as well, the {network} does not gain measurably ({gain:+.3f}).")
     return " ".join(sentences)
 
 
@@ -208,11 +229,13 @@ def auc_table(run: Run, *, simulated: bool) -> pd.DataFrame:
             f"{gap.published.auc:.3f}",
             f"{gap.ours.auc}",
             f"{gap.gap:+.3f}",
+            f"{auc(run, 'modern', gap.published.features)}" if gap.published.classifier == "deep" else "",
             gap.reason,
         )
         for gap in gaps(run, simulated=simulated)
     ]
-    return pd.DataFrame(rows, columns=["published", "features", "AUC", "ours, 95 %", "gap", "measured in this run"])
+    columns = ["published", "features", "AUC", "ours, 95 %", "gap", "modern network, 95 %", "measured in this run"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def significance_table(values: dict[tuple[str, str, str], Interval]) -> pd.DataFrame:
@@ -224,11 +247,13 @@ def significance_table(values: dict[tuple[str, str, str], Interval]) -> pd.DataF
             f"{result.significance:.2f}",
             result.definition,
             f"{values[result.classifier, result.features, result.definition]:.2f}",
+            f"{values['modern', result.features, result.definition]:.2f}" if result.classifier == "deep" else "",
         )
         for result in published.TABLE_3_1
         if result.significance
     ]
-    return pd.DataFrame(rows, columns=["published", "features", "published [σ]", "our definition", "ours, 95 % [σ]"])
+    columns = ["published", "features", "published [σ]", "our definition", "ours, 95 % [σ]", "modern network, 95 % [σ]"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _reason(result: published.Result, ours: ClassifierSummary, gap: float) -> str:
@@ -244,15 +269,15 @@ def _reason(result: published.Result, ours: ClassifierSummary, gap: float) -> st
 def _shortfall(result: published.Result, ours: ClassifierSummary) -> list[str]:
     """Returns what was measured that makes our AUC lower than the published one."""
     reasons = []
-    if ours.gain_per_doubling > 0:
-        ratio = result.n_training / ours.n_training  # 0 where the source does not say
-        if ratio > 1.2:
-            reasons.append(f"[{result.source}] had {ratio:.{0 if ratio > 10 else 1}f} times as many training events")
-        reasons.append(f"each doubling of our events and steps gave {ours.gain_per_doubling:+.3f}")
-    if ours.epochs and result.source in published.EPOCHS:
+    ratio = result.n_training / ours.n_training  # 0 where the source does not say
+    if ratio > 1.2:
+        reasons.append(f"[{result.source}] had {ratio:.{0 if ratio > 10 else 1}f} times as many training events")
+    if ours.gain_from_events > 0:
+        reasons.append(f"each doubling of our events, at equal steps, gave {ours.gain_from_events:+.3f}")
+    if ours.gain_from_epochs > 0 and result.source in published.EPOCHS:
         theirs = published.EPOCHS[result.source]
         reasons.append(
-            f"the last quarter of our {ours.epochs} epochs gave {ours.late_gain:+.3f} ([{result.source}]: {theirs})"
+            f"twice the epochs, {ours.epochs}, gave {ours.gain_from_epochs:+.3f} ([{result.source}]: {theirs})"
         )
     if ours.overfitting > 0.005:
         reasons.append(f"overfitting: the AUC is {ours.overfitting:.3f} higher on training than on validation events")

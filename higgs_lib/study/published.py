@@ -88,6 +88,9 @@ def auc_marks(rows: list[tuple[str, str]]) -> dict[str, list[float]]:
 EPOCHS = {"B": "200 to 1000", "G": "40 to 60"}
 """The epochs of training, where the sources give them."""
 
+KERAS_2_RATES = {"sgd": 0.01, "adam": 0.001, "adamax": 0.002, "adadelta": 1.0, "adagrad": 0.01}
+"""The default learning rates of Keras 2.2.4 (October 2018), which [T] used; from its documentation."""
+
 M_TOP = 173.0  # GeV; [B] gives the other masses, but not this one
 
 

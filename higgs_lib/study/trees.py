@@ -34,21 +34,24 @@ def auc(training: Sample, tests: list[Sample], *, seed: int) -> list[Interval]:
     return [metrics.auc_interval(test.labels, scores) for test, scores in zip(tests, scored, strict=True)]
 
 
-def scores(parts: dict[str, Sample], recipe: dict) -> dict[str, np.ndarray]:
-    """Returns the scores on "validation" and "test" events of trees trained on the "training" events.
+def scores(training: Sample, parts: dict[str, Sample], recipe: dict) -> dict[str, np.ndarray]:
+    """Returns the scores of the events of some parts by trees trained on `training`.
 
-    `recipe` holds the features, the inputs ("columns" or "kinematics"), the iterations and the seed.
+    `recipe` holds the features, the inputs ("columns" or "kinematics"), the iterations, the leaves, the learning rate
+    and the seed.
     """
-    samples = {part: sample.load() for part, sample in parts.items()}
+    samples = [training, *parts.values()]
     if recipe["inputs"] == "kinematics":
         from higgs_lib.models.kinematic_layer import kinematic_features  # here, as it needs Keras
 
         columns = data.feature_set(recipe["features"])
-        samples = {
-            part: sample._replace(features=kinematic_features(sample.features, columns))
-            for part, sample in samples.items()
-        }
-    judged = ("validation", "test")
-    settings = {"max_iter": recipe["iterations"], "early_stopping": False, "seed": recipe["seed"]}
-    scored = fit_predict(samples["training"], [samples[part].features for part in judged], **settings)
-    return dict(zip(judged, scored, strict=True))
+        samples = [sample._replace(features=kinematic_features(sample.features, columns)) for sample in samples]
+    settings = {
+        "max_iter": recipe["iterations"],
+        "max_leaf_nodes": recipe["leaves"],
+        "learning_rate": recipe["learning_rate"],
+        "early_stopping": False,
+        "seed": recipe["seed"],
+    }
+    scored = fit_predict(samples[0], [sample.features for sample in samples[1:]], **settings)
+    return dict(zip(parts, scored, strict=True))

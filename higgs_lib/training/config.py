@@ -14,3 +14,5 @@ class TrainConfig(NamedTuple):
     """Epochs without a lower validation loss after which training stops; 0: never."""
     min_delta: float = 0.0
     """The smallest relative decrease of the validation loss that counts as lower."""
+    min_epochs: int = 0
+    """Epochs before which training never stops early."""

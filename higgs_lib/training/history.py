@@ -52,8 +52,8 @@ class History(NamedTuple):
 
     def is_over(self, config: TrainConfig) -> bool:
         """Tells whether `config` ends the training after these epochs."""
-        waited = self.epochs_without_decrease(config.min_delta)
-        return len(self.seconds) >= config.epochs or 0 < config.patience <= waited
+        done, waited = len(self.seconds), self.epochs_without_decrease(config.min_delta)
+        return done >= config.epochs or (done >= config.min_epochs and 0 < config.patience <= waited)
 
     def with_epoch(self, training: Measures, validation: Measures, seconds: float) -> "History":
         """Returns the history with one more epoch."""

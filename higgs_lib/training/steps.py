@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from higgs_lib.data import Sample
+from higgs_lib.models.beam_symmetry import RandomBeamSymmetry
 from higgs_lib.models.jet_permutations import RandomJetPermutation
 from higgs_lib.training.batching import Block
 from higgs_lib.training.collectives import ProcessGroup
@@ -56,8 +57,9 @@ def prefers_xla(model, batch_size: int) -> bool:
     numbers of dropout again at each of their uses, and multiplies slowly in bfloat16 without the processor's
     instructions. On a GPU one launch then does the work of many kernels.
     """
-    # a jet permutation draws only one number per event
-    cheap = [layer.seed_generator.state for layer in _layers(model) if isinstance(layer, RandomJetPermutation)]
+    # these draw at most three numbers per event
+    few = (RandomBeamSymmetry, RandomJetPermutation)
+    cheap = [layer.seed_generator.state for layer in _layers(model) if isinstance(layer, few)]
     random = any("seed_generator" in v.path and all(v is not state for state in cheap) for v in model.variables)
     return has_gpu() or (batch_size <= XLA_MAX_BATCH and not random and not uses_bfloat16(model))
 

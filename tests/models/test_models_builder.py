@@ -48,6 +48,7 @@ def test_standardisation_equals_numpys_and_is_part_of_the_model(features, tmp_pa
         ("normal", 0.0, 0.1),
         ("uniform", 0.0, 0.1 / np.sqrt(3)),
         ("glorot", 0.0, np.sqrt(2 / 600)),
+        ("he", 0.0, np.sqrt(2 / 300)),
     ],
 )
 def test_initial_weights(initial, mean, deviation):

@@ -21,6 +21,24 @@ def test_optimizers_have_keras_default_rate_or_the_given_one(name):
         assert float(models.optimizer(spec, **SHORT).learning_rate) == pytest.approx(expected)
 
 
+def test_a_cosine_with_warm_up_rises_linearly_and_falls_to_zero():
+    spec = ModelSpec((3,), learning_rate=0.3, schedule="cosine", warm_up=0.2)
+    optimizer = models.optimizer(spec, n_events=1000, batch_size=10, epochs=1)
+    expected = {0: 0.0, 10: 0.15, 20: 0.3, 60: 0.15, 100: 0.0}
+    rates = {step: float(optimizer._learning_rate(step)) for step in expected}
+    assert rates == pytest.approx(expected, abs=1e-6)
+
+
+def test_muon_makes_the_updates_of_matrices_nearly_orthogonal():
+    """All singular values of an update are about equal: 0.2 sqrt(larger side) x rate (arXiv:2502.16982)."""
+    variable = keras.Variable(np.zeros((30, 20), np.float32))
+    optimizer = models.optimizer(ModelSpec((3,), optimizer="muon", learning_rate=0.1), **SHORT)
+    gradient = np.random.default_rng(1).normal(size=(30, 20)) @ np.diag(np.geomspace(1, 30, 20))
+    optimizer.apply([keras.ops.convert_to_tensor(gradient.astype(np.float32))], [variable])
+    singular = np.linalg.svd(variable.numpy(), compute_uv=False) / (0.1 * 0.2 * np.sqrt(30))
+    assert 0.6 < singular.min() < singular.max() < 1.3
+
+
 def test_baldis_rate_and_momentum_equal_the_published_ones():
     """From their scripts: 0.05 / 1.0000002^step down to 1e-6, momentum from 0.9 to 0.99 over 200 epochs."""
     optimizer = models.optimizer(PRESETS["baldi_deep"], n_events=10_000_000, batch_size=100, epochs=1000)

@@ -25,6 +25,9 @@ def test_parameters_and_operations_are_those_of_the_matrix_products():
         ({"momentum": 0.9}, "momentum"),
         ({"optimizer": "sgd", "momentum": 0.9, "final_momentum": 0.99}, "momentum_epochs"),
         ({"symmetric": True}, "symmetric networks exchange jets, so they need inputs='kinematics'"),
+        ({"inputs": "kinematics", "augmented": True}, "augmentation and frequencies apply to inputs='columns'"),
+        ({"frequencies": -1}, "frequencies"),
+        ({"warm_up": 0.1}, "warm_up is a fraction of the cosine schedule"),
         ({"precision": "float16"}, "unknown precision 'float16'.*bfloat16"),
     ],
 )

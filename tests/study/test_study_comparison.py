@@ -1,8 +1,9 @@
+import math
 from itertools import product
 
 import pytest
 
-from higgs_lib import metrics
+from higgs_lib import data, metrics, models, training
 from higgs_lib.data import FEATURE_SETS, Origin
 from higgs_lib.metrics import Interval
 from higgs_lib.models import ModelSpec
@@ -20,14 +21,14 @@ def run(tmp_path_factory, events):
     """A run with every classifier of the study, one seed of most and two of the shallow network on high features."""
     folder = tmp_path_factory.mktemp("compared")
     whole = Study.open(str(folder), str(events), n_test=2000, n_validation=1000, n_training=4000)
-    quarter = whole.with_training_events(1000)
+    half = whole.with_training_events(2000)
     results = [whole.train("shallow", SPEC, "high", 2, FIT)]
     for features in FEATURE_SETS:
-        for kind in ("shallow", "deep"):
-            results.append(whole.train(kind, SPEC, features, 1, FIT))
-            results.append(quarter.train(kind + comparison.QUARTER, SPEC, features, 1, FIT))
+        results += [whole.train(kind, SPEC, features, 1, FIT) for kind in ("shallow", "deep", "modern")]
         results.append(whole.train_trees("trees", features, 1, n_training=4000, iterations=5))
-        results.append(whole.train_trees("trees_quarter", features, 1, n_training=1000, iterations=5))
+        results.append(whole.train_trees("trees_half_events", features, 1, n_training=2000, iterations=5))
+    results.append(whole.train("deep_half_epochs", SPEC, "low", 1, FIT._replace(epochs=1)))
+    results.append(half.train("deep_half_events", SPEC, "low", 1, FIT))
     results.append(whole.train("other_seed", SPEC, "high", 3, FIT))
     whole.run.publish("all", results)
     return whole.run
@@ -45,19 +46,55 @@ def test_every_published_number_stands_next_to_ours(run):
     table = comparison.auc_table(run, simulated=True)
     assert len(table) == len(published.ALL)
     assert table["measured in this run"].str.len().min() > 10
-    ours = comparison.summarise(run, "trees", "complete", simulated=True)
-    values = [run.results(kind, "complete")[0]["test"]["auc"]["value"] for kind in ("trees", "trees_quarter")]
-    assert ours.gain_per_doubling == pytest.approx((values[0] - values[1]) / 2)
+    deep = table[table["published"].str.contains("DN")]
+    assert list(deep["modern network, 95 %"]) == [f"{comparison.auc(run, 'modern', f)}" for f in deep["features"]]
     difference = comparison.difference(run, "trees, complete", "trees, low")
-    low = run.results("trees", "low")[0]["test"]["auc"]["value"]
-    assert difference.value == pytest.approx(values[0] - low, abs=1e-6)
+    values = [run.results("trees", features)[0]["test"]["auc"]["value"] for features in ("complete", "low")]
+    assert difference.value == pytest.approx(values[0] - values[1], abs=1e-6)
+
+
+def test_gains_from_events_and_from_epochs_are_told_apart(run):
+    """Twice the events are compared at equal steps, twice the epochs on the same events."""
+
+    def value(classifier, features):
+        return run.results(classifier, features)[0]["test"]["auc"]["value"]
+
+    deep = comparison.summarise(run, "deep", "low", simulated=True)
+    assert deep.gain_from_epochs == pytest.approx(value("deep", "low") - value("deep_half_epochs", "low"))
+    assert deep.gain_from_events == pytest.approx(value("deep_half_epochs", "low") - value("deep_half_events", "low"))
+    steps = [
+        len(result["history"]["seconds"]) * result["recipe"]["n_training"] // 500
+        for result in (run.result("deep_half_epochs-low-seed1"), run.result("deep_half_events-low-seed1"))
+    ]
+    assert steps[0] == steps[1]
+    trees = comparison.summarise(run, "trees", "complete", simulated=True)
+    assert trees.gain_from_events == pytest.approx(value("trees", "complete") - value("trees_half_events", "complete"))
+    assert math.isnan(trees.gain_from_epochs)
+    assert math.isnan(comparison.summarise(run, "deep", "high", simulated=True).gain_from_events)
+
+
+def test_the_training_auc_is_that_of_the_final_classifier(run, events):
+    known = data.load(events, data.LOW, range(1000))
+    model = models.load(run.model("deep-low-seed1"))
+    expected = metrics.auc(known.labels, training.predict(model, known.features))
+    assert comparison.auc(run, "deep", "low", "training").value == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_time_to_a_target_is_interpolated_between_epochs():
+    history = {
+        "validation": [{"auc": 0.6}, {"auc": 0.7}, {"auc": 0.69}, {"auc": 0.72}],
+        "seconds": [9.0, 2.0, 2.0, 2.0],
+    }
+    seconds = {target: comparison.seconds_to({"history": history}, target) for target in (0.6, 0.65, 0.7, 0.71, 0.73)}
+    assert seconds == pytest.approx({0.6: 2.0, 0.65: 3.0, 0.7: 4.0, 0.71: 7 + 1 / 3, 0.73: math.inf})
 
 
 def test_every_published_significance_stands_next_to_ours():
-    keys = product(("shallow", "deep"), FEATURE_SETS, set(published.DEFINITIONS.values()))
+    keys = product(("shallow", "deep", "modern"), FEATURE_SETS, set(published.DEFINITIONS.values()))
     table = comparison.significance_table({key: Interval(3.0, 2.9, 3.1) for key in keys})
     assert len(table) == 12
     assert set(table["ours, 95 % [σ]"]) == {"3.00 [2.90, 3.10]"}
+    assert (table["modern network, 95 % [σ]"] != "").sum() == 6
 
 
 def test_only_results_of_a_common_seed_are_paired(run):
@@ -74,8 +111,10 @@ def test_reasons_name_only_what_was_measured():
         "deep", "low", Interval(0.75, 0.74, 0.76), 2, 1_250_000, 0.02, 12, 0.003, 0.0, simulated=True
     )
     reason = _reason(result, ours, -0.13)
-    assert "[B] had 8.0 times as many training events; each doubling of our events and steps gave +0.020" in reason
-    assert "the last quarter of our 12 epochs gave +0.003 ([B]: 200 to 1000)" in reason
+    assert (
+        "[B] had 8.0 times as many training events; each doubling of our events, at equal steps, gave +0.020" in reason
+    )
+    assert "twice the epochs, 12, gave +0.003 ([B]: 200 to 1000)" in reason
     assert "built-in" in reason
     assert "overfitting" not in reason
     assert _reason(result, ours, -0.005) == "agrees within the interval, on built-in events"
@@ -104,7 +143,7 @@ NOT_YET = "With these events and epochs it does not replace the high-level masse
     ],
 )
 def test_the_verdict_on_the_masses_is_what_the_intervals_allow(over_high, over_complete, statement):
-    verdict = comparison.masses_verdict(over_high, over_complete, ABOVE)
+    verdict = comparison.masses_verdict("deep network", over_high, over_complete, ABOVE)
     assert statement in verdict
     assert (WITHOUT in verdict) == (over_high.low > 0 and over_complete.low > 0)
     assert f"high-level features ({over_high:+.3f})" in verdict
@@ -113,7 +152,8 @@ def test_the_verdict_on_the_masses_is_what_the_intervals_allow(over_high, over_c
 
 
 def test_a_gain_within_its_interval_is_no_gain():
-    assert "does not gain measurably (+0.000 [" in comparison.masses_verdict(ABOVE, ABOVE, EQUAL)
+    verdict = comparison.masses_verdict("modern network", ABOVE, ABOVE, EQUAL)
+    assert "the modern network does not gain measurably (+0.000 [" in verdict
 
 
 def test_peaks_of_built_in_events_follow_their_parameters():

@@ -22,6 +22,8 @@ def test_a_training_ends_after_its_epochs_or_when_patience_is_exhausted():
     assert history.is_over(TrainConfig(5, 100, patience=2))
     assert not history.is_over(TrainConfig(5, 100, patience=3))
     assert history.is_over(TrainConfig(5, 100, patience=3, min_delta=0.2))
+    assert not history.is_over(TrainConfig(6, 100, patience=2, min_epochs=5))
+    assert history.is_over(TrainConfig(6, 100, patience=2, min_epochs=4))
     assert not history_of(()).is_over(TrainConfig(1, 100, patience=1))
 
 
