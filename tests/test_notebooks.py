@@ -21,13 +21,14 @@ from higgs_lib.study import Run, comparison
 PROFILE = """
 events: {n_events: 8000, seed: 1}
 common: {n_test: 1500, n_validation: 800}
-02_training: {seeds: [1], few_epochs: 3, few_patience: 0, comparison_epochs: 1}
+02_training: {seeds: [1], small_epochs: [3, 3, 3], small_patience: 0, curve_sizes: [500, 1000], ladder_events: 1000,
+  comparison_epochs: 1}
 03_performance: {tree_iterations: 20}
 05_cluster_scaling: {cluster_events: 2048, optimizers: [adam], cluster_batch_sizes: [512], cluster_batch_size: 1024,
   cluster_repeats: 1, transfer_events: 1024, target_auc: 0.5}
 07_gpu_scaling: {gpu_optimizers: [sgd, adam], swept_batch_sizes: [64, 1024], events_per_timing: 4096}
-08_kinematics: {kinematic_seeds: [1], few_epochs: 3, tree_iterations: 20, pre_training_events: 10000,
-  pre_training_epochs: 1, tuning_epochs: 1}
+08_kinematics: {kinematic_seeds: [1], few_epochs: 3, tree_iterations: 20, importance_events: 1000,
+  pre_training_events: 10000, pre_training_epochs: 1, tuning_epochs: 1}
 10_fidelity: {few_epochs: 2, few_patience: 0, n_compared: 3000, n_built_in_test: 3000}
 11_speed: {timed_events: 3000, batch_sizes: [100, 1024], repeats: 2, precision_epochs: 1}
 """
@@ -69,12 +70,12 @@ def text(run, name):
 
 def test_notebooks_show_what_was_measured(run, shown):
     assert shown in text(run, "01_data")
-    for kind in ("shallow", "deep", "trees"):
+    for kind in ("shallow", "deep", "modern", "trees"):
         of_seeds = [roc_auc_score(*run.scores(r["name"], "test")) for r in run.results(kind, "complete")]
         assert f"{np.mean(of_seeds):.4f} [" in text(run, "03_performance")
     assert "1.644" in text(run, "04_significance")
     significance = run.result("significance")["values"]
-    assert len(significance) == 3 * 3 * 4
+    assert len(significance) == 4 * 3 * 4
     assert all(row["interval"][1] <= row["interval"][0] <= row["interval"][2] for row in significance)
     assert "0.885" in text(run, "09_conclusions")
     for kind, features in product(("kinematic", "kinematic_trees"), ("low", "complete")):

@@ -19,11 +19,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", help="the folder of a finished run, e.g. runs/evening")
     run = study.Run(parser.parse_args().run)
-    keys = [*product(("shallow", "deep", "trees"), data.FEATURE_SETS), ("kinematic", "low"), ("kinematic", "complete")]
+    keys = [*product(("shallow", "deep", "modern", "trees"), data.FEATURE_SETS)]
+    keys += [("kinematic", "low"), ("kinematic", "complete")]
     rows = {", ".join(key): study.comparison.auc(run, *key) for key in keys}
     n_events = data.origin(run.events).n_events
     plots.use_style()
-    figure, ax = plt.subplots(figsize=(9, 5.5))
+    figure, ax = plt.subplots(figsize=(9, 6.5))
     plots.intervals(
         rows,
         xlabel="test AUC",

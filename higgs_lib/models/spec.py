@@ -134,7 +134,7 @@ PRESETS = {
     "deep": ModelSpec(hidden=(300,) * 3, initial_weights="normal"),
     # Raw columns and what has been learnt about training since 2014; docs/training.md tells how it was chosen.
     "modern": ModelSpec(
-        hidden=(300,) * 4,
+        hidden=(256,) * 4,
         augmented=True,
         frequencies=4,
         activation="silu",

@@ -16,10 +16,10 @@ _LOWER, _UPPER = (0.5, 0.0, 0.1), (1.0, 0.5, 1.5)  # of the limit, the deficit a
 def extrapolate(n_training: Sequence[int], aucs: Sequence[Interval], n_events: int, *, seed: int) -> Interval:
     """Returns the AUC that a learning curve predicts for `n_events` training events.
 
-    The curve is A - B N^-c, the power law with a limit that learning curves of networks follow (J. Hestness et al. 2017,
-    arXiv:1712.00409). The 95 % interval comes from curves through AUCs drawn within their own intervals, as if those were
-    independent. The errors of the test events are common to all sizes, so it is wide rather than narrow. It does not
-    contain what another kind of events or another network would change.
+    The curve is A - B N^-c, the power law with a limit that learning curves of networks follow (J. Hestness et al.
+    2017, arXiv:1712.00409). The 95 % interval comes from curves through AUCs drawn within their own intervals, as if
+    these were independent. The errors of the test events are common to all sizes, so it is wide rather than narrow. It
+    does not contain what another kind of events or another network would change.
 
     Args:
         n_training: the numbers of training events (n,).

@@ -1,5 +1,6 @@
 """Boosted trees by scikit-learn: the study's baseline, and the classifier that compares two samples."""
 
+import os
 from collections.abc import Iterable
 
 import numpy as np
@@ -21,6 +22,8 @@ def fit_predict(training: Sample, inputs: Iterable[np.ndarray], *, seed: int, **
     Returns:
         The probability of label 1 (n,) for each of the `inputs`.
     """
+    # OpenMP's threads otherwise spin while they wait, and on a busy machine trees take ten times as long
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from sklearn.ensemble import HistGradientBoostingClassifier  # here, as stored results are read without it
 
     trees = HistGradientBoostingClassifier(random_state=seed, **settings).fit(*training)
