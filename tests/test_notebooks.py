@@ -21,8 +21,7 @@ from higgs_lib.study import Run, comparison
 PROFILE = """
 events: {n_events: 8000, seed: 1}
 common: {n_test: 1500, n_validation: 800}
-02_training: {seeds: [1], small_epochs: [3, 3, 3], small_patience: 0, curve_sizes: [500, 1000], ladder_events: 1000,
-  comparison_epochs: 1}
+02_training: {seeds: [1], small_epochs: [3, 3, 3], small_patience: 0, curve_sizes: [500, 1000], comparison_epochs: 1}
 03_performance: {tree_iterations: 20}
 05_cluster_scaling: {cluster_events: 2048, optimizers: [adam], cluster_batch_sizes: [512], cluster_batch_size: 1024,
   cluster_repeats: 1, transfer_events: 1024, target_auc: 0.5}

@@ -244,7 +244,16 @@ class Study:
         return result
 
 
-OF_OPTIMIZER = {"optimizer", "learning_rate", "momentum", "final_momentum", "momentum_epochs", "schedule", "decay"}
+OF_OPTIMIZER = {
+    "optimizer",
+    "learning_rate",
+    "momentum",
+    "final_momentum",
+    "momentum_epochs",
+    "schedule",
+    "warm_up",
+    "decay",
+}
 """Fields of a `ModelSpec` that may differ where a training starts from the weights of another."""
 
 

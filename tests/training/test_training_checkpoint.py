@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -10,10 +11,10 @@ import numpy as np
 import pytest
 from small_training import build, weights
 
-from higgs_lib import training
-from higgs_lib.data import Sample
-from higgs_lib.models import ModelSpec
-from higgs_lib.training import CheckpointError, TrainConfig
+from higgs_lib import models, training
+from higgs_lib.data import LOW, Sample
+from higgs_lib.models import PRESETS, ModelSpec
+from higgs_lib.training import CheckpointError, TrainConfig, loop
 
 RESUMABLE = """
 import json, sys
@@ -60,6 +61,32 @@ def test_a_training_that_is_killed_resumes_to_the_same_weights(tmp_path):
     assert results["killed"][1].keys() == results["undisturbed"][1].keys()
     for key, value in results["undisturbed"][1].items():
         assert np.array_equal(results["killed"][1][key], value)
+
+
+def test_muon_augmentation_and_frequencies_resume_to_the_same_weights(samples, tmp_path, monkeypatch):
+    spec = replace(PRESETS["modern"], hidden=(20, 20))
+    config = TrainConfig(epochs=4, batch_size=100)
+
+    def train(checkpoint=None):
+        standard = models.Standardisation(np.zeros(6), np.ones(6))
+        model = models.build(spec, standard, 3, columns=LOW[:6])
+        optimizer = models.optimizer(spec, samples[0].n_events, config.batch_size, config.epochs)
+        training.fit(model, optimizer, *samples, config, seed=5, checkpoint=checkpoint)
+        return weights(model)
+
+    calls, evaluate = [], loop.evaluate
+
+    def interrupted(*arguments):
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return evaluate(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "evaluate", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path / "training.npz")
+    assert np.array_equal(train(tmp_path / "training.npz"), train())
 
 
 def test_a_finished_training_is_not_run_again(samples, tmp_path):
