@@ -188,7 +188,7 @@ def test_trees_are_scikit_learns(small):
     ],
 )
 def test_uci_events_give_the_auc_known_for_so_few(tmp_path, uci_events, kind, features, low, high):
-    """40,681 events, the last 8,000 for testing; the settings are those of 02_training for few events.
+    """40,681 events, the last 8,000 for testing; the settings are those of 02_training in the profile smoke.
 
     HIGGS_UCI_RUN may name a run of these events: what it trained in this very way is read back.
     """
@@ -196,7 +196,8 @@ def test_uci_events_give_the_auc_known_for_so_few(tmp_path, uci_events, kind, fe
         for part in ("metrics", "scores"):
             shutil.copytree(Path(made, part), tmp_path / part)
     real = Study(Run(tmp_path), uci_events, data.split(40_681, n_test=8000, n_validation=4000))
-    settings = {"learning_rate": 0.002, "schedule": "cosine", "warm_up": 0.05, "initial_weights": "he"}
+    settings = {"learning_rate": 0.002, "schedule": "cosine", "warm_up": 0.05}
     spec = replace(PRESETS[kind], dropout=0.3 if kind == "deep" else 0.0, **settings)
-    result = real.train(kind, spec, features, 1, TrainConfig(epochs=40, batch_size=128, patience=8))
+    config = TrainConfig(epochs=30 if kind == "deep" else 40, batch_size=128, patience=8)
+    result = real.train(kind, spec, features, 1, config)
     assert low <= result["test"]["auc"]["value"] <= high
