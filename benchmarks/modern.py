@@ -38,10 +38,8 @@ VARIANTS = {
 }
 N_TIMED = 131_072
 
-UCI = {
-    "modern": (replace(MODERN, **ADAM | {"learning_rate": 0.001}, dropout=0.3), TrainConfig(80, 128, 8)),
-    "deep": (replace(PRESETS["deep"], dropout=0.3, learning_rate=0.002, schedule="cosine"), TrainConfig(40, 128, 8)),
-}
+ON_UCI = replace(MODERN, **ADAM | {"learning_rate": 0.001}, dropout=0.3), TrainConfig(80, 128, 8)  # few events
+UCI_SEEDS = range(1, 6)
 
 log = logging.getLogger("modern")
 
@@ -79,7 +77,7 @@ def compare(study: Study, seeds: range, budget: float) -> list[dict]:
 
 def main() -> None:
     """Measures and stores."""
-    parser = harness.arguments(__doc__, "modern.json")
+    parser = harness.arguments(__doc__, "modern.json", repeats=3)
     parser.add_argument("--uci", type=Path, help="UCI events: .csv or .csv.gz in UCI's format")
     parser.add_argument("--events", type=int, default=1_150_000, help="built-in events")
     parser.add_argument("--seconds", type=float, default=40, help="steps of each training")
@@ -97,10 +95,8 @@ def main() -> None:
             uci = Path(folder, "uci.parquet")
             data.ingest(options.uci, uci)
             study = Study(Run(folder), uci, data.split(data.origin(uci).n_events, n_test=8000, n_validation=4000))
-            result["uci"] = [
-                row(name, [study.train(f"uci_{name}", spec, "low", seed, config) for seed in range(1, 6)])
-                for name, (spec, config) in UCI.items()
-            ]
+            spec, config = ON_UCI
+            result["uci"] = row("modern", [study.train("uci", spec, "low", seed, config) for seed in UCI_SEEDS])
     harness.save(options.result, result)
 
 
