@@ -58,7 +58,8 @@ def row(name: str, trained: list[dict]) -> dict:
     aucs = {part: [result[part]["auc"]["value"] for result in trained] for part in ("validation", "test", "training")}
     seconds = [sum(result["history"]["seconds"]) for result in trained]
     measured = {part: {"mean": float(np.mean(v)), "sd": float(np.std(v, ddof=1))} for part, v in aucs.items()}
-    log.info("%s: validation %.4f, test %.4f, %.0f s", name, *(measured[p]["mean"] for p in aucs), np.mean(seconds))
+    means = [measured[part]["mean"] for part in ("validation", "test")]
+    log.info("%s: validation %.4f, test %.4f, %.0f s", name, *means, np.mean(seconds))
     interval = metrics.mean_interval([metrics.Interval(**result["test"]["auc"]) for result in trained])
     epochs = len(trained[0]["history"]["seconds"])
     return {"name": name, **measured, "interval": list(interval), "seconds": float(np.mean(seconds)), "epochs": epochs}
