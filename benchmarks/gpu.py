@@ -1,51 +1,145 @@
-"""Measures how fast each GPU of this machine trains the deep network; meant to take under ten minutes per GPU.
+"""Measures how fast each GPU of this machine trains; meant to take six minutes per GPU.
 
-    python benchmarks/gpu.py                      # TensorFlow: Keras' loop and the library's
-    KERAS_BACKEND=jax python benchmarks/gpu.py    # where JAX has CUDA and TensorFlow has not: `model.fit` only
+    python benchmarks/gpu.py                      # Keras on TensorFlow
+    KERAS_BACKEND=jax python benchmarks/gpu.py    # Keras on JAX, which needs no TensorFlow
 
-Writes a file for each GPU, which 07_gpu_scaling shows with its device, date and versions.
+Where Python has JAX with CUDA and nothing else of this package's, bring what is missing as wheels and add the folder of
+the checkout to PYTHONPATH: docs/gpu.md lists them. Writes a file for each GPU, which 07_gpu_scaling shows with its
+device, date and versions.
 """
 
 import argparse
 import logging
 import re
 import sys
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import harness
+import keras
+import numpy as np
 
-from higgs_lib import device
-from higgs_lib.models import OPTIMIZERS
-from higgs_lib.performance import measure
+from higgs_lib import data, device, models, simulation
+from higgs_lib.data import LOW, EventStream, Sample
+from higgs_lib.models import PRESETS, ModelSpec
+from higgs_lib.performance import measure, timing
+from higgs_lib.performance.step_cost import OPTIMIZER_SLOTS
 from higgs_lib.performance.throughput import Sweep
+from higgs_lib.training import History, TrainConfig
+from higgs_lib.training.loop import Trainer
 
-MIN_STEPS = 64  # per timing, so that the cost of a call itself is a small part of it
+MIN_STEPS = 16  # per timing, so that the cost of a call itself is a small part of it
+N_EVENTS, N_VALIDATION = 10_000_000, 100_000  # built-in events
+BATCH_SIZE = 1024  # of the trainings, events per step
+SEED = 1
+
+TRAININGS = {  # the network, the validation AUC to reach on low-level features, and the largest number of epochs
+    "deep": (replace(PRESETS["deep"], initial_weights="he", learning_rate=0.002), 0.80, 20),
+    "kinematic": (PRESETS["kinematic"], 0.87, 6),
+}
 
 log = logging.getLogger("gpu")
+
+
+def train(spec: ModelSpec, target: float, epochs: int, training: Sample, validation: Sample) -> dict:
+    """Trains a network on low-level features until it reaches an AUC on the validation events.
+
+    Args:
+        spec: the network and its optimizer.
+        target: the validation AUC.
+        epochs: the largest number of epochs.
+        training: the training events.
+        validation: the validation events.
+
+    Returns:
+        The seconds of the steps of each epoch, the AUC after it, and the seconds until the target; None: not reached.
+    """
+    model = models.build(spec, models.standardisation(training, LOW if spec.inputs == "kinematics" else ()), SEED)
+    optimizer = models.optimizer(spec, training.n_events, BATCH_SIZE, epochs)
+    optimizer.build(model.trainable_variables)
+    trainer = Trainer(model, optimizer, keras.losses.BinaryCrossentropy(), training, BATCH_SIZE, SEED)
+    empty = History([], [], [], training.n_events)
+    for history, _ in trainer.epochs(empty, [], validation, TrainConfig(epochs, BATCH_SIZE), "training"):
+        auc = history.validation[-1].auc
+        log.info("epoch %d: %.2f s, validation AUC %.4f", len(history.seconds), history.seconds[-1], auc)
+        if auc >= target:
+            break
+    return {
+        "target_auc": target,
+        "n_events": training.n_events,
+        "batch_size": BATCH_SIZE,
+        "epoch_seconds": history.seconds,
+        "validation_auc": [measures.auc for measures in history.validation],
+        "seconds_to_target": sum(history.seconds) if auc >= target else None,
+    }
+
+
+def kinematic_share(training: Sample, repeats: int) -> dict:
+    """Returns the seconds of an epoch of the kinematic network with its layer, and on features computed before.
+
+    Both train the same weights; neither exchanges jets.
+    """
+    spec = replace(PRESETS["kinematic"], symmetric=False)
+    standard = models.standardisation(training, LOW)
+    computed = training._replace(features=models.kinematic_layer.kinematic_features(training.features, LOW))
+    variants = {"layer": (spec, standard, training)}
+    variants["computed before"] = replace(spec, inputs="columns"), standard._replace(columns=()), computed
+    epochs = {}
+    for name, (variant, shift_and_scale, events) in variants.items():
+        optimizer = models.optimizer(variant, events.n_events, BATCH_SIZE, epochs=1)
+        epoch = timing.library_epoch(models.build(variant, shift_and_scale, SEED), optimizer, events, BATCH_SIZE)
+        epochs[name] = timing.timed(epoch)
+    seconds = timing.in_turn(epochs, repeats)
+    layer, before = (np.array(seconds[name]) for name in variants)
+    return {"epoch_seconds": seconds, "share": harness.spread(1 - before / layer), "n_events": training.n_events}
+
+
+def measure_trainings(n_events: int, events: Path) -> dict:
+    """Returns the trainings of this benchmark on built-in events, simulated into a file."""
+    simulation.simulate(events, n_events + N_VALIDATION, SEED)
+    training = EventStream.open(events, LOW, range(n_events)).load()
+    validation = data.load(events, LOW, range(n_events, n_events + N_VALIDATION))
+    results = {name: train(*settings, training, validation) for name, settings in TRAININGS.items()}
+    return {"trainings": results, "kinematic_layer": kinematic_share(training.slice(0, 2**18), repeats=3)}
 
 
 def main() -> None:
     """Measures and stores."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results" / "gpu", help="folder")
-    parser.add_argument("--batch-sizes", nargs="+", type=int, default=Sweep().batch_sizes, help="events per step")
+    sizes = (100, 1024, 8192, 65_536)
+    parser.add_argument("--batch-sizes", nargs="+", type=int, default=sizes, help="events per step")
+    parser.add_argument("--n-events", type=int, default=N_EVENTS, help="training events")
     options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    log.setLevel(logging.INFO)
     if not device.gpus():
         sys.exit("error: NVIDIA's driver shows no GPU here: run this on a machine that has one")
-    sweep = Sweep(batch_sizes=tuple(options.batch_sizes), min_steps=MIN_STEPS)
     for gpu in device.gpus():
-        try:
-            throughput = measure.run_sweep(sweep._replace(train_on=f"gpu:{gpu.number}"))
-        except RuntimeError as error:
-            sys.exit(f"error: {error}")
-        name = re.sub(r"[^a-z0-9]+", "-", gpu.name.lower()).strip("-")
-        path = options.results / f"{name}-{gpu.number}-{throughput.backend}.json"
-        harness.save(path, {"gpu": gpu._asdict(), "measured": throughput.as_dict()}, throughput.stamp)
-        for loop in throughput.loops:
-            size, rate = max(throughput.median_rates(loop, OPTIMIZERS[0]).items(), key=lambda pair: pair[1])
-            log.info("%s, %s: at most %s events/s, in batches of %s", gpu.name, loop, f"{rate:,.0f}", f"{size:,}")
-        log.info("written: %s", path)
+        measure_gpu(gpu, f"gpu:{gpu.number}", options)
+
+
+def measure_gpu(gpu: device.GPU, train_on: str, options: argparse.Namespace) -> None:
+    """Measures one GPU, and stores what is measured after each part."""
+    sizes, optimizers = tuple(options.batch_sizes), tuple(OPTIMIZER_SLOTS)  # those of Mancone's thesis
+    sweep = Sweep(train_on, optimizers=optimizers, batch_sizes=sizes, min_steps=MIN_STEPS)
+    try:
+        throughput = measure.run_sweep(sweep)
+    except RuntimeError as error:
+        sys.exit(f"error: {error}")
+    name = re.sub(r"[^a-z0-9]+", "-", gpu.name.lower()).strip("-")
+    path = options.results / f"{name}-{gpu.number}-{throughput.backend}.json"
+    result = {"gpu": gpu._asdict(), "measured": throughput.as_dict()}
+    harness.save(path, result, throughput.stamp)
+    for loop in throughput.loops:
+        size, rate = max(throughput.median_rates(loop, "adam").items(), key=lambda pair: pair[1])
+        log.info("%s, %s: at most %s events/s, in batches of %s", gpu.name, loop, f"{rate:,.0f}", f"{size:,}")
+    device.use(train_on)
+    with tempfile.TemporaryDirectory() as folder:
+        trainings = measure_trainings(options.n_events, Path(folder, "events.parquet"))
+    harness.save(path, result | trainings, throughput.stamp)
+    log.info("written: %s", path)
 
 
 if __name__ == "__main__":

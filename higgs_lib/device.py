@@ -1,4 +1,4 @@
-"""Detects GPUs, and chooses the device that TensorFlow computes on."""
+"""Detects GPUs, and chooses the device that Keras' backend computes on, TensorFlow or JAX."""
 
 import logging
 import os
@@ -6,6 +6,7 @@ import platform
 import re
 import sys
 from functools import cache
+from importlib.metadata import packages_distributions
 from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
@@ -18,14 +19,14 @@ NO_DRIVER = (pynvml.NVMLError_LibraryNotFound, pynvml.NVMLError_DriverNotLoaded)
 
 
 class DeviceError(RuntimeError):
-    """TensorFlow cannot use the requested device; the message says why, and what to do."""
+    """Keras' backend cannot use the requested device; the message says why, and what to do."""
 
 
 class GPU(NamedTuple):
     """An NVIDIA GPU, as its driver describes it."""
 
     number: int
-    """TensorFlow's number: nvidia-smi's, counted among the GPUs that CUDA_VISIBLE_DEVICES shows."""
+    """The backend's number: nvidia-smi's, counted among the GPUs that CUDA_VISIBLE_DEVICES shows."""
     name: str
     memory_gib: float
     driver: str
@@ -58,7 +59,7 @@ def cores() -> int:
 
 @cache
 def gpus() -> list[GPU]:
-    """Lists the NVIDIA GPUs that CUDA shows to this process, without loading TensorFlow; the driver is asked once.
+    """Lists the NVIDIA GPUs that CUDA shows to this process, without TensorFlow or JAX; the driver is asked once.
 
     The list is empty where there is no driver. It follows the numbers and UUIDs of CUDA_VISIBLE_DEVICES, and leaves out
     parts of a GPU (MIG).
@@ -109,94 +110,161 @@ def _visible_indices(uuids: list[str]) -> list[int]:
     return list(takewhile(lambda index: index is not None, indices))
 
 
-def _tensorflow():
-    """Imports TensorFlow, late because it is slow, so that it numbers GPUs as nvidia-smi does."""
-    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
-    import tensorflow as tf
+class _TensorFlow:
+    """The GPUs of TensorFlow."""
 
-    return tf
+    name = "TensorFlow"
+    package = "tensorflow[and-cuda]"
+
+    def __init__(self):
+        os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # numbers GPUs as nvidia-smi does
+        import tensorflow as tf
+
+        self.config, self.has_cuda = tf.config, tf.test.is_built_with_cuda
+
+    def _devices(self) -> dict[int, object]:
+        """Returns TensorFlow's devices, such as "/physical_device:GPU:1", by number."""
+        return {int(gpu.name.rpartition(":")[2]): gpu for gpu in self.config.list_physical_devices("GPU")}
+
+    def usable(self) -> list[int]:
+        """Returns the numbers of the GPUs that can be used."""
+        return list(self._devices())
+
+    def select(self, numbers: list[int]) -> None:
+        """Computes on these GPUs from now on, or on the processor; raises RuntimeError where that is too late."""
+        devices = [self._devices()[number] for number in numbers]
+        for gpu in devices:
+            self.config.experimental.set_memory_growth(gpu, True)
+        self.config.set_visible_devices(devices, "GPU")
+
+    def in_use(self) -> dict[int, str]:
+        """Returns the names of the GPUs that are computed on, by number."""
+        visible = self.config.get_visible_devices("GPU")
+        details = self.config.experimental.get_device_details
+        return {n: details(gpu).get("device_name", "unknown") for n, gpu in self._devices().items() if gpu in visible}
+
+
+class _Jax:
+    """The GPUs of JAX, which computes on one of them."""
+
+    name = "JAX"
+    package = "jax[cuda13]"
+
+    def __init__(self):
+        os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+        import jax
+
+        self.jax = jax
+
+    def has_cuda(self) -> bool:
+        """Tells whether JAX was installed with its plugin for CUDA."""
+        return any(name.startswith("jax_cuda") for name in packages_distributions())
+
+    def _devices(self) -> list:
+        """Returns JAX' GPUs, in the order of their numbers."""
+        try:
+            return self.jax.devices("gpu")
+        except RuntimeError:  # JAX has no backend for GPUs here
+            return []
+
+    def usable(self) -> list[int]:
+        """Returns the numbers of the GPUs that can be used."""
+        return list(range(len(self._devices())))
+
+    def select(self, numbers: list[int]) -> None:
+        """Computes on the first of these GPUs from now on, or on the processor."""
+        chosen = self._devices()[numbers[0]] if numbers else self.jax.devices("cpu")[0]
+        self.jax.config.update("jax_default_device", chosen)
+
+    def in_use(self) -> dict[int, str]:
+        """Returns the name of the GPU that is computed on, by number."""
+        chosen = self.jax.config.jax_default_device or self.jax.devices()[0]
+        return {self._devices().index(chosen): chosen.device_kind} if chosen.platform == "gpu" else {}
+
+
+def _backend() -> _TensorFlow | _Jax:
+    """Returns Keras' backend, which is imported late because it is slow."""
+    import keras
+
+    backend = keras.backend.backend()
+    if backend not in ("tensorflow", "jax"):
+        raise DeviceError(f"devices are chosen for Keras on TensorFlow or JAX, not on {backend}: set KERAS_BACKEND")
+    return _Jax() if backend == "jax" else _TensorFlow()
 
 
 def usable_gpus() -> list[int]:
-    """Returns the numbers of the GPUs that TensorFlow can use, chosen or not."""
-    return [int(_number(gpu)) for gpu in _tensorflow().config.list_physical_devices("GPU")]
+    """Returns the numbers of the GPUs that Keras' backend can use, chosen or not."""
+    return _backend().usable()
 
 
 def use(choice: str = "auto") -> str:
-    """Chooses the device that TensorFlow computes on, and returns a sentence that names it.
+    """Chooses the device that Keras' backend computes on, and returns a sentence that names it.
 
-    Call it before anything else of TensorFlow; a second call with the same choice does nothing. TensorFlow takes only
-    the GPU memory that it needs, so that others can use the GPU too.
+    Call it before anything else of TensorFlow or JAX; a second call with the same choice does nothing. They take only
+    the GPU memory that they need, so that others can use the GPU too.
 
     Args:
-        choice: "auto" (all GPUs that TensorFlow can use, or else the processor), "cpu", "gpu" (all GPUs, at least one)
-            or "gpu:1" (GPU 1 alone).
+        choice: "auto" (the GPUs that the backend can use, or else the processor), "cpu", "gpu" (GPUs, at least one) or
+            "gpu:1" (GPU 1 alone).
 
     Returns:
         One sentence, which also says why "auto" does not use a GPU that is there, and what to do about it.
 
     Raises:
         ValueError: For any other choice.
-        DeviceError: If TensorFlow cannot use the GPU, or computes on another device already.
+        DeviceError: If the backend cannot use the GPU, or computes on another device already.
     """
     if not re.fullmatch(r"auto|cpu|gpu(:\d+)?", choice):
         raise ValueError(f'unknown device {choice!r}: choose "auto", "cpu", "gpu" or one GPU alone, as "gpu:1"')
-    config = _tensorflow().config
-    devices = _select(choice, config.list_physical_devices("GPU"))
+    backend = _backend()
+    numbers = _select(choice, backend)
     try:
-        for gpu in devices:
-            config.experimental.set_memory_growth(gpu, True)
-        config.set_visible_devices(devices, "GPU")
+        backend.select(numbers)
     except RuntimeError as error:
         raise DeviceError(
-            f"cannot choose {choice!r}, as TensorFlow computes on {in_use() or 'the processor'} already: call "
-            "device.use before anything else of TensorFlow, in a notebook after a restart of its kernel"
+            f"cannot choose {choice!r}, as {backend.name} computes on {in_use() or 'the processor'} already: call "
+            f"device.use before anything else of {backend.name}, in a notebook after a restart of its kernel"
         ) from error
-    reason = f", as {_why_no_gpu()}" if choice == "auto" and gpus() and not devices else ""
-    return f"TensorFlow computes on {in_use() or 'the processor'}{reason}."
+    reason = f", as {_why_no_gpu(backend)}" if choice == "auto" and gpus() and not numbers else ""
+    return f"{backend.name} computes on {in_use() or 'the processor'}{reason}."
 
 
-def _select(choice: str, usable: list) -> list:
-    """Returns the GPUs of a choice out of all that TensorFlow can use; raises DeviceError where it has none."""
+def _select(choice: str, backend: _TensorFlow | _Jax) -> list[int]:
+    """Returns the GPUs of a choice out of all that the backend can use; raises DeviceError where it has none."""
     if choice == "cpu":
         return []
-    number = choice.partition(":")[2]
-    devices = [gpu for gpu in usable if number in ("", _number(gpu))]
-    if choice == "auto" or devices:
-        return devices
+    number, usable = choice.partition(":")[2], backend.usable()
+    numbers = [gpu for gpu in usable if number in ("", str(gpu))]
+    if choice == "auto" or numbers:
+        return numbers
     if usable:
-        others = ", ".join(f'"gpu:{_number(gpu)}"' for gpu in usable)
-        raise DeviceError(f"TensorFlow can use no GPU {number}: choose one of {others}")
-    raise DeviceError(f'cannot compute on {choice!r}, as {_why_no_gpu()}; "auto" and "cpu" use the processor')
+        others = ", ".join(f'"gpu:{gpu}"' for gpu in usable)
+        raise DeviceError(f"{backend.name} can use no GPU {number}: choose one of {others}")
+    raise DeviceError(f'cannot compute on {choice!r}, as {_why_no_gpu(backend)}; "auto" and "cpu" use the processor')
 
 
-def _number(gpu) -> str:
-    """Returns the number of TensorFlow's device "/physical_device:GPU:1"."""
-    return gpu.name.rpartition(":")[2]
-
-
-def _why_no_gpu() -> str:
-    """Returns why TensorFlow can use no GPU, and what to do about it."""
+def _why_no_gpu(backend: _TensorFlow | _Jax) -> str:
+    """Returns why the backend can use no GPU, and what to do about it."""
     if not gpus():
         listed = os.environ.get("CUDA_VISIBLE_DEVICES")
         return "NVIDIA's driver shows no GPU" + ("" if listed is None else f" with CUDA_VISIBLE_DEVICES={listed!r}")
     cause = f"CUDA's libraries are missing, or too new for the driver {gpus()[0].driver}"
-    if not _tensorflow().test.is_built_with_cuda():
-        cause = "this TensorFlow was built without CUDA"
+    if not backend.has_cuda():
+        cause = f"this {backend.name} was built without CUDA"
     names = ", ".join(gpu.name for gpu in gpus())
+    make = "`make env EXTRAS=gpu`, or in an environment of your own " if backend.name == "TensorFlow" else ""
     return (
-        f"it cannot use {names}: {cause}; on Linux with x86-64 `make env EXTRAS=gpu`, or in an environment of "
-        "your own `pip install 'tensorflow[and-cuda]'`, installs what it needs"
+        f"it cannot use {names}: {cause}; on Linux with x86-64 {make}`pip install '{backend.package}'` installs what "
+        "it needs"
     )
 
 
 def in_use() -> str:
-    """Names the GPUs that TensorFlow computes on, as "GPU 0: NVIDIA H100 80GB HBM3".
+    """Names the GPUs that Keras' backend computes on, as "GPU 0: NVIDIA H100 80GB HBM3".
 
-    Returns "" if there are none, or if TensorFlow is not loaded.
+    Returns "" if there are none, or if Keras is not loaded.
     """
-    if "tensorflow" not in sys.modules:
+    if "keras" not in sys.modules:
         return ""
-    config = _tensorflow().config
-    visible = [(_number(gpu), config.experimental.get_device_details(gpu)) for gpu in config.get_visible_devices("GPU")]
-    return ", ".join(f"GPU {number}: {details.get('device_name', 'unknown')}" for number, details in visible)
+    return ", ".join(f"GPU {number}: {name}" for number, name in _backend().in_use().items())

@@ -15,7 +15,7 @@ import psutil
 
 from higgs_lib.device import cores, gpus, in_use, processor
 
-PACKAGES = ("numpy", "tensorflow", "keras", "scikit-learn", "pyarrow", "pyspark")
+PACKAGES = ("numpy", "tensorflow", "jax", "keras", "scikit-learn", "pyarrow", "pyspark")
 
 
 def code_version(*names: str) -> str:

@@ -4,6 +4,7 @@ import sys
 from types import SimpleNamespace
 from typing import NamedTuple
 
+import keras  # noqa: F401 - needs the installed TensorFlow
 import pynvml
 
 from higgs_lib.device import GPU

@@ -64,13 +64,6 @@ def _processor_affinity(cores: int) -> Iterator[None]:
 def _measure_and_send(pipe, sweep: Sweep) -> None:
     """Sends the `Throughput`, or an error as text, from the new process."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
-        # `device.use` knows TensorFlow alone: JAX and PyTorch see only the device that they have to use
-        number = sweep.train_on.partition(":")[2]
-        if sweep.train_on == "cpu" or number:
-            os.environ["CUDA_VISIBLE_DEVICES"] = number
-        if sweep.train_on == "cpu":
-            os.environ["JAX_PLATFORMS"] = "cpu"
     try:
         from higgs_lib.performance import probe  # here, where cores and device are set
 

@@ -1,7 +1,4 @@
-"""Times training steps on the device of this process, which `performance.measure` starts.
-
-Keras' own loop is timed with any of its backends, the library's with TensorFlow alone.
-"""
+"""Times training steps on the device of this process, which `performance.measure` starts."""
 
 import re
 import time
@@ -17,34 +14,33 @@ from higgs_lib.data import COMPLETE, Sample
 from higgs_lib.models import PRESETS
 from higgs_lib.performance import energy, timing
 from higgs_lib.performance.throughput import GRAPH, KERAS, MAX_STEPS, OURS, Sweep, Throughput, Timing
+from higgs_lib.training import steps
+from higgs_lib.training.loop import Trainer
 
 
 def measure(sweep: Sweep) -> Throughput:
-    """Measures a sweep in this process; with another backend than TensorFlow only `model.fit` is timed."""
-    backend = keras.backend.backend()
-    on_tensorflow = backend == "tensorflow"
-    if on_tensorflow:
-        device.use(sweep.train_on)
-    loops = [loop for loop in sweep.loops if loop == KERAS or on_tensorflow]
+    """Measures a sweep in this process; JAX has no plain graph to time."""
+    device.use(sweep.train_on)
+    loops = [loop for loop in sweep.loops if loop != GRAPH or _on_tensorflow()]
     timings = [t for optimizer in sweep.optimizers for t in _time_loops(optimizer, loops, sweep)]
-    if on_tensorflow:
-        computes_on = provenance.stamp()["computes_on"]
-    else:  # what `performance.measure` lets it see
-        number = sweep.train_on.partition(":")[2]
-        computes_on = f"GPU {number}: {device.gpus()[0].name}" if number else "processor"
     return Throughput(
-        device=computes_on,
+        device=provenance.stamp()["computes_on"],
         cores=device.cores(),
-        backend=backend,
+        backend=keras.backend.backend(),
         stamp=provenance.stamp(),
         timings=timings,
         operations_per_event=PRESETS["deep"].operations(len(COMPLETE)),
         peak=timing.matrix_peak(sweep.repeats) if sweep.details else None,
         bandwidth=timing.memory_bandwidth(sweep.repeats) if sweep.details else None,
-        kernels=_count_operations(sweep) if sweep.details and on_tensorflow else {},
-        launch_seconds=_launch_seconds(sweep) if sweep.details and on_tensorflow else {},
-        joules=_joules(sweep) if sweep.details and on_tensorflow else {},
+        kernels=_count_operations(sweep) if sweep.details else {},
+        launch_seconds=_launch_seconds(sweep) if sweep.details else {},
+        joules=_joules(sweep) if sweep.details else {},
     )
+
+
+def _on_tensorflow() -> bool:
+    """Tells whether Keras' backend is TensorFlow, which also computes without XLA."""
+    return keras.backend.backend() == "tensorflow"
 
 
 def _build(optimizer: str, batch_size: int, n_events: int, hidden: tuple[int, ...] = PRESETS["deep"].hidden):
@@ -81,8 +77,6 @@ def _library_steps(optimizer: str, batch_size: int, sweep: Sweep, jit_compile: b
         jit_compile: whether XLA compiles the steps; None: by batch size and device.
         changes: further arguments of `_build`.
     """
-    from higgs_lib.training.loop import Trainer  # here, as it needs TensorFlow
-
     sample, n_steps = _random_events(batch_size, sweep)
     network, stepper = _build(optimizer, batch_size, sample.n_events, **changes)
     loss = keras.losses.BinaryCrossentropy()
@@ -145,34 +139,33 @@ def count_kernels(program: str) -> int:
 
 
 def _count_operations(sweep: Sweep) -> dict[str, dict[str, int]]:
-    """Counts, for each optimizer, the operations in the graph of a step and the kernels that XLA makes of them.
+    """Counts, for each optimizer, the kernels of a step by XLA and the operations in TensorFlow's graph of it.
 
     Operations in the graph are launched one by one, except those that TensorFlow's optimiser removes or fuses before.
     """
-    import tensorflow as tf
-
-    from higgs_lib.training import steps
-
     size, counts = 1024, {}
+    batch = Sample(np.zeros((size, len(COMPLETE)), np.float32), np.zeros(size, np.float32))
     for name in sweep.optimizers:
         network, optimizer = _build(name, size, size)
         optimizer.build(network.trainable_variables)
-        loss = keras.losses.BinaryCrossentropy()
-        plain, compiled = (steps.make_train_step(network, optimizer, loss, xla) for xla in (False, True))
-        batch = tf.zeros((size, len(COMPLETE))), tf.zeros(size)
-        graph = tf.function(plain).get_concrete_function(*batch).graph
-        program = tf.function(compiled, jit_compile=True).experimental_get_compiler_ir(*batch)(stage="optimized_hlo")
-        counts[name] = {
-            "graph": sum(operation.type not in SILENT for operation in graph.get_operations()),
-            "XLA": count_kernels(program),
-        }
+        plain, compiled = (
+            steps.engine().Steps(network, optimizer, keras.losses.BinaryCrossentropy(), xla) for xla in (False, True)
+        )
+        counts[name] = {"XLA": count_kernels(compiled.program(batch))}
+        if _on_tensorflow():
+            import tensorflow as tf
+
+            graph = tf.function(plain.step).get_concrete_function(*map(tf.convert_to_tensor, batch)).graph
+            counts[name]["graph"] = sum(operation.type not in SILENT for operation in graph.get_operations())
     keras.backend.clear_session()
     return counts
 
 
 def _launch_seconds(sweep: Sweep) -> dict[str, float]:
     """Returns, for each optimizer, the shortest s/step of a network that has next to nothing to compute."""
-    runs = {name: _library_steps(name, 8, sweep, jit_compile=False, hidden=(8, 8, 8)) for name in sweep.optimizers}
+    jit_compile = False if _on_tensorflow() else None
+    small = {"hidden": (8, 8, 8)}
+    runs = {name: _library_steps(name, 8, sweep, jit_compile, **small) for name in sweep.optimizers}
     seconds = timing.in_turn(runs, max(sweep.repeats, 3))
     keras.backend.clear_session()
     return {name: min(repeats) for name, repeats in seconds.items()}

@@ -64,9 +64,10 @@ class Throughput(NamedTuple):
     bandwidth: float | None
     """bytes/s by `timing.memory_bandwidth`; None: not measured"""
     kernels: dict[str, dict[str, int]]
-    """By optimizer: "graph", the operations of a step before TensorFlow optimises it; "XLA", the kernels from them"""
+    """By optimizer: "XLA", the kernels of a step; with TensorFlow also "graph", the operations of its graph"""
     launch_seconds: dict[str, float]
-    """By optimizer: s/step of the plain graph for a network of 3 x 8 in batches of 8, which is kernel launches alone"""
+    """By optimizer: s/step for a network of 3 x 8 in batches of 8, which is kernel launches alone; without XLA where
+    the backend can"""
     joules: dict[str, dict[str, float]]
     """By optimizer and counter ("processor", "GPU 0"): energy of a million events; empty without a counter"""
 

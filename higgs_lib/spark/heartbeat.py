@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 
 INTERVAL = 1.0  # seconds between heartbeats
 SILENCE = 3 * INTERVAL  # seconds without a heartbeat after which a worker is silent
+LIMIT = 10 * INTERVAL  # seconds without a heartbeat after which a worker counts as hanging, whatever its last step
 TRAINING = "training"
 
 
@@ -126,13 +127,13 @@ class HeartbeatMonitor:
         return {number: now - worker.heard for number, worker in self.workers.items() if now - worker.heard > SILENCE}
 
     def hanging_worker(self, timeout: float) -> int | None:
-        """Returns a worker without a heartbeat or a step for `timeout` seconds; None if there is none.
+        """Returns a worker that makes no step for `timeout` seconds or is silent for ten; None if there is none.
 
         When one hangs, others soon wait for it in the all-reduce: one that is silent, or not training, is preferred.
         """
         now = time.monotonic()
         silent = {number: now - worker.heard for number, worker in self.workers.items()}
-        hanging = [number for number, worker in self.workers.items() if worker.idle + silent[number] > timeout]
+        hanging = [n for n, worker in self.workers.items() if worker.idle + silent[n] > timeout or silent[n] > LIMIT]
         if not hanging:
             return None
         return max(hanging, key=lambda number: (silent[number] > SILENCE, self.workers[number].activity != TRAINING))

@@ -1,7 +1,7 @@
 """Synchronous data-parallel training over a Spark cluster: one barrier job, one worker per task.
 
 At each step every worker computes the gradient on its part of the batch, and all workers sum their gradients (as BigDL
-does: J. Dai et al., arXiv:1804.05839, section 3). Spark places the workers; TensorFlow's collectives do the all-reduce.
+does: J. Dai et al., arXiv:1804.05839, section 3). Spark places the workers; `training.collectives` does the all-reduce.
 """
 
 import logging
@@ -23,7 +23,7 @@ from higgs_lib.data import EventStream
 from higgs_lib.spark import spark_session, worker
 from higgs_lib.spark.heartbeat import HeartbeatMonitor, Message
 from higgs_lib.spark.local_cluster import ClusterError
-from higgs_lib.spark.worker import Epoch, Failure, Job, StaleProcessGroupError
+from higgs_lib.spark.worker import Epoch, Failure, Job
 from higgs_lib.training import History, Phases, TrainConfig
 from higgs_lib.training.checkpoint import Checkpoint, State
 from higgs_lib.training.loop import check_trainable, saved_epochs
@@ -109,7 +109,7 @@ def fit(
     """
     called = time.monotonic()
     _check(session, n_workers, precision)
-    check_trainable(model, training, config)
+    check_trainable(model, training, config, jit_compile)
     if n_workers > config.batch_size:
         raise ValueError(f"cannot divide batches of {config.batch_size} events among {n_workers} workers")
     loss = loss or keras.losses.BinaryCrossentropy()
@@ -155,8 +155,6 @@ def _check(session, n_workers: int, precision: str) -> None:
 class _Run:
     """A training whose job is submitted until it ends."""
 
-    generation = 0  # of the worker processes; Spark starts new ones for a new value of an environment variable
-
     def __init__(
         self,
         session,
@@ -189,10 +187,7 @@ class _Run:
         while True:
             try:
                 return self._submit()
-            except StaleProcessGroupError:
-                type(self).generation += 1
             except _JobError as failure:
-                type(self).generation += 1
                 failures += 1
                 done = len(self.state.history["seconds"])
                 if failures > retries:
@@ -235,7 +230,7 @@ class _Run:
     def _barrier_job(self, monitor: HeartbeatMonitor) -> Iterator[None]:
         """Runs the job in a thread; an error in the block cancels it. If it fails, the monitor gets a message "job"."""
         context = self.session.sparkContext
-        context.environment |= {"HIGGS_LIB_GROUP": f"{self.n_workers}-{self.generation}", "TF_CPP_MIN_LOG_LEVEL": "2"}
+        context.environment |= {"KERAS_BACKEND": keras.backend.backend(), "TF_CPP_MIN_LOG_LEVEL": "2"}
         group = uuid.uuid4().hex
         job = self.job(state=self.state, address=monitor.address)
         tasks = context.parallelize(range(self.n_workers), self.n_workers).barrier()
@@ -276,17 +271,14 @@ def _host(session) -> str:
 
 
 def _find_cause(failures: list[Message], monitor: HeartbeatMonitor, job: Exception) -> Exception:
-    """Returns why a job failed: the first report of the workers that is no consequence of another worker's failure.
-
-    TensorFlow's collectives fail in all processes when one falls silent, before Spark or a longer timeout notices it.
-    """
+    """Returns why a job failed: the first report of the workers that is no consequence of another worker's failure."""
     reported = {message.worker for message in failures}
     silent = {worker: seconds for worker, seconds in monitor.silent_workers().items() if worker not in reported}
     end = time.monotonic() + REPORT_LIMIT
     while (left := end - time.monotonic()) > 0:
         message = monitor.next_message(timeout=left)
         failures = [*failures, message] if message and message.message_type in ("failed", "lost") else failures
-    origins, texts = [], []
+    texts = []
     for number, message_type, content in failures:
         status = monitor.workers.get(number, "without a heartbeat so far")
         failure = content if message_type == "failed" else Failure("lost", content, b"")
@@ -296,12 +288,9 @@ def _find_cause(failures: list[Message], monitor: HeartbeatMonitor, job: Excepti
             return _JobError(f"worker {number} ({status}) was lost: its process was killed, crashed or out of memory")
         if failure.origin == "own":
             return _JobError(f"worker {number} ({status}) failed: {failure.text}")
-        origins.append(failure.origin)
         texts.append(f"worker {number}: {failure.text}")
     if silent:
         return _hanging(max(silent, key=silent.get), monitor, max(silent.values()))
-    if "stale" in origins:
-        return StaleProcessGroupError()
     # Spark's text of a job that failed before any worker reported ends with Python's error
     lines = str(job).splitlines()
     errors = [line.strip() for line in lines if re.match(r"\s*[\w.]+(Error|Exception): ", line)]

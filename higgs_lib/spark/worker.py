@@ -1,30 +1,24 @@
 """One worker of a synchronous training: a task of Spark in a process of its own."""
 
 import hashlib
-import json
 import os
 import pickle
-import socket
-import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import keras
 import numpy as np
-import tensorflow as tf
 from pyspark import BarrierTaskContext
 
-from higgs_lib import training
+from higgs_lib import device, training
 from higgs_lib.data import EventStream
 from higgs_lib.spark.heartbeat import Address, Heartbeat
-from higgs_lib.training import Phases, TrainConfig, steps
+from higgs_lib.training import Phases, TrainConfig, collectives, steps
 from higgs_lib.training.checkpoint import State
-from higgs_lib.training.collectives import ProcessGroup, join_process_group
+from higgs_lib.training.collectives import LostPeerError, ProcessGroup, Ring
+from higgs_lib.training.layers import offset_dropout_seeds
 from higgs_lib.training.loop import Trainer
-
-
-class StaleProcessGroupError(RuntimeError):
-    """The processes of a job do not form one process group; Spark has to start new ones."""
 
 
 class Job(NamedTuple):
@@ -64,14 +58,6 @@ class Epoch(NamedTuple):
     """The state after the epoch, from the first worker."""
 
 
-# errors of TensorFlow's collectives when another worker is lost
-CONSEQUENCES = (
-    tf.errors.UnavailableError,
-    tf.errors.AbortedError,
-    tf.errors.CancelledError,
-    tf.errors.DeadlineExceededError,
-)
-
 # errors that would be the same in another try
 FINAL = (training.DivergenceError, ValueError, TypeError, FileNotFoundError)
 
@@ -80,7 +66,7 @@ class Failure(NamedTuple):
     """Why a worker gives up."""
 
     origin: str
-    """"own"; "consequence" of another worker's failure; "final" if another try would fail too; "stale"."""
+    """"own"; "consequence" of another worker's failure; "final" if another try would fail too."""
     text: str
     error: bytes
     """The exception, pickled."""
@@ -91,10 +77,9 @@ def work(job: Job, _: Iterator) -> Iterator:
     context = BarrierTaskContext.get()
     heartbeat = Heartbeat(job.address, context.partitionId())
     try:
-        group = _join_group(context, job.cores)
-        group.on_steps_end = heartbeat.step
-        heartbeat.worker = group.shard.rank
-        train(job, group, heartbeat)
+        with _join_group(context, job) as group:
+            group.on_steps_end = heartbeat.step
+            train(job, group, heartbeat)
     except Exception as error:
         heartbeat.report_failure(_failure(error))
         raise
@@ -104,8 +89,7 @@ def work(job: Job, _: Iterator) -> Iterator:
 
 def _failure(error: Exception) -> Failure:
     """Returns what the monitor needs to know of an error."""
-    origin = "consequence" if isinstance(error, CONSEQUENCES) else "final" if isinstance(error, FINAL) else "own"
-    origin = "stale" if isinstance(error, StaleProcessGroupError) else origin
+    origin = "consequence" if isinstance(error, LostPeerError) else "final" if isinstance(error, FINAL) else "own"
     try:
         pickled = pickle.dumps(error)
     except (TypeError, AttributeError, pickle.PicklingError):  # an exception of another library
@@ -120,7 +104,7 @@ def train(job: Job, group: ProcessGroup, heartbeat: Heartbeat) -> None:
     optimizer = keras.saving.deserialize_keras_object(job.optimizer)
     optimizer.build(model.trainable_variables)
     history, best = job.state.restore(model, optimizer)
-    steps.offset_dropout_seeds(model, group.shard.rank)
+    offset_dropout_seeds(model, group.shard.rank)
     heartbeat.begin("reading events")
     settings = {"jit_compile": job.jit_compile, "group": group, "precision": job.precision}
     trainer = Trainer(model, optimizer, loss, job.training, job.config.batch_size, job.seed, **settings)
@@ -135,43 +119,38 @@ def train(job: Job, group: ProcessGroup, heartbeat: Heartbeat) -> None:
     keras.backend.clear_session()
 
 
-class Membership(NamedTuple):
-    """The process group of this process; TensorFlow allows only one in the life of a process."""
-
-    identity: str
-    group: ProcessGroup
+ALLOWED_CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 
-_membership: Membership | None = None
-
-
-def _join_group(context: BarrierTaskContext, cores: int) -> ProcessGroup:
-    """Returns the process group of a barrier job's tasks: the one that they all belong to already, or a new one."""
-    global _membership
-    mine = {"identity": _membership.identity if _membership else "", "port": _free_port(), "new": uuid.uuid4().hex}
-    tasks = [json.loads(text) for text in context.allGather(json.dumps(mine))]
-    identities = {task["identity"] for task in tasks}
-    if identities == {""}:
-        hosts = [info.address.rsplit(":", 1)[0] for info in context.getTaskInfos()]
-        if len(set(hosts)) == 1:
-            hosts = ["127.0.0.1"] * len(hosts)
-            _pin_to_cores(context.partitionId(), len(hosts), cores)
-        addresses = [f"{host}:{task['port']}" for host, task in zip(hosts, tasks, strict=True)]
-        _membership = Membership(tasks[0]["new"], join_process_group(addresses, context.partitionId(), cores))
-    elif len(identities) > 1 or _membership.group.shard.world_size != len(tasks):
-        raise StaleProcessGroupError("the processes belong to different process groups")
-    return _membership.group
+@contextmanager
+def _join_group(context: BarrierTaskContext, job: Job) -> Iterator[ProcessGroup]:
+    """Yields the process group of a barrier job's tasks."""
+    hosts = [info.address.rsplit(":", 1)[0] for info in context.getTaskInfos()]
+    rank, on_one_host = context.partitionId(), len(set(hosts)) == 1
+    if on_one_host:
+        hosts = ["127.0.0.1"] * len(hosts)
+        _pin_to_cores(rank, len(hosts), job.cores)
+    _choose_device(context, job.cores)
+    if len(hosts) == 1:
+        yield ProcessGroup()
+        return
+    with collectives.listen(hosts[rank], job.address.secret) as listener:
+        ports = [int(port) for port in context.allGather(str(listener.address[1]))]
+        with Ring(listener, list(zip(hosts, ports, strict=True)), rank, job.address.secret) as ring:
+            yield ring
 
 
 def _pin_to_cores(number: int, n_workers: int, cores: int) -> None:
     """Gives each worker of one machine cores of its own, if there are enough: the all-reduce is faster then."""
-    allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    if n_workers * cores <= len(allowed):
-        os.sched_setaffinity(0, allowed[number * cores : (number + 1) * cores])
+    if n_workers * cores <= len(ALLOWED_CORES):
+        for thread in os.listdir("/proc/self/task"):  # also those of an earlier training in this process
+            os.sched_setaffinity(int(thread), ALLOWED_CORES[number * cores : (number + 1) * cores])
 
 
-def _free_port() -> int:
-    """Returns a port on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        return probe.getsockname()[1]
+def _choose_device(context: BarrierTaskContext, cores: int) -> None:
+    """Chooses the GPU that Spark gave to this task, or the processor where it gave none."""
+    gpus = context.resources().get("gpu")
+    if gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus.addresses)
+    steps.engine().use_threads(cores)
+    device.use("gpu" if gpus else "cpu")

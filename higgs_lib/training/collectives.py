@@ -1,13 +1,25 @@
-"""The processes that train one model together, and their collective operations."""
+"""The processes that train one model together, and their collective operations.
 
-import json
-import os
+The processes stand in a ring, each connected to the next by a socket. An all-reduce passes parts of the vectors around
+it twice: once to sum them, once to share the sums (P. Patarasuk, X. Yuan, J. Parallel Distrib. Comput. 69 (2009) 117).
+"""
+
+import select
+import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from multiprocessing.connection import Client, Listener
 
 import numpy as np
-import tensorflow as tf
 
 from higgs_lib.training.batching import Shard
+
+SOCKET_BUFFER = 4 * 2**20  # bytes, so that a part of the deep network's gradients needs no second call
+
+
+class LostPeerError(ConnectionError):
+    """Raised when another process of the group has ended; the message names its rank."""
 
 
 class ProcessGroup:
@@ -18,8 +30,8 @@ class ProcessGroup:
     on_steps_end: Callable[[], None] = staticmethod(lambda: None)
     """A function that is called after every few steps."""
 
-    def all_reduce_sum(self, vector: tf.Tensor) -> tf.Tensor:
-        """Returns the sum (n,) of the vectors (n,) of all ranks; works inside a graph."""
+    def all_reduce_sum(self, vector: np.ndarray, precision: str = "float32") -> np.ndarray:
+        """Returns the sum (n,) of the vectors (n,) of all ranks, in float32; `precision` is the type that is sent."""
         return vector
 
     def all_gather(self, values: np.ndarray) -> np.ndarray:
@@ -34,56 +46,107 @@ class ProcessGroup:
 SINGLE_PROCESS = ProcessGroup()
 
 
-class MultiProcessGroup(ProcessGroup):
-    """Processes joined by TensorFlow's multi-worker strategy; this object belongs to one of them.
+class Ring(ProcessGroup):
+    """Processes in a ring of sockets; this object belongs to one of them. Used in a `with` statement.
 
-    Every rank creates model and optimizer outside the strategy, with equal initial weights, and uses the strategy for
-    collective operations alone: under the strategy, Keras' optimizers would sum the gradients a second time. A process
-    can join only one such group in its life, before it does anything else with TensorFlow.
+    Neighbours prove to each other that they know the secret before they exchange numbers, which are never unpickled.
     """
 
-    def __init__(self, addresses: list[str], rank: int):
-        """Joins the processes at these addresses (host:port), of which `rank` is this one's index."""
-        task = {"type": "worker", "index": rank}
-        os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": task})
-        ring = tf.distribute.experimental.CommunicationImplementation.RING
-        self._options = tf.distribute.experimental.CommunicationOptions(implementation=ring)
-        self._strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=self._options)
+    def __init__(self, listener: Listener, addresses: list[tuple[str, int]], rank: int, secret: bytes):
+        """Connects to the next process and accepts the connection of the previous one.
+
+        Args:
+            listener: this process' listener, from `listen`.
+            addresses: host and port of the listeners of all processes, by rank.
+            rank: the number of this process.
+            secret: what all of them know.
+        """
         self.shard = Shard(rank, len(addresses))
-        self._all_gather = tf.function(self._all_gather_in_graph, reduce_retracing=True)
+        with ThreadPoolExecutor(1) as thread:
+            accepting = thread.submit(listener.accept)
+            self._next = Client(addresses[(rank + 1) % len(addresses)], authkey=secret)
+            self._previous = accepting.result()
+        self._sockets = tuple(socket.socket(fileno=c.fileno()) for c in (self._next, self._previous))
+        for line in self._sockets:
+            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER)
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER)
+            line.setblocking(False)
 
-    def all_reduce_sum(self, vector: tf.Tensor) -> tf.Tensor:
-        """Returns the sum (n,) of the vectors (n,) of all ranks; works inside a graph."""
+    def __enter__(self) -> "Ring":
+        return self
 
-        def replica_sum(vector):
-            on_device = tf.identity(vector)  # the strategy takes only tensors that lie on a device
-            return tf.distribute.get_replica_context().all_reduce("SUM", on_device, options=self._options)
+    def __exit__(self, *_) -> None:
+        for line, connection in zip(self._sockets, (self._next, self._previous), strict=True):
+            line.detach()
+            connection.close()  # the neighbours' next exchange fails
 
-        return self._strategy.run(replica_sum, (vector,))
+    def _exchange(self, sent: np.ndarray, received: np.ndarray) -> None:
+        """Sends one array to the next process while it fills the other from the previous one."""
+        out, into = memoryview(sent).cast("B"), memoryview(received).cast("B")
+        to_next, from_previous = self._sockets
+        while out or into:
+            progress = 0
+            if out:
+                progress += (n_sent := _try(to_next.send, out, self._rank_of(1)))
+                out = out[n_sent:]
+            if into:
+                progress += (n_received := _try(from_previous.recv_into, into, self._rank_of(-1)))
+                into = into[n_received:]
+            if not progress:
+                select.select([from_previous] if into else [], [to_next] if out else [], [])
 
-    def _all_gather_in_graph(self, values: tf.Tensor) -> tf.Tensor:
-        """Returns the values (n,) of all ranks, concatenated, inside a graph."""
+    def _rank_of(self, distance: int) -> int:
+        """Returns the rank of the process at this distance along the ring."""
+        return (self.shard.rank + distance) % self.shard.world_size
 
-        def replica_gather(values):
-            on_device = tf.identity(values)
-            return tf.distribute.get_replica_context().all_gather(on_device, axis=0, options=self._options)
+    def all_reduce_sum(self, vector: np.ndarray, precision: str = "float32") -> np.ndarray:
+        """Returns the sum (n,) of the vectors (n,) of all ranks, in float32; `precision` is the type that is sent.
 
-        return self._strategy.run(replica_gather, (values,))
+        All ranks return the same numbers, to the bit.
+        """
+        rank, world_size = self.shard.rank, self.shard.world_size
+        edges = np.arange(world_size + 1) * len(vector) // world_size
+        parts = [slice(a, b) for a, b in pairwise(edges)]
+        total = np.empty(len(vector), precision)
+        partial = vector[parts[rank]].astype(precision, copy=False)
+        for step in range(1, world_size):  # sums of 2, 3, ... and all ranks
+            part = parts[(rank - step) % world_size]
+            self._exchange(partial, total[part])
+            partial = np.add(total[part], vector[part], dtype=np.float32).astype(precision, copy=False)
+        total[parts[self._rank_of(1)]] = partial
+        for step in range(1, world_size):
+            self._exchange(total[parts[(rank + 2 - step) % world_size]], total[parts[(rank + 1 - step) % world_size]])
+        return total.astype(np.float32, copy=False)
 
     def all_gather(self, values: np.ndarray) -> np.ndarray:
         """Returns the values (n,) of all ranks, concatenated; n may differ between ranks."""
-        tensor = tf.convert_to_tensor(values)
-        any_length = tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype)
-        return self._all_gather.get_concrete_function(any_length)(tensor).numpy()
+        sizes = self._gather(np.ones(self.shard.world_size, np.int64), np.array([len(values)]))
+        return self._gather(sizes, values)
+
+    def _gather(self, sizes: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Returns the values of all ranks, of which rank i has `sizes[i]`."""
+        rank, world_size = self.shard.rank, self.shard.world_size
+        gathered = np.split(np.empty((sizes.sum(), *values.shape[1:]), values.dtype), np.cumsum(sizes)[:-1])
+        gathered[rank][:] = values
+        for step in range(world_size - 1):
+            self._exchange(gathered[(rank - step) % world_size], gathered[(rank - step - 1) % world_size])
+        return np.concatenate(gathered)
 
 
-def join_process_group(addresses: list[str], rank: int, cores: int) -> ProcessGroup:
-    """Joins the processes at these addresses (host:port) as number `rank`, with `cores` threads in this process.
+def listen(host: str, secret: bytes) -> Listener:
+    """Returns a listener on a free port of this host, for the connection of one other process."""
+    return Listener((host, 0), authkey=secret)
 
-    The group computes on processors: workers on one machine would share its GPUs, and the strategy would take each GPU
-    for a worker.
-    """
-    tf.config.set_visible_devices([], "GPU")
-    tf.config.threading.set_intra_op_parallelism_threads(cores)
-    tf.config.threading.set_inter_op_parallelism_threads(cores)  # parallel operations would use more cores otherwise
-    return MultiProcessGroup(addresses, rank) if len(addresses) > 1 else ProcessGroup()
+
+def _try(transfer: Callable[[memoryview], int], data: memoryview, peer: int) -> int:
+    """Returns the bytes of `data` that a socket transfers at once; raises LostPeerError if the connection has ended."""
+    try:
+        n_bytes = transfer(data)
+    except BlockingIOError:
+        return 0
+    except OSError as error:
+        raise LostPeerError(f"the connection to rank {peer} of the process group ended: {error}") from error
+    if n_bytes == 0:
+        raise LostPeerError(f"the connection to rank {peer} of the process group ended")
+    return n_bytes

@@ -19,6 +19,7 @@ from higgs_lib.training.checkpoint import Checkpoint, State
 from higgs_lib.training.collectives import SINGLE_PROCESS, ProcessGroup
 from higgs_lib.training.config import TrainConfig
 from higgs_lib.training.history import History, Measures, Phases
+from higgs_lib.training.layers import uses_bfloat16
 
 log = logging.getLogger(__name__)
 
@@ -90,8 +91,10 @@ class Trainer:
         """
         self.model, self.loss, self.group, self.batch_size = model, loss, group, batch_size
         if jit_compile is None:
-            jit_compile = steps.prefers_xla(model, batch_size // group.shard.world_size)
-        self.loader = BatchLoader(events, batch_size, seed, group.shard, "GPU:0" if steps.has_gpu() else "")
+            jit_compile = steps.engine().prefers_xla(model, batch_size // group.shard.world_size)
+        # a group sends gradients through the memory of the processor at every step; events wait there too
+        device = steps.engine().gpu() if group.shard.world_size == 1 else None
+        self.loader = BatchLoader(events, batch_size, seed, group.shard, device)
         self.train_block = steps.make_train_block(model, optimizer, loss, jit_compile, group, precision)
         self.bytes_per_step = steps.bytes_sent(model, group, precision)
         self.phases: list[Phases] = []
@@ -180,18 +183,32 @@ def saved_epochs(name: str, epochs: int, state: State, checkpoint: Checkpoint) -
         yield save
 
 
-def check_trainable(model: keras.Model, training: Sample | EventStream, config: TrainConfig) -> None:
-    """Raises ValueError for a training that is impossible; warns of bfloat16 on a processor without it."""
+def check_trainable(
+    model: keras.Model, training: Sample | EventStream, config: TrainConfig, jit_compile: bool | None
+) -> None:
+    """Checks that a training is possible, and warns of bfloat16 on a processor without it.
+
+    Args:
+        model: the model, built here if it is not.
+        training: the training events.
+        config: number of epochs and batch size.
+        jit_compile: whether XLA has to compile the steps.
+
+    Raises:
+        ValueError: it is not possible.
+    """
     if config.epochs < 1 or not 1 <= config.batch_size <= training.n_events:
         raise ValueError(
             f"cannot train {config.epochs} epochs in batches of {config.batch_size} on {training.n_events} "
             "training events"
         )
+    if jit_compile is False and keras.backend.backend() == "jax":
+        raise ValueError("jit_compile cannot be False, as JAX compiles every step with XLA: leave it out")
     if not model.built:
         model(training.take(np.arange(1)).features)
     if not model.trainable_variables:
         raise ValueError("the model has no weights to train")
-    if steps.uses_bfloat16(model) and not (steps.has_gpu() or device.has_bfloat16()):
+    if uses_bfloat16(model) and not (steps.has_gpu() or device.has_bfloat16()):
         log.warning("this processor does not list bfloat16 instructions; float32 is faster without them")
 
 
@@ -232,7 +249,7 @@ def fit(
         ValueError: the sizes are impossible, or the checkpoint is of another training.
         DivergenceError: the loss is not finite.
     """
-    check_trainable(model, training, config)
+    check_trainable(model, training, config, jit_compile)
     loss = loss or keras.losses.BinaryCrossentropy()
     optimizer.build(model.trainable_variables)
     file = Checkpoint.for_training(checkpoint, model, optimizer, loss, training, validation, config, seed, jit_compile)

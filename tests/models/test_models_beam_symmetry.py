@@ -108,8 +108,8 @@ def test_an_augmented_network_is_compiled_and_repeats_itself(sample, tmp_path, m
             again = models.load(tmp_path / "model.keras")
             scores = [training.predict(m, parts[1].features) for m in (model, again)]
             assert np.array_equal(*scores)
-            monkeypatch.setattr(steps, "has_gpu", lambda: False)
-            assert steps.prefers_xla(model, 512)
+            monkeypatch.setattr(steps.engine(), "gpu", lambda: None)
+            assert steps.engine().prefers_xla(model, 512)
     assert np.array_equal(weights[0], weights[1])
     assert not np.array_equal(weights[0], weights[2])
 

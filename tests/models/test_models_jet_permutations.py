@@ -126,9 +126,9 @@ def test_on_jax_it_trains_and_scores_as_on_tensorflow(sample, tmp_path):
 
 @pytest.mark.parametrize(("dropout", "expected"), [(0.0, True), (0.1, False)])
 def test_xla_is_preferred_with_jet_permutations_but_not_with_dropout(sample, monkeypatch, dropout, expected):
-    monkeypatch.setattr(steps, "has_gpu", lambda: False)
+    monkeypatch.setattr(steps.engine(), "gpu", lambda: None)
     model = models.build(replace(SPEC, dropout=dropout), models.standardisation(sample, COMPLETE), seed=1)
-    assert steps.prefers_xla(model, 128) == expected
+    assert steps.engine().prefers_xla(model, 128) == expected
 
 
 def test_saved_files_of_earlier_versions_load():

@@ -1,10 +1,14 @@
 """A small classification problem for the tests of training, and a small model for it."""
 
+import keras
 import numpy as np
 
 from higgs_lib import models
 from higgs_lib.data import Sample
 from higgs_lib.models import ModelSpec
+
+ON_JAX = keras.backend.backend() == "jax"
+COMPILED = [None] if ON_JAX else [True, False]  # XLA compiles everything on JAX
 
 
 def sample(n, seed):

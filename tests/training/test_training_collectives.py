@@ -1,25 +1,90 @@
-"""A group of two processes; a process can join only one group, so the tests share it."""
+"""Process groups, whose processes are threads here: the sockets between them are the same."""
 
-import multiprocessing
-import socket
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
-from small_training import build, sample, weights
+from small_training import COMPILED, build, sample, weights
 
 from higgs_lib.data import Sample
 from higgs_lib.models import ModelSpec
 from higgs_lib.training import History, TrainConfig, batching
-from higgs_lib.training.collectives import SINGLE_PROCESS, join_process_group
+from higgs_lib.training.collectives import SINGLE_PROCESS, LostPeerError, Ring, listen
+from higgs_lib.training.layers import offset_dropout_seeds
 from higgs_lib.training.loop import Trainer
-from higgs_lib.training.steps import offset_dropout_seeds
 
 BATCH_SIZE = 127  # two ranks cannot divide it equally
+SECRET = b"known to all ranks"
 
-CASES = [(3030, True), (3030, False), (2922, False)]  # the last batch has 109 events, or one, of a single rank
+CASES = [(3030, COMPILED[0]), (2922, COMPILED[-1])]  # the last batch has 109 events, or one, of a single rank
+
+
+def in_ring(world_size, work, secrets=None):
+    """What `work` returns for the group of each rank."""
+    secrets = secrets or [SECRET] * world_size
+    listeners = [listen("127.0.0.1", secret) for secret in secrets]
+    addresses = [listener.address for listener in listeners]
+
+    def join_and_work(rank):
+        with listeners[rank] as listener, Ring(listener, addresses, rank, secrets[rank]) as ring:
+            return work(ring)
+
+    with ThreadPoolExecutor(world_size) as threads:
+        return list(threads.map(join_and_work, range(world_size)))
+
+
+@pytest.mark.parametrize("world_size", [2, 3, 5])
+@pytest.mark.parametrize("n", [1, 4, 189_602])
+def test_vectors_are_summed_over_the_ranks_and_all_ranks_have_the_same_bits(world_size, n):
+    vectors = np.random.default_rng(1).standard_normal((world_size, n)).astype(np.float32)
+    results = {}
+    for precision, tolerance in (("float32", 1e-6), ("float16", 1e-2)):
+        sums = in_ring(world_size, lambda ring, p=precision: ring.all_reduce_sum(vectors[ring.shard.rank], p))
+        assert all(total.dtype == np.float32 and np.array_equal(total, sums[0]) for total in sums)
+        assert sums[0] == pytest.approx(vectors.sum(0, dtype=float), abs=tolerance)
+        results[precision] = sums[0]
+    assert n < 5 or not np.array_equal(results["float32"], results["float16"])
+
+
+def test_values_of_all_ranks_are_gathered():
+    def work(ring):
+        rank = ring.shard.rank
+        return ring.all_gather(np.full(rank, rank, np.int16)), ring.all_reduce_min(np.float64([1 + rank, 2 - rank]))
+
+    for gathered, minimum in in_ring(3, work):
+        assert gathered.tolist() == [1, 2, 2]
+        assert gathered.dtype == np.int16
+        assert minimum.tolist() == [1, 0]
+
+
+def test_a_rank_that_ends_is_noticed_by_all_others():
+    """Each of them sees that its neighbour has gone, whether it sends or receives."""
+
+    def work(ring):
+        ring.all_reduce_sum(np.ones(10, np.float32))
+        if ring.shard.rank == 1:
+            return "ended"
+        with pytest.raises(LostPeerError, match=r"the connection to rank \d of the process group ended"):
+            ring.all_reduce_sum(np.ones(10**6, np.float32))
+        return "noticed"
+
+    assert in_ring(4, work) == ["noticed", "ended", "noticed", "noticed"]
+
+
+def test_a_stranger_does_not_join():
+    with pytest.raises(Exception, match="digest"):
+        in_ring(2, lambda ring: None, secrets=[SECRET, b"guessed"])
+
+
+def test_gradients_are_sent_raw_and_nothing_is_unpickled(monkeypatch):
+    """What a peer sends after the secret is taken as numbers of the expected size alone."""
+    import pickle
+
+    for name in ("loads", "load"):
+        monkeypatch.setattr(pickle, name, lambda *_: pytest.fail("something was unpickled"))
+    monkeypatch.setattr("multiprocessing.connection._ForkingPickler.loads", pickle.loads)
+    assert in_ring(2, lambda ring: ring.all_reduce_sum(np.ones(3, np.float32)).tolist()) == [[2, 2, 2]] * 2
 
 
 def clipped():
@@ -42,17 +107,28 @@ def train(n_events, jit_compile, group=SINGLE_PROCESS):
 
 
 def keras_steps(n_events):
-    """Two epochs of Keras' steps in one process: the loss of every step and the final weights."""
+    """Two epochs of Keras' `train_on_batch`: the loss of every step, and the final weights."""
     (model, optimizer), events, losses = clipped(), sample(n_events, 1), []
+    model.compile(optimizer, keras.losses.BinaryCrossentropy())
     for epoch in (1, 2):
         (block,) = batching.shuffled_blocks(n_events, BATCH_SIZE, 5, epoch)
         for rows in (*block.whole, block.rest):
-            with tf.GradientTape() as tape:
-                scores = model(events.features[rows], training=True)[:, 0]
-                objective = keras.losses.BinaryCrossentropy()(events.labels[rows], scores) + sum(model.losses)
-            optimizer.apply(tape.gradient(objective, model.trainable_variables), model.trainable_variables)
-            losses.append(float(objective))
+            model.reset_metrics()  # Keras returns the mean over the batches so far
+            losses.append(float(model.train_on_batch(events.features[rows], events.labels[rows])))
     return losses, weights(model)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_two_processes_give_the_losses_of_keras_at_every_step(case):
+    expected_losses, expected_weights = keras_steps(case[0])
+    *_, single_history = train(*case)
+    results = in_ring(2, lambda ring: train(*case, ring))
+    for losses, final_weights, history in results:
+        assert losses == pytest.approx(expected_losses, rel=2e-6)
+        assert final_weights == pytest.approx(expected_weights, abs=2e-6)
+        for measured, expected in zip(history[:2], single_history[:2], strict=True):  # training and validation
+            assert np.array(measured) == pytest.approx(np.array(expected), rel=1e-5)
+    assert np.array_equal(results[0][1], results[1][1])
 
 
 def dropped_scores(group):
@@ -61,54 +137,10 @@ def dropped_scores(group):
     model, optimizer = build(ModelSpec((20,), dropout=0.5))
     offset_dropout_seeds(model, group.shard.rank)
     loss = keras.losses.BinaryCrossentropy()
-    return Trainer(model, optimizer, loss, events, 128, 5, jit_compile=False, group=group).train_epoch(1)[1].scores
+    return Trainer(model, optimizer, loss, events, 128, 5, group=group).train_epoch(1)[1].scores
 
 
-def work(addresses, rank):
-    """The results of one rank."""
-    group = join_process_group(addresses, rank, cores=1)
-    return {
-        "gathered": group.all_gather(np.arange(rank + 1, dtype=np.float32)),
-        "minimum": group.all_reduce_min(np.float64([1 + rank, 2 - rank])),
-        "sum": tf.function(group.all_reduce_sum)(tf.constant([1.0, rank])).numpy(),
-        "trained": {case: train(*case, group) for case in CASES},
-        "dropped": dropped_scores(group),
-    }
-
-
-@pytest.fixture(scope="module")
-def ranks():
-    """The results of both ranks."""
-    with socket.socket() as first, socket.socket() as second:
-        for probe in (first, second):
-            probe.bind(("127.0.0.1", 0))
-        addresses = [f"127.0.0.1:{probe.getsockname()[1]}" for probe in (first, second)]
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, spawn) as first, ProcessPoolExecutor(1, spawn) as second:
-        futures = [process.submit(work, addresses, rank) for rank, process in enumerate((first, second))]
-        return [future.result() for future in futures]
-
-
-def test_values_are_summed_and_gathered_over_the_ranks(ranks):
-    for results in ranks:
-        assert results["gathered"].tolist() == [0, 0, 1]
-        assert results["minimum"].tolist() == [1, 1]
-        assert results["sum"].tolist() == [2, 1]
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_two_processes_give_the_losses_of_keras_at_every_step(ranks, case):
-    expected_losses, expected_weights = keras_steps(case[0])
-    *_, single_history = train(*case)
-    for losses, final_weights, history in (results["trained"][case] for results in ranks):
-        assert losses == pytest.approx(expected_losses, rel=2e-6)
-        assert final_weights == pytest.approx(expected_weights, abs=2e-6)
-        for measured, expected in zip(history[:2], single_history[:2], strict=True):  # training and validation
-            assert np.array(measured) == pytest.approx(np.array(expected), rel=1e-5)
-    assert np.array_equal(*(results["trained"][case][1] for results in ranks))
-
-
-def test_ranks_drop_different_outputs(ranks):
-    first, second = (results["dropped"] for results in ranks)
+def test_ranks_drop_different_outputs():
+    first, second = in_ring(2, dropped_scores)
     assert len(np.unique(first)) > 32
     assert np.mean(first == second) < 0.2

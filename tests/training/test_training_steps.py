@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from small_training import build, weights
+from small_training import COMPILED, ON_JAX, build, weights
 
 from higgs_lib import data, models, training
 from higgs_lib.data import COMPLETE
@@ -11,7 +11,7 @@ from higgs_lib.training import TrainConfig, batching, loop, steps
 BALDI_LIKE = {"optimizer": "sgd", "learning_rate": 0.05, "momentum": 0.5, "final_momentum": 0.9, "momentum_epochs": 1}
 
 
-@pytest.mark.parametrize("jit_compile", [True, False])
+@pytest.mark.parametrize("jit_compile", COMPILED)
 @pytest.mark.parametrize(
     "settings", [{"optimizer": "sgd"}, {"optimizer": "adam"}, {"optimizer": "adadelta"}, BALDI_LIKE]
 )
@@ -66,16 +66,17 @@ def test_a_processor_without_bfloat16_gives_a_warning(samples, monkeypatch, capl
         assert len([r for r in caplog.records if "bfloat16 instructions" in r.message]) == warnings
 
 
+@pytest.mark.skipif(ON_JAX, reason="XLA compiles everything on JAX")
 @pytest.mark.parametrize(
     ("changes", "batch_size", "jit_compile"),
     [({}, 100, True), ({}, 8192, False), ({"dropout": 0.1}, 100, False), ({"precision": "bfloat16"}, 100, False)],
 )
 def test_xla_is_used_where_it_was_measured_to_be_faster(monkeypatch, changes, batch_size, jit_compile):
-    monkeypatch.setattr(steps, "has_gpu", lambda: False)
+    monkeypatch.setattr(steps.engine(), "gpu", lambda: None)
     model = build(ModelSpec((5,), **changes))[0]
-    assert steps.prefers_xla(model, batch_size) == jit_compile
+    assert steps.engine().prefers_xla(model, batch_size) == jit_compile
     nested = keras.Sequential([keras.Input((6,)), model])
-    assert steps.prefers_xla(nested, batch_size) == jit_compile
+    assert steps.engine().prefers_xla(nested, batch_size) == jit_compile
 
 
 def test_sparse_gradients_are_applied(samples):
