@@ -62,12 +62,21 @@ def keep_on_device(events: Sample, device: jax.Device) -> _DeviceSample | Sample
     if memory and 2 * n_bytes > memory["bytes_limit"] - memory["bytes_in_use"]:
         log.info("%d events do not fit in the memory of %s; they are copied block by block", events.n_events, device)
         return events
-    return _DeviceSample(*jax.device_put(tuple(events), device))
+    return _DeviceSample(*_copy(events, device))
 
 
 def take_to_device(events: _DeviceSample | Sample, rows: np.ndarray, device: jax.Device) -> Sample:
     """Returns the events of these rows (n,), as arrays on the device."""
-    return Sample(*jax.device_put(tuple(events.take(rows)), device))
+    return Sample(*_copy(events.take(rows), device))
+
+
+def _copy(events: tuple, device: jax.Device) -> tuple:
+    """Returns copies of arrays on a device.
+
+    They are not committed to it, or the weights that come from them would be; the steps would be compiled twice.
+    """
+    with jax.default_device(device):
+        return tuple(map(jnp.asarray, events))
 
 
 class Steps:
