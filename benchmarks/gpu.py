@@ -4,11 +4,12 @@
     KERAS_BACKEND=jax python benchmarks/gpu.py    # Keras on JAX, which needs no TensorFlow
 
 Where Python has JAX with CUDA and nothing else of this package's, bring what is missing as wheels and add the folder of
-the checkout to PYTHONPATH: docs/gpu.md lists them. Writes a file for each GPU, which 07_gpu_scaling shows with its
-device, date and versions.
+the checkout to PYTHONPATH: docs/gpu.md lists them. Writes a file for each GPU, part by part; 07_gpu_scaling shows it
+with its device, date and versions.
 """
 
 import argparse
+import json
 import logging
 import re
 import sys
@@ -95,13 +96,32 @@ def kinematic_share(training: Sample, repeats: int) -> dict:
     return {"epoch_seconds": seconds, "share": harness.spread(1 - before / layer), "n_events": training.n_events}
 
 
-def measure_trainings(n_events: int, events: Path) -> dict:
-    """Returns the trainings of this benchmark on built-in events, simulated into a file."""
-    simulation.simulate(events, n_events + N_VALIDATION, SEED)
-    training = EventStream.open(events, LOW, range(n_events)).load()
-    validation = data.load(events, LOW, range(n_events, n_events + N_VALIDATION))
-    results = {name: train(*settings, training, validation) for name, settings in TRAININGS.items()}
-    return {"trainings": results, "kinematic_layer": kinematic_share(training.slice(0, 2**18), repeats=3)}
+def measure_sweep(gpu: device.GPU, train_on: str, options: argparse.Namespace) -> dict:
+    """Returns the throughput by loop, optimizer and batch size."""
+    optimizers = tuple(OPTIMIZER_SLOTS)  # those of Mancone's thesis
+    sweep = Sweep(train_on, optimizers=optimizers, batch_sizes=tuple(options.batch_sizes), min_steps=MIN_STEPS)
+    throughput = measure.run_sweep(sweep)
+    for loop in throughput.loops:
+        size, rate = max(throughput.median_rates(loop, "adam").items(), key=lambda pair: pair[1])
+        log.info("%s, %s: at most %s events/s, in batches of %s", gpu.name, loop, f"{rate:,.0f}", f"{size:,}")
+    return throughput.as_dict() | harness.made_with(throughput.stamp)
+
+
+def measure_trainings(gpu: device.GPU, train_on: str, options: argparse.Namespace) -> dict:
+    """Returns the trainings of this benchmark on built-in events."""
+    device.use(train_on)
+    n_events = options.n_events
+    with tempfile.TemporaryDirectory() as folder:
+        events = Path(folder, "events.parquet")
+        simulation.simulate(events, n_events + N_VALIDATION, SEED)
+        training = EventStream.open(events, LOW, range(n_events)).load()
+        validation = data.load(events, LOW, range(n_events, n_events + N_VALIDATION))
+    networks = {name: train(*settings, training, validation) for name, settings in TRAININGS.items()}
+    layer = kinematic_share(training.slice(0, 2**18), repeats=3)
+    return {"networks": networks, "kinematic_layer": layer} | harness.made_with()
+
+
+PARTS = {"measured": measure_sweep, "trainings": measure_trainings}
 
 
 def main() -> None:
@@ -111,34 +131,26 @@ def main() -> None:
     sizes = (100, 1024, 8192, 65_536)
     parser.add_argument("--batch-sizes", nargs="+", type=int, default=sizes, help="events per step")
     parser.add_argument("--n-events", type=int, default=N_EVENTS, help="training events")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="what is measured")
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     log.setLevel(logging.INFO)
     if not device.gpus():
         sys.exit("error: NVIDIA's driver shows no GPU here: run this on a machine that has one")
     for gpu in device.gpus():
-        measure_gpu(gpu, f"gpu:{gpu.number}", options)
+        try:
+            measure_gpu(gpu, f"gpu:{gpu.number}", options)
+        except (RuntimeError, device.DeviceError) as error:
+            sys.exit(f"error: {error}")
 
 
 def measure_gpu(gpu: device.GPU, train_on: str, options: argparse.Namespace) -> None:
-    """Measures one GPU, and stores what is measured after each part."""
-    sizes, optimizers = tuple(options.batch_sizes), tuple(OPTIMIZER_SLOTS)  # those of Mancone's thesis
-    sweep = Sweep(train_on, optimizers=optimizers, batch_sizes=sizes, min_steps=MIN_STEPS)
-    try:
-        throughput = measure.run_sweep(sweep)
-    except RuntimeError as error:
-        sys.exit(f"error: {error}")
+    """Measures the parts of one GPU; each is stored as soon as it is measured, beside what the file has of others."""
     name = re.sub(r"[^a-z0-9]+", "-", gpu.name.lower()).strip("-")
-    path = options.results / f"{name}-{gpu.number}-{throughput.backend}.json"
-    result = {"gpu": gpu._asdict(), "measured": throughput.as_dict()}
-    harness.save(path, result, throughput.stamp)
-    for loop in throughput.loops:
-        size, rate = max(throughput.median_rates(loop, "adam").items(), key=lambda pair: pair[1])
-        log.info("%s, %s: at most %s events/s, in batches of %s", gpu.name, loop, f"{rate:,.0f}", f"{size:,}")
-    device.use(train_on)
-    with tempfile.TemporaryDirectory() as folder:
-        trainings = measure_trainings(options.n_events, Path(folder, "events.parquet"))
-    harness.save(path, result | trainings, throughput.stamp)
+    path = options.results / f"{name}-{gpu.number}-{keras.backend.backend()}.json"
+    for part in options.parts:
+        stored = json.loads(path.read_text()) if path.exists() else {}
+        harness.write(path, stored | {"gpu": gpu._asdict(), part: PARTS[part](gpu, train_on, options)})
     log.info("written: %s", path)
 
 

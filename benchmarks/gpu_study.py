@@ -100,13 +100,14 @@ def main() -> None:
         device.use(options.train_on)
     except device.DeviceError as error:
         sys.exit(f"error: {error}")
-    name = re.sub(r"[^a-z0-9]+", "-", provenance.stamp()["computes_on"].lower()).strip("-")
+    computes_on = provenance.stamp()["computes_on"]
+    name = re.sub(r"[^a-z0-9]+", "-", computes_on.rpartition(": ")[2].lower()).strip("-")
     edges = np.cumsum([0, options.n_events, N_VALIDATION, N_TEST]).tolist()
     with tempfile.TemporaryDirectory() as folder:
         events = Path(folder, "events.parquet")
         simulation.simulate(events, edges[-1], SEED)
         parts = [EventStream.open(events, COMPLETE, range(*pair)).load() for pair in pairwise(edges)]
-    result = {"device": provenance.stamp()["computes_on"], "backend": keras.backend.backend(), "networks": []}
+    result = {"device": computes_on, "backend": keras.backend.backend(), "networks": []}
     for network in NETWORKS:
         result["networks"].append(train(network, parts))
         harness.save(options.results / f"{name}.json", result)

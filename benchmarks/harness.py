@@ -147,21 +147,22 @@ def table(title: str, results: dict[str, dict], amount: float, unit: str) -> str
     return "\n".join(lines)
 
 
-def save(path: Path, result: dict, stamp: dict | None = None) -> None:
-    """Stores a result with commit, time, machine and versions: `stamp`, or those of this process."""
-    made_with = {
+def made_with(stamp: dict | None = None) -> dict:
+    """Returns what a result was made with: commit, time, machine and versions, `stamp` or those of this process."""
+    about = {
         "device": stamp or provenance.stamp(),
         "commit": provenance.commit(),
         "time": time.strftime("%Y-%m-%d %H:%M:%S%z"),
     }
+    return {"made_with": about}
+
+
+def write(path: Path, result: dict) -> None:
+    """Writes a result as JSON."""
     with files.write_atomically(path) as temporary:
-        temporary.write_text(json.dumps(result | {"made_with": made_with}, indent=1) + "\n")
+        temporary.write_text(json.dumps(result, indent=1) + "\n")
 
 
-def arguments(description: str, result: str, repeats: int | None = 7) -> argparse.ArgumentParser:
-    """Returns a parser of the options that all benchmarks share; `repeats` None: without that option."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--result", type=Path, default=Path(__file__).parent / "results" / result, help="file to write")
-    if repeats:
-        parser.add_argument("--repeats", type=int, default=repeats, help="turns of every contender")
-    return parser
+def save(path: Path, result: dict) -> None:
+    """Stores a result with what it was made with."""
+    write(path, result | made_with())
