@@ -166,3 +166,12 @@ def write(path: Path, result: dict) -> None:
 def save(path: Path, result: dict) -> None:
     """Stores a result with what it was made with."""
     write(path, result | made_with())
+
+
+def arguments(description: str, result: str, repeats: int | None = 7) -> argparse.ArgumentParser:
+    """Returns a parser of the options that all benchmarks share; `repeats` None: without that option."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--result", type=Path, default=Path(__file__).parent / "results" / result, help="file to write")
+    if repeats:
+        parser.add_argument("--repeats", type=int, default=repeats, help="turns of every contender")
+    return parser
