@@ -104,7 +104,7 @@ def measure_sweep(gpu: device.GPU, train_on: str, options: argparse.Namespace) -
     for loop in throughput.loops:
         size, rate = max(throughput.median_rates(loop, "adam").items(), key=lambda pair: pair[1])
         log.info("%s, %s: at most %s events/s, in batches of %s", gpu.name, loop, f"{rate:,.0f}", f"{size:,}")
-    return throughput.as_dict() | harness.made_with(throughput.stamp)
+    return {"throughput": throughput.as_dict()} | harness.made_with(throughput.stamp)
 
 
 def measure_trainings(gpu: device.GPU, train_on: str, options: argparse.Namespace) -> dict:

@@ -14,8 +14,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing.connection import Listener
 from typing import NamedTuple
 
 import harness
@@ -25,9 +27,11 @@ from netns import Link
 
 from higgs_lib import device
 from higgs_lib.performance.interconnect import InterconnectFit, all_reduce_seconds, fit_interconnect
+from higgs_lib.training.collectives import Ring
 
 PORT = 5000
 TIMEOUT = 240  # s, for an answer of a worker
+SECRET = b"of this benchmark"
 WARM_UP = 2  # turns that do not count
 
 
@@ -56,28 +60,21 @@ RATES, DELAYS = (np.inf, 1.0, 0.1), (0.0, 1.0)  # Gb/s and ms
 
 def work(number: int, addresses: list[str]) -> None:
     """Runs one worker: answers lines of values, type and number of all-reduces with seconds and bytes sent of each."""
-    import tensorflow as tf  # here, as importing it takes seconds that the program itself need not wait
-
-    from higgs_lib.training.collectives import join_process_group
-
-    group = join_process_group(addresses, number, cores=1)
-
-    @tf.function
-    def seconds(vector, chained):
-        vector = group.all_reduce_sum(vector)  # so that all start together
-        with tf.control_dependencies([vector]):
-            start = tf.timestamp()
-        with tf.control_dependencies([start]):
-            vector = tf.identity(vector)
-        for _ in tf.range(chained):
-            vector = group.all_reduce_sum(vector)
-        with tf.control_dependencies([vector]):
-            return tf.timestamp() - start
-
+    hosts = [address.rsplit(":", 1) for address in addresses]
+    places = [(host, int(port)) for host, port in hosts]
+    with Listener(places[number], authkey=SECRET) as listener:
+        print("listening", flush=True)
+        sys.stdin.readline()  # until all are
+        group = Ring(listener, places, number, SECRET)
     for line in sys.stdin:
         values, dtype, chained = json.loads(line)
+        vector = np.zeros(values, np.float32)
         sent = int(netns.SENT.read_text())
-        taken = float(seconds(tf.zeros(values, dtype), tf.constant(chained)))
+        group.all_reduce_sum(vector, dtype)  # so that all start together
+        start = time.perf_counter()
+        for _ in range(chained):
+            group.all_reduce_sum(vector, dtype)
+        taken = time.perf_counter() - start
         sent = int(netns.SENT.read_text()) - sent
         print(json.dumps([taken / chained, sent / (chained + 1)]), flush=True)
 
@@ -117,7 +114,6 @@ def start(names: list[str]) -> Iterator[Workers]:
     """Starts a worker in each of these namespaces, and kills them at the end."""
     addresses = [f"{netns.address(number)}:{PORT}" for number in range(len(names))]
     environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
     with tempfile.TemporaryFile("w+") as log:
         workers = Workers([], log)
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": log, "text": True}
@@ -125,6 +121,10 @@ def start(names: list[str]) -> Iterator[Workers]:
             for number, name in enumerate(names):
                 words = ["ip", "netns", "exec", name, sys.executable, __file__, "worker", str(number), *addresses]
                 workers.processes.append(subprocess.Popen(words, env=environment, **pipes))
+            for process in workers.processes:
+                process.stdout.readline()
+            for process in workers.processes:
+                print(file=process.stdin, flush=True)
             yield workers
         finally:
             with netns.uninterrupted():

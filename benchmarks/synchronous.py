@@ -1,6 +1,7 @@
 """Measures two Spark workers of one core each against one, in steady epochs, and the start of a training.
 
-    python benchmarks/synchronous.py
+    python benchmarks/synchronous.py                      # TensorFlow
+    KERAS_BACKEND=jax python benchmarks/synchronous.py    # JAX, whose result has a file of its own
 
 The deep network with Adam, on executors in processes of their own on this machine. Trainings of two workers and of one
 take turns.
@@ -12,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import harness
+import keras
 import numpy as np
 
 from higgs_lib import models, simulation, spark
@@ -63,7 +65,9 @@ def summarise(turns: dict[int, list[synchronous.Trained]], batch_size: int) -> d
 
 def main() -> None:
     """Measures and stores."""
-    options = harness.arguments(__doc__, "synchronous.json").parse_args()
+    backend = keras.backend.backend()
+    name = "synchronous.json" if backend == "tensorflow" else f"synchronous-{backend}.json"
+    options = harness.arguments(__doc__, name).parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     log.setLevel(logging.INFO)
     batches, starts = [], []
@@ -80,7 +84,7 @@ def main() -> None:
             by = batches[-1]["speed_up"]
             log.info("%d: %.2f [%.2f, %.2f] times one worker", batch_size, by["median"], by["low"], by["high"])
     start_up = {"cold": starts[0], "processes there": harness.spread(np.array(starts[1:]))}
-    about = {"n_events": N_TRAINING, "turns": options.repeats}
+    about = {"backend": backend, "n_events": N_TRAINING, "turns": options.repeats}
     harness.save(options.result, about | {"batches": batches, "start_up_seconds_of_two": start_up})
 
 

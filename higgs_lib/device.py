@@ -1,5 +1,6 @@
 """Detects GPUs, and chooses the device that Keras' backend computes on, TensorFlow or JAX."""
 
+import json
 import logging
 import os
 import platform
@@ -183,14 +184,20 @@ class _Jax:
         return {self._devices().index(chosen): chosen.device_kind} if chosen.platform == "gpu" else {}
 
 
-def _backend() -> _TensorFlow | _Jax:
-    """Returns Keras' backend, which is imported late because it is slow."""
-    import keras
+def backend() -> str:
+    """Returns the name of Keras' backend, "tensorflow" unless it was set otherwise, without importing Keras."""
+    if "keras" in sys.modules:
+        return sys.modules["keras"].backend.backend()
+    settings = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"), "keras.json")  # where Keras looks
+    stored = json.loads(settings.read_text()).get("backend") if settings.exists() else None
+    return os.environ.get("KERAS_BACKEND") or stored or "tensorflow"
 
-    backend = keras.backend.backend()
-    if backend not in ("tensorflow", "jax"):
-        raise DeviceError(f"devices are chosen for Keras on TensorFlow or JAX, not on {backend}: set KERAS_BACKEND")
-    return _Jax() if backend == "jax" else _TensorFlow()
+
+def _backend() -> _TensorFlow | _Jax:
+    """Returns the GPUs of Keras' backend, which is imported late because it is slow."""
+    if backend() not in ("tensorflow", "jax"):
+        raise DeviceError(f"devices are chosen for Keras on TensorFlow or JAX, not on {backend()}: set KERAS_BACKEND")
+    return _Jax() if backend() == "jax" else _TensorFlow()
 
 
 def usable_gpus() -> list[int]:
@@ -217,45 +224,45 @@ def use(choice: str = "auto") -> str:
     """
     if not re.fullmatch(r"auto|cpu|gpu(:\d+)?", choice):
         raise ValueError(f'unknown device {choice!r}: choose "auto", "cpu", "gpu" or one GPU alone, as "gpu:1"')
-    backend = _backend()
-    numbers = _select(choice, backend)
+    framework = _backend()
+    numbers = _select(choice, framework)
     try:
-        backend.select(numbers)
+        framework.select(numbers)
     except RuntimeError as error:
         raise DeviceError(
-            f"cannot choose {choice!r}, as {backend.name} computes on {in_use() or 'the processor'} already: call "
-            f"device.use before anything else of {backend.name}, in a notebook after a restart of its kernel"
+            f"cannot choose {choice!r}, as {framework.name} computes on {in_use() or 'the processor'} already: call "
+            f"device.use before anything else of {framework.name}, in a notebook after a restart of its kernel"
         ) from error
-    reason = f", as {_why_no_gpu(backend)}" if choice == "auto" and gpus() and not numbers else ""
-    return f"{backend.name} computes on {in_use() or 'the processor'}{reason}."
+    reason = f", as {_why_no_gpu(framework)}" if choice == "auto" and gpus() and not numbers else ""
+    return f"{framework.name} computes on {in_use() or 'the processor'}{reason}."
 
 
-def _select(choice: str, backend: _TensorFlow | _Jax) -> list[int]:
+def _select(choice: str, framework: _TensorFlow | _Jax) -> list[int]:
     """Returns the GPUs of a choice out of all that the backend can use; raises DeviceError where it has none."""
     if choice == "cpu":
         return []
-    number, usable = choice.partition(":")[2], backend.usable()
+    number, usable = choice.partition(":")[2], framework.usable()
     numbers = [gpu for gpu in usable if number in ("", str(gpu))]
     if choice == "auto" or numbers:
         return numbers
     if usable:
         others = ", ".join(f'"gpu:{gpu}"' for gpu in usable)
-        raise DeviceError(f"{backend.name} can use no GPU {number}: choose one of {others}")
-    raise DeviceError(f'cannot compute on {choice!r}, as {_why_no_gpu(backend)}; "auto" and "cpu" use the processor')
+        raise DeviceError(f"{framework.name} can use no GPU {number}: choose one of {others}")
+    raise DeviceError(f'cannot compute on {choice!r}, as {_why_no_gpu(framework)}; "auto" and "cpu" use the processor')
 
 
-def _why_no_gpu(backend: _TensorFlow | _Jax) -> str:
+def _why_no_gpu(framework: _TensorFlow | _Jax) -> str:
     """Returns why the backend can use no GPU, and what to do about it."""
     if not gpus():
         listed = os.environ.get("CUDA_VISIBLE_DEVICES")
         return "NVIDIA's driver shows no GPU" + ("" if listed is None else f" with CUDA_VISIBLE_DEVICES={listed!r}")
     cause = f"CUDA's libraries are missing, or too new for the driver {gpus()[0].driver}"
-    if not backend.has_cuda():
-        cause = f"this {backend.name} was built without CUDA"
+    if not framework.has_cuda():
+        cause = f"this {framework.name} was built without CUDA"
     names = ", ".join(gpu.name for gpu in gpus())
-    make = "`make env EXTRAS=gpu`, or in an environment of your own " if backend.name == "TensorFlow" else ""
+    make = "`make env EXTRAS=gpu`, or in an environment of your own " if framework.name == "TensorFlow" else ""
     return (
-        f"it cannot use {names}: {cause}; on Linux with x86-64 {make}`pip install '{backend.package}'` installs what "
+        f"it cannot use {names}: {cause}; on Linux with x86-64 {make}`pip install '{framework.package}'` installs what "
         "it needs"
     )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from higgs_lib.device import cores, gpus, in_use, processor
+from higgs_lib.device import backend, cores, gpus, in_use, processor
 
 PACKAGES = ("numpy", "tensorflow", "jax", "keras", "scikit-learn", "pyarrow", "pyspark")
 
@@ -120,7 +120,7 @@ def _version(package: str) -> str:
 def stamp() -> dict:
     """Processor, cores, memory in GiB, GPUs, Python, the packages that results depend on, and what was computed on.
 
-    That is TensorFlow's device, or the processor where TensorFlow is not loaded.
+    That is the device of Keras' backend, or the processor where Keras is not loaded.
     """
     return _unchanging() | {"computes_on": in_use() or "processor"}
 
@@ -129,9 +129,10 @@ def describe() -> str:
     """The stamp as one line of text."""
     record = stamp()
     cards = [f"GPU {g['number']}: {g['name']} ({g['memory_gib']} GiB, driver {g['driver']})" for g in record["gpus"]]
-    if cards and "tensorflow" in sys.modules:
+    if cards and "keras" in sys.modules:
         cards.append(f"computing on {in_use() or 'the processor'}")
-    packages = ", ".join(f"{package} {record[package]}" for package in PACKAGES)
+    unused = {"tensorflow", "jax"} - {backend()}
+    packages = ", ".join(f"{package} {record[package]}" for package in PACKAGES if package not in unused)
     return (
         f"{record['processor']}, {record['cores']} cores, {record['memory_gib']} GiB, {record['system']}; "
         f"{', '.join(cards) or 'no GPU'}; Python {record['python']}, {packages}"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from higgs_lib import data, metrics, models, provenance, training
+from higgs_lib import data, device, metrics, models, provenance, training
 from higgs_lib.data import EventStream, Sample, Splits, feature_set, origin
 from higgs_lib.files import write_atomically
 from higgs_lib.models import ModelSpec
@@ -119,7 +119,7 @@ class Study:
         Raises:
             ValueError: `before` differs in its features or, but for the optimizer, in its `ModelSpec`.
         """
-        recipe = self._recipe(classifier, features, seed, ("tensorflow", "keras", "numpy"))
+        recipe = self._recipe(classifier, features, seed, (device.backend(), "keras", "numpy"))
         recipe |= {"spec": asdict(spec), **config._asdict()}
         if before:
             _check_same_network(before, recipe)
@@ -128,7 +128,7 @@ class Study:
 
     def _train_network(self, name: str, spec: ModelSpec, recipe: dict, config: TrainConfig) -> tuple[dict, dict]:
         """Trains and stores a network; returns its result, and its scores on the parts of `_judged`."""
-        import keras  # here, so that stored results can be read without TensorFlow
+        import keras  # here, so that stored results can be read without it
 
         parts = self.samples(recipe["features"])
         events, columns = parts["training"], data.feature_set(recipe["features"])
@@ -204,7 +204,7 @@ class Study:
             The stored result.
         """
         small = self.with_training_events(n_training)
-        packages = ("scikit-learn",) if inputs == "columns" else ("scikit-learn", "tensorflow", "keras")
+        packages = ("scikit-learn",) if inputs == "columns" else ("scikit-learn", device.backend(), "keras")
         recipe = small._recipe(classifier, features, seed, packages)
         recipe |= {"iterations": iterations, "leaves": leaves, "learning_rate": learning_rate, "inputs": inputs}
 

@@ -1,8 +1,6 @@
 """Throughput of this machine's devices, measured once and stored."""
 
-import os
-
-from higgs_lib import provenance
+from higgs_lib import device, provenance
 from higgs_lib.performance.measure import run_sweep
 from higgs_lib.performance.throughput import Sweep, Throughput
 from higgs_lib.study.run import Run
@@ -13,8 +11,7 @@ def cached_sweep(run: Run, name: str, sweep: Sweep) -> Throughput:
     stamp = provenance.stamp()
     recipe = {
         "sweep": sweep._asdict(),
-        "machine": {key: stamp[key] for key in ("processor", "cores", "gpus", "tensorflow", "keras")},
-        "backend": os.environ.get("KERAS_BACKEND", "tensorflow"),
+        "machine": {key: stamp[key] for key in ("processor", "cores", "gpus", device.backend(), "keras")},
         "code": provenance.code_version("performance.measure"),
     }
     stored = run.cached(name, recipe, lambda: {"measured": run_sweep(sweep).as_dict()})

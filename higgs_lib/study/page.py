@@ -10,7 +10,7 @@ from higgs_lib import data, device, provenance
 def header(events: str | Path, train_on: str = "") -> Markdown:
     """Returns which events a page shows and on which machine it runs; chooses the device `train_on` if it is given.
 
-    `train_on` is as in `device.use`, and has to be chosen before anything else of TensorFlow runs.
+    `train_on` is as in `device.use`, and has to be chosen before anything else of TensorFlow or JAX runs.
     """
     computes_on = f" {device.use(train_on)}" if train_on else ""
     return Markdown(

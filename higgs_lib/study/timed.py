@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from higgs_lib import models, provenance
+from higgs_lib import device, models, provenance
 from higgs_lib.data import EventStream, feature_set
 from higgs_lib.models import ModelSpec
 from higgs_lib.performance.curve_fit import Timings
@@ -99,7 +99,7 @@ class ScalingStudy:
             **{"classifier": classifier, "spec": asdict(spec), "n_workers": n_workers, **config._asdict()},
             **{"seed": seed, "precision": precision, "features": self.features, "events": self.study.fingerprint},
             **{"n_training": self._streams[0].n_events, "master": self.session.sparkContext.master.split(":")[0]},
-            "machine": {key: stamp[key] for key in ("processor", "cores", "tensorflow", "keras", "pyspark")},
+            "machine": {key: stamp[key] for key in ("processor", "cores", device.backend(), "keras", "pyspark")},
             "code": provenance.code_version("study.timed"),
         }
 

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from small_training import COMPILED, build, weights
+from small_training import COMPILED, ON_JAX, build, weights
 
 from higgs_lib import metrics, models, simulation, training
 from higgs_lib.data import COMPLETE, EventStream, Sample, parquet
@@ -104,3 +104,9 @@ def test_impossible_sizes_are_refused(samples, config):
     model, optimizer = build()
     with pytest.raises(ValueError, match="cannot train"):
         training.fit(model, optimizer, *samples, config, seed=1)
+
+
+@pytest.mark.skipif(not ON_JAX, reason="TensorFlow has a graph without XLA")
+def test_jax_refuses_to_leave_out_xla(samples):
+    with pytest.raises(ValueError, match="jit_compile cannot be False, as JAX compiles every step with XLA"):
+        training.fit(*build(), *samples, TrainConfig(epochs=1, batch_size=50), seed=1, jit_compile=False)
