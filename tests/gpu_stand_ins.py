@@ -1,10 +1,10 @@
-"""Stand-ins for an NVIDIA driver and for TensorFlow on a machine with two GPUs, so that the tests need none."""
+"""Stand-ins for an NVIDIA driver, TensorFlow and JAX on a machine with two GPUs, so that the tests need none."""
 
 import sys
 from types import SimpleNamespace
 from typing import NamedTuple
 
-import keras  # noqa: F401 - needs the installed TensorFlow
+import keras
 import pynvml
 
 from higgs_lib.device import GPU
@@ -87,4 +87,28 @@ def stand_in_tensorflow(monkeypatch, cuda=True, **settings) -> Configuration:
     config = Configuration(**settings)
     test = SimpleNamespace(is_built_with_cuda=lambda: cuda)
     monkeypatch.setitem(sys.modules, "tensorflow", SimpleNamespace(config=config, test=test))
+    return config
+
+
+class JaxDevice(NamedTuple):
+    """As `jax.Device`."""
+
+    platform: str
+    device_kind: str
+
+
+def stand_in_jax(monkeypatch, n_gpus=2) -> SimpleNamespace:
+    """Makes JAX, with GPUs, Keras' backend, and returns its configuration."""
+    gpus = [JaxDevice("gpu", card[0].name) for card in CARDS[:n_gpus]]
+    processor = JaxDevice("cpu", "cpu")
+    config = SimpleNamespace(jax_default_device=None)
+    config.update = lambda name, value: setattr(config, name, value)
+
+    def devices(platform=""):
+        if platform == "gpu" and not gpus:
+            raise RuntimeError("Unknown backend: 'gpu' requested")
+        return [processor] if platform == "cpu" else gpus or [processor]
+
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    monkeypatch.setitem(sys.modules, "jax", SimpleNamespace(config=config, devices=devices))
     return config

@@ -1,11 +1,13 @@
 import logging
+import os
 import re
 import subprocess
 import sys
 
+import keras
 import pynvml
 import pytest
-from gpu_stand_ins import A2, BOTH, H100, failing_driver, stand_in_driver, stand_in_tensorflow
+from gpu_stand_ins import A2, BOTH, H100, failing_driver, stand_in_driver, stand_in_jax, stand_in_tensorflow
 
 from higgs_lib import device
 from higgs_lib.device import DeviceError
@@ -140,6 +142,51 @@ def test_without_a_gpu_auto_explains_nothing(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     with pytest.raises(DeviceError, match="shows no GPU with CUDA_VISIBLE_DEVICES=''"):
         device.use("gpu")
+
+
+@pytest.mark.parametrize(
+    ("choice", "computes_on"),
+    [("auto", f"GPU 0: {H100.name}"), ("gpu", f"GPU 0: {H100.name}"), ("gpu:1", "GPU 1: NVIDIA A2"), ("cpu", "")],
+)
+def test_jax_computes_on_one_gpu_and_another_can_be_chosen_later(driver, monkeypatch, choice, computes_on):
+    stand_in_jax(monkeypatch)
+    assert device.usable_gpus() == [0, 1]
+    assert device.in_use() == f"GPU 0: {H100.name}"
+    for first in ("cpu", choice):
+        sentence = device.use(first)
+    assert sentence == f"JAX computes on {computes_on or 'the processor'}."
+    assert device.in_use() == computes_on
+
+
+def test_a_gpu_that_jax_cannot_use_is_explained(driver, monkeypatch):
+    stand_in_jax(monkeypatch, n_gpus=0)
+    answer = device.use("auto")
+    assert answer.startswith("JAX computes on the processor, as it cannot use NVIDIA H100 80GB HBM3, NVIDIA A2: ")
+    assert "`pip install 'jax[cuda13]'`" in answer
+    with pytest.raises(DeviceError, match="cannot compute on 'gpu:1', as it cannot use"):
+        device.use("gpu:1")
+
+
+def test_another_backend_of_keras_is_refused(monkeypatch):
+    stand_in_jax(monkeypatch)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    with pytest.raises(DeviceError, match="for Keras on TensorFlow or JAX, not on torch: set KERAS_BACKEND"):
+        device.use("cpu")
+
+
+def test_the_backend_is_known_without_importing_keras(tmp_path):
+    """As Keras finds it: the environment, then its settings, then TensorFlow."""
+    program = "import sys; from higgs_lib import device; print(device.backend()); assert 'keras' not in sys.modules"
+    (tmp_path / "keras.json").write_text('{"backend": "jax"}')
+    for changes, name in (
+        ({"KERAS_BACKEND": "jax", "KERAS_HOME": str(tmp_path / "none")}, "jax"),
+        ({"KERAS_BACKEND": "", "KERAS_HOME": str(tmp_path / "none")}, "tensorflow"),
+        ({"KERAS_BACKEND": "", "KERAS_HOME": str(tmp_path)}, "jax"),
+        ({"KERAS_BACKEND": "tensorflow", "KERAS_HOME": str(tmp_path)}, "tensorflow"),
+    ):
+        command = [sys.executable, "-c", program]
+        answer = subprocess.run(command, env=os.environ | changes, capture_output=True, text=True, check=True)
+        assert answer.stdout.strip() == name
 
 
 PROGRAM = """

@@ -1,0 +1,48 @@
+"""What a worker takes from Spark, and the same trainings on Keras' other backend, in processes of their own."""
+
+import os
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+
+from higgs_lib import models, spark
+from higgs_lib.data import COMPLETE, EventStream
+from higgs_lib.models import ModelSpec
+from higgs_lib.spark import synchronous
+from higgs_lib.spark.synchronous import WorkerError
+from higgs_lib.training import TrainConfig
+
+
+def test_each_task_computes_on_the_gpu_that_spark_gives_to_it(events, tmp_path, monkeypatch):
+    """There is none here, so that the error of Keras' backend tells which one the worker looked for."""
+    script = tmp_path / "gpus.sh"
+    script.write_text("""#!/bin/sh\necho '{"name": "gpu", "addresses": ["5"]}'\n""")
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    settings = {
+        "spark.worker.resource.gpu.amount": "1",
+        "spark.worker.resource.gpu.discoveryScript": str(script),
+        "spark.executor.resource.gpu.amount": "1",
+        "spark.task.resource.gpu.amount": "1",
+    }
+    stream = EventStream.open(events, COMPLETE, range(1000))
+    model = models.build(ModelSpec((5,)), models.standardisation(stream), seed=1)
+    with spark.session("local-cluster[1,1,1024]", settings=settings) as session, pytest.raises(WorkerError) as failure:
+        synchronous.fit(
+            session, model, keras.optimizers.SGD(), stream, stream, TrainConfig(1, 100), n_workers=1, seed=1, retries=0
+        )
+    assert re.search(r"worker 0 .* cannot compute on 'gpu', as .*CUDA_VISIBLE_DEVICES='5'", str(failure.value))
+
+
+def test_workers_train_on_jax_as_on_tensorflow():
+    """The losses of one process at every step; lost and hanging workers are noticed, and the weights are the same."""
+    file = Path(__file__).parent / "test_spark_synchronous.py"
+    chosen = "losses_of_one_process or loses_a_worker"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", chosen, str(file)]
+    environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stdout[-5000:]
