@@ -26,7 +26,7 @@ def test_200_steps_of_each_optimizer_have_the_losses_of_tensorflow(events, tmp_p
     standard = models.Standardisation(np.zeros(28), np.ones(28))
     np.savez(weights, *models.build(PRESETS["deep"], standard, seed=1).get_weights())
     program = str(FOLDER / "engine_losses.py")
-    command = [sys.executable, "-W", "error", program, str(events), str(weights), str(destination), *OPTIMIZERS]
+    command = [sys.executable, program, str(events), str(weights), str(destination), *OPTIMIZERS]
     subprocess.run(command, env=ON_JAX, check=True)
     with np.load(destination) as on_jax:
         for name in OPTIMIZERS:
