@@ -1,4 +1,4 @@
-"""Measures how fast each GPU of this machine trains; meant to take six minutes per GPU.
+"""Measures how fast each GPU of this machine trains; meant to take under six minutes per GPU.
 
     python benchmarks/gpu.py                      # Keras on TensorFlow
     KERAS_BACKEND=jax python benchmarks/gpu.py    # Keras on JAX, which needs no TensorFlow

@@ -150,7 +150,6 @@ def _pin_to_cores(number: int, n_workers: int, cores: int) -> None:
 def _choose_device(context: BarrierTaskContext, cores: int) -> None:
     """Chooses the GPU that Spark gave to this task, or the processor where it gave none."""
     gpus = context.resources().get("gpu")
-    if gpus:
-        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus.addresses)
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus.addresses) if gpus else ""
     steps.engine().use_threads(cores)
     device.use("gpu" if gpus else "cpu")
