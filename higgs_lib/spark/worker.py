@@ -4,7 +4,7 @@ import hashlib
 import os
 import pickle
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 import keras
@@ -142,9 +142,13 @@ def _join_group(context: BarrierTaskContext, job: Job) -> Iterator[ProcessGroup]
 
 def _pin_to_cores(number: int, n_workers: int, cores: int) -> None:
     """Gives each worker of one machine cores of its own, if there are enough: the all-reduce is faster then."""
-    if n_workers * cores <= len(ALLOWED_CORES):
-        for thread in os.listdir("/proc/self/task"):  # also those of an earlier training in this process
-            os.sched_setaffinity(int(thread), ALLOWED_CORES[number * cores : (number + 1) * cores])
+    if not ALLOWED_CORES:  # this system does not pin
+        return
+    enough = n_workers * cores <= len(ALLOWED_CORES)
+    own = ALLOWED_CORES[number * cores : (number + 1) * cores] if enough else ALLOWED_CORES
+    for thread in os.listdir("/proc/self/task"):  # also those of an earlier training in this process
+        with suppress(ProcessLookupError):  # a thread that has ended since
+            os.sched_setaffinity(int(thread), own)
 
 
 def _choose_device(context: BarrierTaskContext, cores: int) -> None:
