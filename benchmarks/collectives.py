@@ -41,7 +41,7 @@ def sockets(rank: int, ports: list[int], barrier) -> Callable[[np.ndarray], None
     return Ring(listener, addresses, rank, SECRET).all_reduce_sum
 
 
-def tensorflow(rank: int, ports: list[int], barrier) -> Callable[[np.ndarray], None]:
+def tensorflow(rank: int, ports: list[int], _) -> Callable[[np.ndarray], None]:
     """Joins TensorFlow's multi-worker strategy; returns an all-reduce in a graph, as training needs it."""
     workers = [f"127.0.0.1:{port}" for port in ports]
     os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": workers}, "task": {"type": "worker", "index": rank}})
@@ -62,7 +62,7 @@ def tensorflow(rank: int, ports: list[int], barrier) -> Callable[[np.ndarray], N
     return lambda vector: graph(tf.constant(vector)).numpy()
 
 
-def gloo(rank: int, ports: list[int], barrier) -> Callable[[np.ndarray], None]:
+def gloo(rank: int, ports: list[int], _) -> Callable[[np.ndarray], None]:
     """Joins JAX' runtime of several processes; returns an all-reduce in a program."""
     os.environ["NPROC"] = "1"
     import jax

@@ -8,7 +8,6 @@ The deep network (3 x 300 tanh, 28 features), Adam, 65,536 events in memory, on 
 import os
 
 import harness
-import numpy as np
 from harness import Contender
 from training import N_EVENTS, ours
 
@@ -29,11 +28,10 @@ def compare(batch_size: int, repeats: int) -> dict:
     ]
     results = harness.run(contenders, repeats)
     print(harness.table(f"batches of {batch_size}", results, N_EVENTS, "events"))
-    seconds = {name: np.array(result["seconds"]) for name, result in results.items()}
     return {
         "batch_size": batch_size,
         "events_per_second": {name: harness.rate(N_EVENTS, result["seconds"]) for name, result in results.items()},
-        "jax_to_tensorflow": harness.spread(seconds["TensorFlow"] / seconds["JAX"]),
+        "jax_to_tensorflow": harness.ratio(results, "JAX", "TensorFlow"),
     }
 
 

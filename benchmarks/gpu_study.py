@@ -1,8 +1,9 @@
-"""Trains the study's networks on 10,000,000 built-in events on a GPU, about as many as UCI HIGGS has, in 5 minutes.
+"""Trains the study's networks on 10,000,000 built-in events on a GPU, about as many as UCI HIGGS has.
 
     KERAS_BACKEND=jax python benchmarks/gpu_study.py    # or on TensorFlow; what it needs is in gpu.py
 
-The result says when each network was trained for how long, and its AUC on test events that no training saw.
+The result holds the times of each training, and the AUC on test events that no training saw. It is stored after each
+network.
 """
 
 import argparse
@@ -32,13 +33,13 @@ log = logging.getLogger("gpu_study")
 
 
 class Network(NamedTuple):
-    """A network to train, in the order of the file."""
+    """A network to train."""
 
     preset: str
     features: str
     config: TrainConfig
     learning_rate: float
-    """The first; it falls to zero along a cosine"""
+    """The first learning rate, which falls to zero along a cosine"""
 
     @property
     def spec(self) -> ModelSpec:

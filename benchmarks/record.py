@@ -50,7 +50,7 @@ def main() -> None:
         "peak_gib": harness.peak_gib(),  # of this process, which may have trained the last epochs only
     }
     log.info("test AUC %.4f after %.0f s of epochs", result["test"]["auc"]["value"], sum(seconds))
-    harness.save(options.result, measured, result["made_with"]["device"])
+    harness.write(options.result, measured | harness.made_with(result["made_with"]["device"]))
 
 
 if __name__ == "__main__":

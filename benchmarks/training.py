@@ -159,7 +159,7 @@ def compare(batch_size: int, peak: float, repeats: int) -> dict:
 
 
 def compare_compilers(repeats: int) -> dict:
-    """Returns the rates of XLA and of the plain graph, between which `steps.prefers_xla` decides."""
+    """Returns the rates of XLA and of the plain graph, between which `tensorflow_engine.prefers_xla` decides."""
     rates = {}
     for network, changes in CHANGED.items():
         for size in COMPILER_SIZES:

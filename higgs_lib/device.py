@@ -180,7 +180,9 @@ class _Jax:
 
     def in_use(self) -> dict[int, str]:
         """Returns the name of the GPU that is computed on, by number."""
-        chosen = self.jax.config.jax_default_device or self.jax.devices()[0]
+        chosen = self.jax.config.jax_default_device
+        if chosen is None or isinstance(chosen, str):  # the name of a platform
+            chosen = self.jax.devices(*filter(None, [chosen]))[0]
         return {self._devices().index(chosen): chosen.device_kind} if chosen.platform == "gpu" else {}
 
 
@@ -208,12 +210,12 @@ def usable_gpus() -> list[int]:
 def use(choice: str = "auto") -> str:
     """Chooses the device that Keras' backend computes on, and returns a sentence that names it.
 
-    Call it before anything else of TensorFlow or JAX; a second call with the same choice does nothing. They take only
-    the GPU memory that they need, so that others can use the GPU too.
+    Call it before anything else of TensorFlow or JAX; a second call with the same choice does nothing. The backend
+    takes only the GPU memory that it needs, so that others can use the GPU too.
 
     Args:
-        choice: "auto" (the GPUs that the backend can use, or else the processor), "cpu", "gpu" (GPUs, at least one) or
-            "gpu:1" (GPU 1 alone).
+        choice: "auto" (the GPUs that the backend can use, of which JAX takes the first, or else the processor), "cpu",
+            "gpu" (as "auto", but at least one) or "gpu:1" (GPU 1 alone).
 
     Returns:
         One sentence, which also says why "auto" does not use a GPU that is there, and what to do about it.
@@ -270,8 +272,8 @@ def _why_no_gpu(framework: _TensorFlow | _Jax) -> str:
 def in_use() -> str:
     """Names the GPUs that Keras' backend computes on, as "GPU 0: NVIDIA H100 80GB HBM3".
 
-    Returns "" if there are none, or if Keras is not loaded.
+    Returns "" if there are none, or if Keras is not loaded on TensorFlow or JAX.
     """
-    if "keras" not in sys.modules:
+    if "keras" not in sys.modules or backend() not in ("tensorflow", "jax"):
         return ""
     return ", ".join(f"GPU {number}: {name}" for number, name in _backend().in_use().items())

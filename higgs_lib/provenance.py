@@ -109,6 +109,11 @@ def _unchanging() -> dict:
     }
 
 
+def packages() -> list[str]:
+    """Returns those of `PACKAGES` that are in use: of TensorFlow and JAX the one that is Keras' backend."""
+    return [package for package in PACKAGES if package not in {"tensorflow", "jax"} - {backend()}]
+
+
 def _version(package: str) -> str:
     """Returns the version of a package; "none" where it is not installed."""
     try:
@@ -131,11 +136,10 @@ def describe() -> str:
     cards = [f"GPU {g['number']}: {g['name']} ({g['memory_gib']} GiB, driver {g['driver']})" for g in record["gpus"]]
     if cards and "keras" in sys.modules:
         cards.append(f"computing on {in_use() or 'the processor'}")
-    unused = {"tensorflow", "jax"} - {backend()}
-    packages = ", ".join(f"{package} {record[package]}" for package in PACKAGES if package not in unused)
+    versions = ", ".join(f"{package} {record[package]}" for package in packages())
     return (
         f"{record['processor']}, {record['cores']} cores, {record['memory_gib']} GiB, {record['system']}; "
-        f"{', '.join(cards) or 'no GPU'}; Python {record['python']}, {packages}"
+        f"{', '.join(cards) or 'no GPU'}; Python {record['python']}, {versions}"
     )
 
 

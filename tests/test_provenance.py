@@ -33,12 +33,13 @@ def test_the_stamp_follows_the_choice_of_device(monkeypatch):
     assert "computing on the processor" in provenance.describe()
 
 
-def test_without_tensorflow_the_processor_computes(monkeypatch):
+def test_without_keras_the_processor_computes_and_nothing_is_loaded(monkeypatch):
     stand_in_driver(monkeypatch)
-    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    for name in ("keras", "tensorflow"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     assert provenance.stamp()["computes_on"] == "processor"
     assert "computing" not in provenance.describe()
-    assert "tensorflow" not in sys.modules
+    assert not {"keras", "tensorflow"} & sys.modules.keys()
 
 
 @pytest.mark.parametrize("code", [pynvml.NVML_ERROR_LIBRARY_NOT_FOUND, pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH])

@@ -72,7 +72,7 @@ class Recipes:
             "parameters": self.profile.notebooks[name],
             "events": data.origin(self.events).sha256,
             "code": provenance.code_versions(*sorted(_imported(code))),
-            "versions": {name: provenance.stamp()[name] for name in ("python", *provenance.PACKAGES)},
+            "versions": {name: provenance.stamp()[name] for name in ("python", *provenance.packages())},
             "measurements": _digest([path.read_text() for path in stored]),
             "reads": {other: _digest(self.recipe(other)) for other in self.reads(name)},
         }

@@ -96,6 +96,9 @@ class HeartbeatMonitor:
             while True:
                 message = connection.recv()
                 worker = message.worker
+                if message.message_type in ("hello", "alive"):
+                    host, pid, activity, idle = message.content
+                    self.workers[worker] = WorkerStatus(host, pid, activity, time.monotonic(), idle)
                 self.messages.put(message)
                 if message.message_type in ("done", "failed"):
                     return
@@ -111,9 +114,7 @@ class HeartbeatMonitor:
             message = self.messages.get(timeout=timeout)
         except queue.Empty:
             return None
-        if message.message_type in ("hello", "alive"):
-            self.workers[message.worker] = WorkerStatus(*message.content[:3], time.monotonic(), message.content[3])
-        elif message.message_type == "done":
+        if message.message_type == "done":
             self.workers.pop(message.worker, None)
         return message
 
@@ -126,8 +127,10 @@ class HeartbeatMonitor:
         now = time.monotonic()
         return {number: now - worker.heard for number, worker in self.workers.items() if now - worker.heard > SILENCE}
 
-    def hanging_worker(self, timeout: float) -> int | None:
-        """Returns a worker that makes no step for `timeout` seconds or is silent for ten; None if there is none.
+    def hanging_worker(self, timeout: float) -> tuple[int, float] | None:
+        """Returns a worker that makes no step for `timeout` seconds or is silent for ten, and for how many seconds.
+
+        None if there is none.
 
         When one hangs, others soon wait for it in the all-reduce: one that is silent, or not training, is preferred.
         """
@@ -136,7 +139,8 @@ class HeartbeatMonitor:
         hanging = [n for n, worker in self.workers.items() if worker.idle + silent[n] > timeout or silent[n] > LIMIT]
         if not hanging:
             return None
-        return max(hanging, key=lambda number: (silent[number] > SILENCE, self.workers[number].activity != TRAINING))
+        worker = max(hanging, key=lambda number: (silent[number] > SILENCE, self.workers[number].activity != TRAINING))
+        return worker, self.workers[worker].idle + silent[worker]
 
 
 class Heartbeat:

@@ -72,7 +72,9 @@ def fit(
     retries: int = 3,
     timeout: float = 120.0,
 ) -> Trained:
-    """Trains the model as `training.fit` does, with tasks of a Spark session as workers, on processors.
+    """Trains the model as `training.fit` does, with tasks of a Spark session as workers.
+
+    They compute on processors, or on the GPU that Spark gives to each task.
 
     The workers divide the batches of `training.fit` among them, so that the losses are those of one machine up to
     rounding and the random numbers of dropout. A layer that averages over events, as BatchNormalization, keeps the
@@ -89,14 +91,14 @@ def fit(
         n_workers: the number of workers.
         seed: of the order of events.
         loss: the loss; None: the binary cross-entropy.
-        jit_compile: whether XLA compiles the steps; None: by each worker's part of a batch.
+        jit_compile: whether XLA compiles the steps; None: by each worker's part of a batch and its device.
         checkpoint: a file of this program that stores the state after every epoch; the next call resumes there.
         name: of the training, for the progress bar and errors.
-        precision: of the gradients that are sent: "float32", or "float16" with half the bytes; weights and optimizer
-            steps stay in float32.
+        precision: of the gradients that are sent: "float32", or "float16" with half the bytes; sums, weights and
+            optimizer steps stay in float32.
         retries: how often a failed job is submitted again.
         timeout: seconds without a step after which a worker counts as hanging. A worker whose whole process is silent
-            while others wait for it is noticed after ten seconds.
+            is noticed after ten seconds.
 
     Returns:
         The history, and the phases of every epoch and worker.
@@ -222,16 +224,19 @@ class _Run:
                     raise _find_cause(failures, monitor, message.content)
                 if math.isnan(self.began) and monitor.are_training(self.n_workers):
                     self.began = time.monotonic()
-                worker = monitor.hanging_worker(self.timeout)
-                if worker is not None:
-                    raise _hanging(worker, monitor, self.timeout)
+                hanging = monitor.hanging_worker(self.timeout)
+                if hanging:
+                    raise _hanging(*hanging, monitor)
 
     @contextmanager
     def _barrier_job(self, monitor: HeartbeatMonitor) -> Iterator[None]:
         """Runs the job in a thread; an error in the block cancels it. If it fails, the monitor gets a message "job"."""
         context = self.session.sparkContext
-        context.environment |= {"KERAS_BACKEND": keras.backend.backend(), "TF_CPP_MIN_LOG_LEVEL": "2"}
         group = uuid.uuid4().hex
+        # a process keeps its threads and its GPU: Spark starts new ones for a new value of an environment variable
+        processes = group if _gpus_per_task(self.session) else "training"
+        context.environment |= {"KERAS_BACKEND": keras.backend.backend(), "TF_CPP_MIN_LOG_LEVEL": "2"}
+        context.environment |= {"HIGGS_LIB_PROCESSES": processes}
         job = self.job(state=self.state, address=monitor.address)
         tasks = context.parallelize(range(self.n_workers), self.n_workers).barrier()
 
@@ -270,6 +275,11 @@ def _host(session) -> str:
     return "127.0.0.1" if local else session.conf.get("spark.driver.host")
 
 
+def _gpus_per_task(session) -> float:
+    """Returns the GPUs that Spark gives to each task."""
+    return float(session.conf.get("spark.task.resource.gpu.amount", "0"))
+
+
 def _find_cause(failures: list[Message], monitor: HeartbeatMonitor, job: Exception) -> Exception:
     """Returns why a job failed: the first report of the workers that is no consequence of another worker's failure."""
     reported = {message.worker for message in failures}
@@ -290,13 +300,13 @@ def _find_cause(failures: list[Message], monitor: HeartbeatMonitor, job: Excepti
             return _JobError(f"worker {number} ({status}) failed: {failure.text}")
         texts.append(f"worker {number}: {failure.text}")
     if silent:
-        return _hanging(max(silent, key=silent.get), monitor, max(silent.values()))
+        return _hanging(max(silent, key=silent.get), max(silent.values()), monitor)
     # Spark's text of a job that failed before any worker reported ends with Python's error
     lines = str(job).splitlines()
     errors = [line.strip() for line in lines if re.match(r"\s*[\w.]+(Error|Exception): ", line)]
     return _JobError("; ".join(texts) or (errors[-1] if errors else lines[0]))
 
 
-def _hanging(worker: int, monitor: HeartbeatMonitor, seconds: float) -> _JobError:
+def _hanging(worker: int, seconds: float, monitor: HeartbeatMonitor) -> _JobError:
     """Returns the error that a worker hangs."""
-    return _JobError(f"worker {worker} ({monitor.workers[worker]}) made no progress for more than {seconds:.0f} s")
+    return _JobError(f"worker {worker} ({monitor.workers[worker]}) made no progress for {seconds:.0f} s")

@@ -39,7 +39,7 @@ class Job(NamedTuple):
     jit_compile: bool | None
     """Whether XLA compiles the steps; None: each worker decides by its part of a batch and its device."""
     precision: str
-    """The type in which gradients are summed."""
+    """The type in which gradients are sent."""
     name: str
     cores: int
     """Threads of each worker."""
@@ -154,6 +154,9 @@ def _pin_to_cores(number: int, n_workers: int, cores: int) -> None:
 def _choose_device(context: BarrierTaskContext, cores: int) -> None:
     """Chooses the GPU that Spark gave to this task, or the processor where it gave none."""
     gpus = context.resources().get("gpu")
-    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus.addresses) if gpus else ""
     steps.engine().use_threads(cores)
-    device.use("gpu" if gpus else "cpu")
+    if gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus.addresses)
+        device.use("gpu")
+    else:
+        steps.engine().use_processor()

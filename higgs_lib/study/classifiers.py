@@ -224,7 +224,7 @@ class Study:
             "n_test": len(self.splits.test),
             "events": self.fingerprint,
             "code": provenance.code_version("study.classifiers"),
-            "versions": {package: provenance.stamp()[package] for package in packages},
+            "versions": {package: provenance.stamp().get(package, "none") for package in packages},
         }
 
     def _cached(self, recipe: dict, train: Callable[[str], tuple[dict, dict]]) -> dict:

@@ -11,7 +11,7 @@ def cached_sweep(run: Run, name: str, sweep: Sweep) -> Throughput:
     stamp = provenance.stamp()
     recipe = {
         "sweep": sweep._asdict(),
-        "machine": {key: stamp[key] for key in ("processor", "cores", "gpus", device.backend(), "keras")},
+        "machine": {key: stamp.get(key) for key in ("processor", "cores", "gpus", device.backend(), "keras")},
         "code": provenance.code_version("performance.measure"),
     }
     stored = run.cached(name, recipe, lambda: {"measured": run_sweep(sweep).as_dict()})

@@ -88,7 +88,7 @@ class ScalingStudy:
             config: epochs and the batch size of all workers together.
             n_workers: the number of workers.
             seed: of initial weights and the order of events.
-            precision: the type in which gradients are summed.
+            precision: the type in which gradients are sent.
 
         Returns:
             The timed training.
@@ -98,8 +98,9 @@ class ScalingStudy:
         recipe = {
             **{"classifier": classifier, "spec": asdict(spec), "n_workers": n_workers, **config._asdict()},
             **{"seed": seed, "precision": precision, "features": self.features, "events": self.study.fingerprint},
+            "gpus_per_task": self.session.conf.get("spark.task.resource.gpu.amount", "0"),
             **{"n_training": self._streams[0].n_events, "master": self.session.sparkContext.master.split(":")[0]},
-            "machine": {key: stamp[key] for key in ("processor", "cores", device.backend(), "keras", "pyspark")},
+            "machine": {key: stamp.get(key) for key in ("processor", "cores", device.backend(), "keras", "pyspark")},
             "code": provenance.code_version("study.timed"),
         }
 

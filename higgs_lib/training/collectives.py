@@ -4,18 +4,23 @@ The processes stand in a ring, each connected to the next by a socket. An all-re
 it twice: once to sum them, once to share the sums (P. Patarasuk, X. Yuan, J. Parallel Distrib. Comput. 69 (2009) 117).
 """
 
+import logging
 import select
 import socket
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from itertools import pairwise
+from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Listener
 
 import numpy as np
 
 from higgs_lib.training.batching import Shard
 
-SOCKET_BUFFER = 4 * 2**20  # bytes, so that a part of the deep network's gradients needs no second call
+log = logging.getLogger(__name__)
+
+JOIN_LIMIT = 60  # seconds in which the previous process has to connect
 
 
 class LostPeerError(ConnectionError):
@@ -60,17 +65,25 @@ class Ring(ProcessGroup):
             addresses: host and port of the listeners of all processes, by rank.
             rank: the number of this process.
             secret: what all of them know.
+
+        Raises:
+            LostPeerError: a neighbour does not answer, does not know the secret or does not come.
         """
         self.shard = Shard(rank, len(addresses))
-        with ThreadPoolExecutor(1) as thread:
-            accepting = thread.submit(listener.accept)
-            self._next = Client(addresses[(rank + 1) % len(addresses)], authkey=secret)
-            self._previous = accepting.result()
+        accepted = Future()
+        threading.Thread(target=_accept, args=(listener, accepted), daemon=True).start()
+        try:
+            self._next = Client(addresses[self._rank_of(1)], authkey=secret)
+        except (OSError, EOFError, AuthenticationError) as error:
+            raise LostPeerError(f"rank {self._rank_of(1)} of the process group does not answer: {error}") from error
+        try:
+            self._previous = accepted.result(JOIN_LIMIT)
+        except TimeoutError:
+            self._next.close()
+            raise LostPeerError(f"rank {self._rank_of(-1)} of the process group did not come") from None
         self._sockets = tuple(socket.socket(fileno=c.fileno()) for c in (self._next, self._previous))
         for line in self._sockets:
             line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER)
-            line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER)
             line.setblocking(False)
 
     def __enter__(self) -> "Ring":
@@ -137,6 +150,18 @@ class Ring(ProcessGroup):
 def listen(host: str, secret: bytes) -> Listener:
     """Returns a listener on a free port of this host, for the connection of one other process."""
     return Listener((host, 0), authkey=secret)
+
+
+def _accept(listener: Listener, accepted: Future) -> None:
+    """Accepts the first connection that proves the secret."""
+    port = listener.address[1]
+    while not accepted.done():
+        try:
+            accepted.set_result(listener.accept())
+        except (AuthenticationError, EOFError, ConnectionError) as error:
+            log.warning("something that is no worker connected to port %d: %s", port, error)
+        except (OSError, AttributeError) as error:  # the listener was closed, before or during the call
+            accepted.set_exception(error)
 
 
 def _try(transfer: Callable[[memoryview], int], data: memoryview, peer: int) -> int:

@@ -1,4 +1,4 @@
-"""Training steps inside JAX programs: a scan over the batches, by Keras' stateless calls.
+"""Training steps inside JAX programs: a scan over the batches, by Keras' stateless scope.
 
 XLA compiles every step. JAX's programs take all variables and return their new values, where TensorFlow's graphs change
 them in place; that is the whole difference between the two engines.
@@ -8,11 +8,11 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from inspect import signature
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import keras
 import numpy as np
 
 from higgs_lib.data import Sample
@@ -25,8 +25,13 @@ State = tuple[list, list, list]
 
 def gpu() -> jax.Device | None:
     """Returns the GPU that JAX computes on; None: the processor."""
-    device = jax.config.jax_default_device or jax.devices()[0]
+    device = jnp.empty(0).device
     return device if device.platform == "gpu" else None
+
+
+def use_processor() -> None:
+    """Leaves the machine's GPUs alone; it has to be called before anything is computed."""
+    jax.config.update("jax_platforms", "cpu")
 
 
 def use_threads(cores: int) -> None:
@@ -73,7 +78,7 @@ def take_to_device(events: _DeviceSample | Sample, rows: np.ndarray, device: jax
 def _copy(events: tuple, device: jax.Device) -> tuple:
     """Returns copies of arrays on a device.
 
-    They are not committed to it, or the weights that come from them would be; the steps would be compiled twice.
+    They stay uncommitted: weights computed from committed copies would be committed too, and the steps compiled twice.
     """
     with jax.default_device(device):
         return tuple(map(jnp.asarray, events))
@@ -97,7 +102,6 @@ class Steps:
         programs = self._gradient_vector, self._updated_gradient_vector, self._updated
         self._first, self._next, self._last = (jax.jit(program, donate_argnums=0) for program in programs)
         self._state: State | None = None
-        self._mode = {"training": True} if "training" in signature(model.call).parameters else {}
 
     def _variables(self) -> tuple[list, list, list]:
         """Returns Keras' variables in the order of a `State`."""
@@ -115,10 +119,12 @@ class Steps:
 
     def _objective(self, trainable: list, others: list, features, labels, weight=1.0):
         """Returns this rank's part of the objective, the model's other variables and the scores (n,)."""
-        scores, others, losses = self.model.stateless_call(
-            trainable, others, features, return_losses=True, **self._mode
-        )
-        scores = jnp.squeeze(scores, -1)
+        variables, held, _ = self._variables()
+        values = [*zip(variables, trainable, strict=True), *zip(held, others, strict=True)]
+        with keras.StatelessScope(values, collect_losses=True) as scope:
+            scores = jnp.squeeze(self.model(features, training=True), -1)
+            losses = self.model.losses
+        others = [scope.get_current_value(variable) for variable in held]
         objective = weight * self.loss(labels, scores) + sum(losses) / self.world_size
         return objective.astype("float32"), (others, scores.astype("float32"))
 

@@ -87,7 +87,7 @@ class Trainer:
             seed: of the order of events.
             jit_compile: whether XLA compiles the steps; None: by batch size and device.
             group: the processes that train together.
-            precision: the type in which gradients are summed over the group.
+            precision: the type in which the group sends gradients.
         """
         self.model, self.loss, self.group, self.batch_size = model, loss, group, batch_size
         if jit_compile is None:

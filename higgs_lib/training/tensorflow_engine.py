@@ -28,6 +28,11 @@ def use_threads(cores: int) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(cores)  # parallel operations would use more cores otherwise
 
 
+def use_processor() -> None:
+    """Leaves the machine's GPUs alone; it has to be called before anything is computed."""
+    tf.config.set_visible_devices([], "GPU")
+
+
 def prefers_xla(model, batch_size: int) -> bool:
     """Tells whether XLA is expected to train the model faster than the plain graph.
 

@@ -1,5 +1,6 @@
 """Process groups, whose processes are threads here: the sockets between them are the same."""
 
+import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import keras
@@ -20,7 +21,7 @@ SECRET = b"known to all ranks"
 CASES = [(3030, COMPILED[0]), (2922, COMPILED[-1])]  # the last batch has 109 events, or one, of a single rank
 
 
-def in_ring(world_size, work, secrets=None):
+def in_ring(world_size, work, listen=listen, secrets=None):
     """What `work` returns for the group of each rank."""
     secrets = secrets or [SECRET] * world_size
     listeners = [listen("127.0.0.1", secret) for secret in secrets]
@@ -75,6 +76,16 @@ def test_a_rank_that_ends_is_noticed_by_all_others():
 def test_a_stranger_does_not_join():
     with pytest.raises(Exception, match="digest"):
         in_ring(2, lambda ring: None, secrets=[SECRET, b"guessed"])
+
+
+def test_a_stranger_that_knocks_first_keeps_nobody_waiting(caplog):
+    def listen_and_knock(host, secret):
+        listener = listen(host, secret)
+        socket.create_connection(listener.address).close()
+        return listener
+
+    assert in_ring(2, lambda ring: ring.all_reduce_sum(np.ones(1, np.float32)).tolist(), listen_and_knock) == [[2], [2]]
+    assert caplog.text.count("something that is no worker connected to port") == 2
 
 
 def test_gradients_are_sent_raw_and_nothing_is_unpickled(monkeypatch):

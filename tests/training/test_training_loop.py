@@ -110,3 +110,22 @@ def test_impossible_sizes_are_refused(samples, config):
 def test_jax_refuses_to_leave_out_xla(samples):
     with pytest.raises(ValueError, match="jit_compile cannot be False, as JAX compiles every step with XLA"):
         training.fit(*build(), *samples, TrainConfig(epochs=1, batch_size=50), seed=1, jit_compile=False)
+
+
+class Inattentive(keras.Model):
+    """A model whose `call` does not take `training`, with dropout in it."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = [keras.layers.Dropout(0.5, seed=1), keras.layers.Dense(1, activation="sigmoid")]
+
+    def call(self, features):
+        return self.inner[1](self.inner[0](features))
+
+
+def test_dropout_works_inside_a_model_that_does_not_pass_training_on(samples):
+    """With negligible steps the training loss is that of the initial model but for dropout."""
+    model = Inattentive()
+    before = training.evaluate(model, samples[0], keras.losses.BinaryCrossentropy())
+    history = training.fit(model, keras.optimizers.SGD(1e-12), *samples, TrainConfig(epochs=1, batch_size=100), seed=1)
+    assert abs(history.training[0].loss / before.loss - 1) > 0.01
