@@ -12,6 +12,7 @@ import argparse
 import json
 import logging
 import re
+import subprocess
 import sys
 import tempfile
 from dataclasses import replace
@@ -131,17 +132,24 @@ def main() -> None:
     sizes = (100, 1024, 8192, 65_536)
     parser.add_argument("--batch-sizes", nargs="+", type=int, default=sizes, help="events per step")
     parser.add_argument("--n-events", type=int, default=N_EVENTS, help="training events")
+    parser.add_argument("--gpu", type=int, help="number of one GPU; without it all, each in a process of its own")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="what is measured")
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     log.setLevel(logging.INFO)
     if not device.gpus():
         sys.exit("error: NVIDIA's driver shows no GPU here: run this on a machine that has one")
-    for gpu in device.gpus():
-        try:
-            measure_gpu(gpu, f"gpu:{gpu.number}", options)
-        except (RuntimeError, device.DeviceError) as error:
-            sys.exit(f"error: {error}")
+    if options.gpu is None and len(device.gpus()) > 1:
+        for gpu in device.gpus():
+            subprocess.run([sys.executable, *sys.argv, "--gpu", str(gpu.number)], check=True)
+        return
+    try:
+        gpu = device.gpus()[options.gpu or 0]
+        measure_gpu(gpu, f"gpu:{gpu.number}", options)
+    except IndexError:
+        sys.exit(f"error: there is no GPU {options.gpu} here")
+    except RuntimeError as error:
+        sys.exit(f"error: {error}")
 
 
 def measure_gpu(gpu: device.GPU, train_on: str, options: argparse.Namespace) -> None:
