@@ -234,7 +234,7 @@ class _Run:
         context = self.session.sparkContext
         group = uuid.uuid4().hex
         # a process keeps its threads and its GPU: Spark starts new ones for a new value of an environment variable
-        processes = group if _gpus_per_task(self.session) else "training"
+        processes = group if gpus_per_task(self.session) else "training"
         context.environment |= {"KERAS_BACKEND": keras.backend.backend(), "TF_CPP_MIN_LOG_LEVEL": "2"}
         context.environment |= {"HIGGS_LIB_PROCESSES": processes}
         job = self.job(state=self.state, address=monitor.address)
@@ -275,7 +275,7 @@ def _host(session) -> str:
     return "127.0.0.1" if local else session.conf.get("spark.driver.host")
 
 
-def _gpus_per_task(session) -> float:
+def gpus_per_task(session) -> float:
     """Returns the GPUs that Spark gives to each task."""
     return float(session.conf.get("spark.task.resource.gpu.amount", "0"))
 

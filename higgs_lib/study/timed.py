@@ -98,7 +98,7 @@ class ScalingStudy:
         recipe = {
             **{"classifier": classifier, "spec": asdict(spec), "n_workers": n_workers, **config._asdict()},
             **{"seed": seed, "precision": precision, "features": self.features, "events": self.study.fingerprint},
-            "gpus_per_task": self.session.conf.get("spark.task.resource.gpu.amount", "0"),
+            "gpus_per_task": synchronous.gpus_per_task(self.session),
             **{"n_training": self._streams[0].n_events, "master": self.session.sparkContext.master.split(":")[0]},
             "machine": {key: stamp.get(key) for key in ("processor", "cores", device.backend(), "keras", "pyspark")},
             "code": provenance.code_version("study.timed"),
