@@ -78,6 +78,51 @@ class MomentumSGD(keras.optimizers.SGD):
         return config | {"momentum_schedule": schedule}
 
 
+@keras.saving.register_keras_serializable("higgs_lib")
+class NesterovMomentum(keras.optimizers.Optimizer):
+    """Adds Nesterov momentum to another optimizer: v = momentum v + u and w += momentum v + u, where u is its step.
+
+    With SGD it is Keras' SGD with Nesterov momentum.
+    """
+
+    def __init__(self, optimizer, momentum: float = 0.9, name: str = "nesterov_momentum", **_):
+        """Takes the optimizer, or its configuration in a saved model."""
+        super().__init__(learning_rate=0.0, name=name)
+        if isinstance(optimizer, dict):  # from a saved model
+            optimizer = keras.saving.deserialize_keras_object(optimizer)
+        self.optimizer, self.momentum = optimizer, momentum
+
+    def build(self, variables):
+        """Creates the velocities, and the variables of the other optimizer."""
+        if self.built:
+            return
+        super().build(variables)
+        self.optimizer.build(variables)
+        self.velocities = self.add_optimizer_variables(variables, "velocity")
+
+    @property
+    def variables(self):
+        """The variables of both optimizers."""
+        return [*super().variables, *self.optimizer.variables]
+
+    def apply(self, grads, trainable_variables=None):
+        """Updates all variables."""
+        variables = self._trainable_variables if trainable_variables is None else trainable_variables
+        self.build(variables)
+        before = [keras.ops.copy(variable) for variable in variables]
+        self.optimizer.apply(grads, trainable_variables)
+        for variable, start, velocity in zip(variables, before, self.velocities, strict=True):
+            step = variable - start
+            self.assign(velocity, self.momentum * velocity + step)
+            self.assign(variable, start + self.momentum * velocity + step)
+        self.assign_add(self._iterations, 1)
+
+    def get_config(self):
+        """Returns what a saved model stores of this optimizer."""
+        optimizer = keras.saving.serialize_keras_object(self.optimizer)
+        return {"name": self.name, "optimizer": optimizer, "momentum": self.momentum}
+
+
 OPTIMIZER_CLASSES = {
     "sgd": keras.optimizers.SGD,
     "adam": keras.optimizers.Adam,

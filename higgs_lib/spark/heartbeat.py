@@ -1,17 +1,17 @@
 """Heartbeats: what workers report to the program that trains, and how it notices that one is lost or hangs."""
 
-import logging
 import os
 import queue
-import secrets
 import socket
 import threading
 import time
-from multiprocessing import AuthenticationError
-from multiprocessing.connection import Client, Connection, Listener, answer_challenge, deliver_challenge
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-log = logging.getLogger(__name__)
+import numpy as np
+
+from higgs_lib.training import channel
+from higgs_lib.training.channel import Address, Channel, Credentials, Listener
 
 INTERVAL = 1.0  # seconds between heartbeats
 SILENCE = 3 * INTERVAL  # seconds without a heartbeat after which a worker is silent
@@ -26,14 +26,7 @@ class Message(NamedTuple):
     message_type: str
     """"hello", "alive", "epoch", "failed" or "done"; "lost" if the connection ended before any "done"."""
     content: Any
-
-
-class Address(NamedTuple):
-    """Where the monitor listens, and the secret that workers must know."""
-
-    host: str
-    port: int
-    secret: bytes
+    arrays: Sequence[np.ndarray] = ()
 
 
 class WorkerStatus(NamedTuple):
@@ -54,59 +47,37 @@ class WorkerStatus(NamedTuple):
 class HeartbeatMonitor:
     """Listens to workers; `next_message` returns their messages. Used in a `with` statement."""
 
-    def __init__(self, host: str):
+    def __init__(self, host: str, *, encrypted: bool = False):
         self.messages: queue.Queue[Message] = queue.Queue()
         self.workers: dict[int, WorkerStatus] = {}
-        self._listener = Listener((host, 0), backlog=128)
-        self.address = Address(host, self._listener.address[1], secrets.token_bytes(32))
-        self._open = True
-        self._connections = []
+        self._listener = Listener(host, Credentials.create(encrypted), self._listen)
+        self._channels: dict[int, Channel] = {}
+        self.address = self._listener.address
 
     def __enter__(self) -> "HeartbeatMonitor":
-        self._acceptor = threading.Thread(target=self._accept, daemon=True)
-        self._acceptor.start()
+        self._listener.__enter__()
         return self
 
-    def __exit__(self, *_) -> None:
-        self._open = False
-        with socket.socket() as knock:  # ends the accept that waits
-            knock.connect_ex(self._listener.address)
-        self._acceptor.join()
-        self._listener.close()
-        for connection in self._connections:
-            with socket.fromfd(connection.fileno(), socket.AF_INET, socket.SOCK_STREAM) as line:
-                try:
-                    line.shutdown(socket.SHUT_RDWR)  # a worker that is left over ends at its next heartbeat
-                except OSError as error:  # the worker is gone already
-                    log.debug("the connection to a worker: %s", error)
+    def __exit__(self, *error) -> None:
+        self._listener.__exit__(*error)
 
-    def _accept(self) -> None:
-        """Accepts connections; a thread for each of them, so that a stranger keeps no worker waiting."""
-        while self._open:
-            connection = self._listener.accept()
-            self._connections.append(connection)
-            threading.Thread(target=self._listen, args=(connection,), daemon=True).start()
-
-    def _listen(self, connection: Connection) -> None:
-        """Puts one worker's messages into the queue, once it has proved that it knows the secret."""
-        worker = None
+    def _listen(self, line: socket.socket) -> None:
+        """Puts one worker's messages into the queue."""
+        channel = Channel(line)
+        worker, message_type = None, ""
         try:
-            deliver_challenge(connection, self.address.secret)
-            answer_challenge(connection, self.address.secret)
-            while True:
-                message = connection.recv()
-                worker = message.worker
-                if message.message_type in ("hello", "alive"):
-                    host, pid, activity, idle = message.content
+            while message_type not in ("done", "failed"):
+                (worker, message_type, content), arrays = channel.receive()
+                self._channels[worker] = channel
+                if message_type in ("hello", "alive"):
+                    host, pid, activity, idle = content
                     self.workers[worker] = WorkerStatus(host, pid, activity, time.monotonic(), idle)
-                self.messages.put(message)
-                if message.message_type in ("done", "failed"):
-                    return
-        except (AuthenticationError, EOFError, OSError) as error:
+                self.messages.put(Message(worker, message_type, content, arrays))
+        except (EOFError, OSError) as error:
             if worker is not None:
                 self.messages.put(Message(worker, "lost", repr(error)))
-            elif self._open:
-                log.warning("something that is no worker connected to port %d: %s", self.address.port, error)
+        finally:
+            channel.close()
 
     def next_message(self, timeout: float) -> Message | None:
         """Returns the next message, heartbeats included; None if none came in `timeout` seconds."""
@@ -149,7 +120,7 @@ class Heartbeat:
     def __init__(self, address: Address, worker: int):
         self.worker, self.activity, self.last_progress = worker, "starting", time.monotonic()
         self._lock, self._closed = threading.Lock(), False
-        self._connection = Client((address.host, address.port), authkey=address.secret)
+        self._channel = Channel(channel.connect(address))
         self._send("hello", self._status())
         threading.Thread(target=self._beat, daemon=True).start()
 
@@ -157,13 +128,13 @@ class Heartbeat:
         """Returns host, process, activity, and the seconds since the last progress."""
         return socket.gethostname(), os.getpid(), self.activity, time.monotonic() - self.last_progress
 
-    def _send(self, message_type: str, content: Any, *, last: bool = False) -> None:
+    def _send(self, message_type: str, content: Any, arrays: Sequence[np.ndarray] = (), *, last: bool = False) -> None:
         """Sends a message; the last one closes the connection."""
         with self._lock:
-            self._connection.send(Message(self.worker, message_type, content))
+            self._channel.send((self.worker, message_type, content), arrays)
             if last:
                 self._closed = True
-                self._connection.close()
+                self._channel.close()
 
     def _beat(self) -> None:
         """Sends heartbeats until the connection is closed; ends the process when nobody listens any more."""
@@ -172,7 +143,7 @@ class Heartbeat:
                 if self._closed:
                     return
                 try:
-                    self._connection.send(Message(self.worker, "alive", self._status()))
+                    self._channel.send((self.worker, "alive", self._status()))
                 except OSError:
                     os._exit(1)
             time.sleep(INTERVAL)
@@ -188,9 +159,9 @@ class Heartbeat:
         if self.activity != TRAINING:
             self.begin(TRAINING)
 
-    def report_epoch(self, epoch: Any) -> None:
-        """Reports a finished epoch."""
-        self._send("epoch", epoch)
+    def report_epoch(self, epoch: dict, arrays: Sequence[np.ndarray] = ()) -> None:
+        """Reports a finished epoch: what JSON can hold, and arrays of numbers."""
+        self._send("epoch", epoch, arrays)
 
     def report_failure(self, failure: Any) -> None:
         """Reports why the worker gives up."""

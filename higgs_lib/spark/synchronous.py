@@ -9,21 +9,19 @@ import math
 import pickle
 import re
 import time
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import keras
-from pyspark import InheritableThread
 
 from higgs_lib.data import EventStream
-from higgs_lib.spark import spark_session, worker
+from higgs_lib.spark import submission, worker
 from higgs_lib.spark.heartbeat import HeartbeatMonitor, Message
-from higgs_lib.spark.local_cluster import ClusterError
-from higgs_lib.spark.worker import Epoch, Failure, Job
+from higgs_lib.spark.submission import WorkerError
+from higgs_lib.spark.worker import FINAL, Epoch, Failure, Job
 from higgs_lib.training import History, Phases, TrainConfig
 from higgs_lib.training.checkpoint import Checkpoint, State
 from higgs_lib.training.loop import check_trainable, saved_epochs
@@ -31,12 +29,7 @@ from higgs_lib.training.loop import check_trainable, saved_epochs
 log = logging.getLogger(__name__)
 
 PRECISIONS = ("float32", "float16")
-RECOVERY_LIMIT = 120  # seconds in which a cluster has to replace executors that it lost
 REPORT_LIMIT = 2  # seconds in which the workers of a failed job may still report why
-
-
-class WorkerError(RuntimeError):
-    """A training was given up; the message says which worker failed last, and why."""
 
 
 class _JobError(Exception):
@@ -110,7 +103,9 @@ def fit(
         DivergenceError: the loss is not finite.
     """
     called = time.monotonic()
-    _check(session, n_workers, precision)
+    submission.check_workers(session, n_workers)
+    if precision not in PRECISIONS:
+        raise ValueError(f"unknown precision {precision!r} of the gradients: use one of {', '.join(PRECISIONS)}")
     check_trainable(model, training, config, jit_compile)
     if n_workers > config.batch_size:
         raise ValueError(f"cannot divide batches of {config.batch_size} events among {n_workers} workers")
@@ -130,7 +125,7 @@ def fit(
         jit_compile=jit_compile,
         precision=precision,
         name=name,
-        cores=int(session.conf.get("spark.task.cpus", "1")),
+        cores=submission.cores_per_task(session),
     )
     with saved_epochs(name, config.epochs, state, file) as save:
         run = _Run(session, n_workers, job, state, save, timeout)
@@ -138,20 +133,6 @@ def fit(
     history, best = run.state.restore(model, optimizer)
     model.set_weights(best)
     return Trained(history, [run.phases[epoch] for epoch in sorted(run.phases)], run.began - called)
-
-
-def _check(session, n_workers: int, precision: str) -> None:
-    """Raises ValueError for an invalid argument, ClusterError if the cluster is too small."""
-    if n_workers < 1:
-        raise ValueError(f"n_workers must be one or more, not {n_workers}")
-    if precision not in PRECISIONS:
-        raise ValueError(f"unknown precision {precision!r} of the gradients: use one of {', '.join(PRECISIONS)}")
-    slots = spark_session.slots(session)
-    if slots < n_workers:
-        raise ClusterError(
-            f"n_workers is {n_workers}, but {session.sparkContext.master} can run {slots} tasks at once: "
-            "use fewer workers, or give the cluster more executors or cores"
-        )
 
 
 class _Run:
@@ -181,7 +162,7 @@ class _Run:
         self.phases: dict[int, list[Phases]] = {}
         self.began = math.nan
         """When all workers first trained, by the monotonic clock."""
-        self._digests: dict[int, dict[int, bytes]] = {}
+        self._digests: dict[int, dict[int, str]] = {}
 
     def train(self, retries: int, name: str) -> None:
         """Submits the job until the training ends; WorkerError if it fails more than `retries` times."""
@@ -195,27 +176,18 @@ class _Run:
                 if failures > retries:
                     raise WorkerError(f"{name}: {failure}; given up after {failures} tries and {done} epochs") from None
                 log.warning("%s: %s; submitted again from epoch %d", name, failure, done + 1)
-                self._wait_for_slots()
-
-    def _wait_for_slots(self) -> None:
-        """Waits until the cluster has replaced lost executors; ClusterError if it does not."""
-        end = time.monotonic() + RECOVERY_LIMIT
-        while (slots := spark_session.slots(self.session)) < self.n_workers:
-            if time.monotonic() > end:
-                raise ClusterError(
-                    f"the cluster lost executors: {slots} task slots are left for {self.n_workers} workers"
-                )
-            time.sleep(0.2)
+                submission.wait_for_slots(self.session, self.n_workers)
 
     def _submit(self) -> None:
         """Runs one barrier job to its end."""
         self._digests.clear()
-        with HeartbeatMonitor(_host(self.session)) as monitor, self._barrier_job(monitor):
+        encrypted = submission.is_encrypted(self.session)
+        with HeartbeatMonitor(submission.host(self.session), encrypted=encrypted) as monitor, self._job(monitor):
             failures, done = [], 0
             while done < self.n_workers:
                 message = monitor.next_message(timeout=1.0)
                 if message and message.message_type == "epoch":
-                    self._record(message.worker, message.content)
+                    self._record(message.worker, Epoch.from_message(message.content, message.arrays))
                 elif message and message.message_type == "done":
                     done += 1
                 elif message and message.message_type in ("failed", "lost"):
@@ -228,34 +200,11 @@ class _Run:
                 if hanging:
                     raise _hanging(*hanging, monitor)
 
-    @contextmanager
-    def _barrier_job(self, monitor: HeartbeatMonitor) -> Iterator[None]:
-        """Runs the job in a thread; an error in the block cancels it. If it fails, the monitor gets a message "job"."""
-        context = self.session.sparkContext
-        group = uuid.uuid4().hex
-        # a process keeps its threads and its GPU: Spark starts new ones for a new value of an environment variable
-        processes = group if gpus_per_task(self.session) else "training"
-        context.environment |= {"KERAS_BACKEND": keras.backend.backend(), "TF_CPP_MIN_LOG_LEVEL": "2"}
-        context.environment |= {"HIGGS_LIB_PROCESSES": processes}
+    def _job(self, monitor: HeartbeatMonitor) -> AbstractContextManager:
+        """Runs the barrier job in a thread."""
         job = self.job(state=self.state, address=monitor.address)
-        tasks = context.parallelize(range(self.n_workers), self.n_workers).barrier()
-
-        def submit() -> None:
-            context.setJobGroup(group, f"synchronous training of {job.name}")
-            try:
-                tasks.mapPartitions(partial(worker.work, job)).collect()
-            except Exception as error:  # py4j's, or Spark's own; the main thread finds the cause
-                monitor.messages.put(Message(-1, "job", error))
-
-        thread = InheritableThread(target=submit, daemon=True)
-        thread.start()
-        try:
-            yield
-        except BaseException:
-            context.cancelJobGroup(group)
-            raise
-        finally:
-            thread.join(RECOVERY_LIMIT)
+        work = partial(worker.work, job)
+        return submission.running_job(self.session, work, self.n_workers, monitor, job.name, barrier=True)
 
     def _record(self, worker: int, epoch: Epoch) -> None:
         """Records a worker's epoch; RuntimeError if its weights differ from those of other workers."""
@@ -269,17 +218,6 @@ class _Run:
             self.save(epoch.state)
 
 
-def _host(session) -> str:
-    """Returns the host name by which workers reach this program."""
-    local = session.sparkContext.master.startswith("local")
-    return "127.0.0.1" if local else session.conf.get("spark.driver.host")
-
-
-def gpus_per_task(session) -> float:
-    """Returns the GPUs that Spark gives to each task."""
-    return float(session.conf.get("spark.task.resource.gpu.amount", "0"))
-
-
 def _find_cause(failures: list[Message], monitor: HeartbeatMonitor, job: Exception) -> Exception:
     """Returns why a job failed: the first report of the workers that is no consequence of another worker's failure."""
     reported = {message.worker for message in failures}
@@ -289,11 +227,11 @@ def _find_cause(failures: list[Message], monitor: HeartbeatMonitor, job: Excepti
         message = monitor.next_message(timeout=left)
         failures = [*failures, message] if message and message.message_type in ("failed", "lost") else failures
     texts = []
-    for number, message_type, content in failures:
+    for number, message_type, content, _ in failures:
         status = monitor.workers.get(number, "without a heartbeat so far")
-        failure = content if message_type == "failed" else Failure("lost", content, b"")
-        if failure.origin == "final":
-            return pickle.loads(failure.error)
+        failure = Failure(*content) if message_type == "failed" else Failure("lost", content)
+        if failure.origin in FINAL:
+            return failure.final_error()
         if failure.origin == "lost" and number not in silent:  # else Spark ended it, as one of a failed job
             return _JobError(f"worker {number} ({status}) was lost: its process was killed, crashed or out of memory")
         if failure.origin == "own":

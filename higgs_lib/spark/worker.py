@@ -3,20 +3,22 @@
 import hashlib
 import os
 import pickle
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 import keras
 import numpy as np
-from pyspark import BarrierTaskContext
+from pyspark import BarrierTaskContext, TaskContext
 
 from higgs_lib import device, training
 from higgs_lib.data import EventStream
-from higgs_lib.spark.heartbeat import Address, Heartbeat
+from higgs_lib.spark.heartbeat import Heartbeat
 from higgs_lib.training import Phases, TrainConfig, collectives, steps
+from higgs_lib.training.channel import Address
 from higgs_lib.training.checkpoint import State
-from higgs_lib.training.collectives import LostPeerError, ProcessGroup, Ring
+from higgs_lib.training.collectives import LostPeerError, ProcessGroup
 from higgs_lib.training.layers import offset_dropout_seeds
 from higgs_lib.training.loop import Trainer
 
@@ -52,24 +54,48 @@ class Epoch(NamedTuple):
 
     number: int
     phases: Phases
-    weights: bytes
+    weights: str
     """A digest of the weights."""
     state: State | None
     """The state after the epoch, from the first worker."""
 
+    def as_message(self) -> tuple[dict, list[np.ndarray]]:
+        """Returns the epoch as what JSON can hold, and its arrays."""
+        state, arrays = self.state.as_message() if self.state else (None, [])
+        return self._asdict() | {"phases": self.phases._asdict(), "state": state}, arrays
+
+    @classmethod
+    def from_message(cls, content: dict, arrays: list[np.ndarray]) -> "Epoch":
+        """Returns the epoch that `as_message` took apart."""
+        state = State.from_message(content["state"], arrays) if content["state"] else None
+        return cls(**content | {"phases": Phases(**content["phases"]), "state": state})
+
 
 # errors that would be the same in another try
-FINAL = (training.DivergenceError, ValueError, TypeError, FileNotFoundError)
+FINAL = {error.__name__: error for error in (training.DivergenceError, ValueError, TypeError, FileNotFoundError)}
 
 
 class Failure(NamedTuple):
     """Why a worker gives up."""
 
     origin: str
-    """"own"; "consequence" of another worker's failure; "final" if another try would fail too."""
+    """"own"; "consequence" of another worker's failure; or the name of one of the errors in `FINAL`."""
     text: str
-    error: bytes
-    """The exception, pickled."""
+    traceback: str = ""
+
+    @classmethod
+    def of(cls, error: Exception) -> "Failure":
+        """Returns what the monitor needs to know of an error."""
+        final = [name for name, final in FINAL.items() if isinstance(error, final)]
+        origin = "consequence" if isinstance(error, LostPeerError) else final[0] if final else "own"
+        text = str(error) if final else f"{type(error).__name__}: {error}"
+        return cls(origin, text, "".join(traceback.format_exception(error)))
+
+    def final_error(self) -> Exception:
+        """Returns the error of a failure that another try would meet too."""
+        error = FINAL[self.origin](self.text)
+        error.add_note(f"In the worker:\n{self.traceback}")
+        return error
 
 
 def work(job: Job, _: Iterator) -> Iterator:
@@ -81,20 +107,10 @@ def work(job: Job, _: Iterator) -> Iterator:
             group.on_steps_end = heartbeat.step
             train(job, group, heartbeat)
     except Exception as error:
-        heartbeat.report_failure(_failure(error))
+        heartbeat.report_failure(Failure.of(error))
         raise
     heartbeat.report_done()
     return iter(())
-
-
-def _failure(error: Exception) -> Failure:
-    """Returns what the monitor needs to know of an error."""
-    origin = "consequence" if isinstance(error, LostPeerError) else "final" if isinstance(error, FINAL) else "own"
-    try:
-        pickled = pickle.dumps(error)
-    except (TypeError, AttributeError, pickle.PicklingError):  # an exception of another library
-        pickled = pickle.dumps(RuntimeError(str(error)))
-    return Failure(origin, f"{type(error).__name__}: {error}", pickled)
 
 
 def train(job: Job, group: ProcessGroup, heartbeat: Heartbeat) -> None:
@@ -114,8 +130,9 @@ def train(job: Job, group: ProcessGroup, heartbeat: Heartbeat) -> None:
     for history, best in trainer.epochs(history, best, validation, job.config, job.name):  # noqa: B020 - starts with them
         state = State.capture(model, optimizer, history, best) if group.shard.rank == 0 else None
         weights = b"".join(np.ascontiguousarray(v).tobytes() for v in model.trainable_variables)
-        digest = hashlib.sha256(weights).digest()
-        heartbeat.report_epoch(Epoch(len(history.seconds), trainer.phases[-1], digest, state))
+        digest = hashlib.sha256(weights).hexdigest()
+        epoch = Epoch(len(history.seconds), trainer.phases[-1], digest, state)
+        heartbeat.report_epoch(*epoch.as_message())
     keras.backend.clear_session()
 
 
@@ -129,18 +146,21 @@ def _join_group(context: BarrierTaskContext, job: Job) -> Iterator[ProcessGroup]
     rank, on_one_host = context.partitionId(), len(set(hosts)) == 1
     if on_one_host:
         hosts = ["127.0.0.1"] * len(hosts)
-        _pin_to_cores(rank, len(hosts), job.cores)
-    _choose_device(context, job.cores)
+        pin_to_cores(rank, len(hosts), job.cores)
+    choose_device(context, job.cores)
     if len(hosts) == 1:
         yield ProcessGroup()
         return
-    with collectives.listen(hosts[rank], job.address.secret) as listener:
-        ports = [int(port) for port in context.allGather(str(listener.address[1]))]
-        with Ring(listener, list(zip(hosts, ports, strict=True)), rank, job.address.secret) as ring:
+    credentials = job.address.credentials
+    listener, peers = collectives.listen(hosts[rank], credentials)
+    with listener:
+        ports = [int(port) for port in context.allGather(str(listener.address.port))]
+        addresses = [Address(host, port, credentials) for host, port in zip(hosts, ports, strict=True)]
+        with collectives.Ring(peers, addresses, rank) as ring:
             yield ring
 
 
-def _pin_to_cores(number: int, n_workers: int, cores: int) -> None:
+def pin_to_cores(number: int, n_workers: int, cores: int) -> None:
     """Gives each worker of one machine cores of its own, if there are enough: the all-reduce is faster then."""
     if not ALLOWED_CORES:  # this system does not pin
         return
@@ -151,7 +171,7 @@ def _pin_to_cores(number: int, n_workers: int, cores: int) -> None:
             os.sched_setaffinity(int(thread), own)
 
 
-def _choose_device(context: BarrierTaskContext, cores: int) -> None:
+def choose_device(context: TaskContext, cores: int) -> None:
     """Chooses the GPU that Spark gave to this task, or the processor where it gave none."""
     gpus = context.resources().get("gpu")
     steps.engine().use_threads(cores)

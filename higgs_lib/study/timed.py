@@ -10,7 +10,7 @@ from higgs_lib import device, models, provenance
 from higgs_lib.data import EventStream, feature_set
 from higgs_lib.models import ModelSpec
 from higgs_lib.performance.curve_fit import Timings
-from higgs_lib.spark import synchronous
+from higgs_lib.spark import submission, synchronous
 from higgs_lib.study.classifiers import Study
 from higgs_lib.training import Phases, TrainConfig
 
@@ -98,7 +98,7 @@ class ScalingStudy:
         recipe = {
             **{"classifier": classifier, "spec": asdict(spec), "n_workers": n_workers, **config._asdict()},
             **{"seed": seed, "precision": precision, "features": self.features, "events": self.study.fingerprint},
-            "gpus_per_task": synchronous.gpus_per_task(self.session),
+            "gpus_per_task": submission.gpus_per_task(self.session),
             **{"n_training": self._streams[0].n_events, "master": self.session.sparkContext.master.split(":")[0]},
             "machine": {key: stamp.get(key) for key in ("processor", "cores", device.backend(), "keras", "pyspark")},
             "code": provenance.code_version("study.timed"),

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import zipfile
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,21 +47,38 @@ class State(NamedTuple):
         Returns:
             The state.
         """
-        variables = ([_as_storable(variable) for variable in part.variables] for part in (model, optimizer))
+        variables = ([as_storable(variable) for variable in part.variables] for part in (model, optimizer))
         return cls(*variables, best, history.as_dict())
 
     def restore(self, model, optimizer) -> tuple[History, list[np.ndarray]]:
         """Restores model and optimizer in place; returns the history so far and the weights of its best epoch."""
-        for variables, values in ((model.variables, self.model), (optimizer.variables, self.optimizer)):
-            for variable, value in zip(variables, values, strict=True):
-                variable.assign(value)
+        restore(model.variables, self.model)
+        restore(optimizer.variables, self.optimizer)
         return History.from_dict(self.history), self.best
 
+    def as_message(self) -> tuple[dict, list[np.ndarray]]:
+        """Returns the state as what JSON can hold, and its arrays."""
+        lists = {name: len(getattr(self, name)) for name in ("model", "optimizer", "best")}
+        return {"lists": lists, "history": self.history}, [*self.model, *self.optimizer, *self.best]
 
-def _as_storable(variable) -> np.ndarray:
+    @classmethod
+    def from_message(cls, content: dict, arrays: list[np.ndarray]) -> "State":
+        """Returns the state that `as_message` took apart."""
+        arrays = iter(arrays)
+        lists = {name: list(islice(arrays, length)) for name, length in content["lists"].items()}
+        return cls(**lists, history=content["history"])
+
+
+def as_storable(variable) -> np.ndarray:
     """Returns a variable as numpy can store it: bfloat16 as float32, which holds it exactly."""
     value = np.asarray(variable)
     return value.astype(np.float32) if value.dtype.name == "bfloat16" else value
+
+
+def restore(variables: list, values: list[np.ndarray]) -> None:
+    """Assigns stored values to variables."""
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
 
 
 class Checkpoint:
@@ -82,6 +100,7 @@ class Checkpoint:
         config: TrainConfig,
         seed: int,
         jit_compile: bool | None,
+        others: dict | None = None,
     ) -> "Checkpoint":
         """Returns the checkpoint of a training, which only a training with the same settings can read.
 
@@ -97,6 +116,7 @@ class Checkpoint:
             config: number of epochs and batch size.
             seed: of the order of events.
             jit_compile: whether XLA compiles the steps; None: by batch size and device.
+            others: what else must agree.
 
         Returns:
             The checkpoint.
@@ -117,7 +137,7 @@ class Checkpoint:
             "training events": _digest(training),
             "validation events": _digest(validation),
         }
-        return cls(Path(path), settings)
+        return cls(Path(path), settings | (others or {}))
 
     def write(self, state: State) -> None:
         """Replaces the stored state."""

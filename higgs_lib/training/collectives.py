@@ -4,21 +4,19 @@ The processes stand in a ring, each connected to the next by a socket. An all-re
 it twice: once to sum them, once to share the sums (P. Patarasuk, X. Yuan, J. Parallel Distrib. Comput. 69 (2009) 117).
 """
 
-import logging
+import queue
 import select
 import socket
-import threading
+import ssl
 from collections.abc import Callable
-from concurrent.futures import Future
 from itertools import pairwise
 from multiprocessing import AuthenticationError
-from multiprocessing.connection import Client, Listener
 
 import numpy as np
 
+from higgs_lib.training import channel
 from higgs_lib.training.batching import Shard
-
-log = logging.getLogger(__name__)
+from higgs_lib.training.channel import Address, Credentials, Listener
 
 JOIN_LIMIT = 60  # seconds in which the previous process has to connect
 
@@ -57,42 +55,37 @@ class Ring(ProcessGroup):
     Neighbours prove to each other that they know the secret before they exchange numbers, which are never unpickled.
     """
 
-    def __init__(self, listener: Listener, addresses: list[tuple[str, int]], rank: int, secret: bytes):
-        """Connects to the next process and accepts the connection of the previous one.
+    def __init__(self, peers: "queue.Queue[socket.socket]", addresses: list[Address], rank: int):
+        """Connects to the next process and waits for the connection of the previous one.
 
         Args:
-            listener: this process' listener, from `listen`.
-            addresses: host and port of the listeners of all processes, by rank.
+            peers: the connections that this process' listener accepts, from `listen`.
+            addresses: the addresses of the listeners of all processes, by rank.
             rank: the number of this process.
-            secret: what all of them know.
 
         Raises:
             LostPeerError: a neighbour does not answer, does not know the secret or does not come.
         """
         self.shard = Shard(rank, len(addresses))
-        accepted = Future()
-        threading.Thread(target=_accept, args=(listener, accepted), daemon=True).start()
         try:
-            self._next = Client(addresses[self._rank_of(1)], authkey=secret)
-        except (OSError, EOFError, AuthenticationError) as error:
+            self._next = channel.connect(addresses[self._rank_of(1)])
+        except (OSError, AuthenticationError) as error:
             raise LostPeerError(f"rank {self._rank_of(1)} of the process group does not answer: {error}") from error
         try:
-            self._previous = accepted.result(JOIN_LIMIT)
-        except TimeoutError:
+            self._previous = peers.get(timeout=JOIN_LIMIT)
+        except queue.Empty:
             self._next.close()
             raise LostPeerError(f"rank {self._rank_of(-1)} of the process group did not come") from None
-        self._sockets = tuple(socket.socket(fileno=c.fileno()) for c in (self._next, self._previous))
+        self._sockets = self._next, self._previous
         for line in self._sockets:
-            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             line.setblocking(False)
 
     def __enter__(self) -> "Ring":
         return self
 
     def __exit__(self, *_) -> None:
-        for line, connection in zip(self._sockets, (self._next, self._previous), strict=True):
-            line.detach()
-            connection.close()  # the neighbours' next exchange fails
+        for line in self._sockets:
+            line.close()  # the neighbours' next exchange fails
 
     def _exchange(self, sent: np.ndarray, received: np.ndarray) -> None:
         """Sends one array to the next process while it fills the other from the previous one."""
@@ -147,28 +140,17 @@ class Ring(ProcessGroup):
         return np.concatenate(gathered)
 
 
-def listen(host: str, secret: bytes) -> Listener:
-    """Returns a listener on a free port of this host, for the connection of one other process."""
-    return Listener((host, 0), authkey=secret)
-
-
-def _accept(listener: Listener, accepted: Future) -> None:
-    """Accepts the first connection that proves the secret."""
-    port = listener.address[1]
-    while not accepted.done():
-        try:
-            accepted.set_result(listener.accept())
-        except (AuthenticationError, EOFError, ConnectionError) as error:
-            log.warning("something that is no worker connected to port %d: %s", port, error)
-        except (OSError, AttributeError) as error:  # the listener was closed, before or during the call
-            accepted.set_exception(error)
+def listen(host: str, credentials: Credentials) -> "tuple[Listener, queue.Queue[socket.socket]]":
+    """Returns a listener on a free port of this host, and the queue of the connections that it accepts."""
+    peers = queue.Queue()
+    return Listener(host, credentials, peers.put), peers
 
 
 def _try(transfer: Callable[[memoryview], int], data: memoryview, peer: int) -> int:
     """Returns the bytes of `data` that a socket transfers at once; raises LostPeerError if the connection has ended."""
     try:
         n_bytes = transfer(data)
-    except BlockingIOError:
+    except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
         return 0
     except OSError as error:
         raise LostPeerError(f"the connection to rank {peer} of the process group ended: {error}") from error

@@ -1,5 +1,6 @@
-"""What the steps need to know of a model's layers."""
+"""What the trainings need to know of a model's layers and weights."""
 
+import math
 from collections.abc import Iterator
 
 import keras
@@ -25,3 +26,17 @@ def offset_dropout_seeds(model, rank: int) -> None:
             seed = np.array(variable)
             seed[0] += rank
             variable.assign(seed)
+
+
+def weights_of(model) -> np.ndarray:
+    """Returns a copy of all trainable weights as one vector (k,), in float32."""
+    return np.concatenate([np.asarray(v, np.float32).ravel() for v in model.trainable_variables])
+
+
+def assign_weights(model, vector: np.ndarray) -> None:
+    """Assigns a vector (k,) to the trainable weights."""
+    start = 0
+    for variable in model.trainable_variables:
+        size = math.prod(variable.shape)
+        variable.assign(vector[start : start + size].reshape(variable.shape))
+        start += size
