@@ -2,8 +2,9 @@
 
     python benchmarks/collectives.py
 
-The ring of sockets in `higgs_lib.training.collectives`, the ring of TensorFlow's multi-worker strategy, and the Gloo
-collectives of JAX, with each process on a core of its own and with both on two cores.
+The ring of sockets in `higgs_lib.training.collectives`, plain and encrypted (TLS), the ring of TensorFlow's
+multi-worker strategy, and the Gloo collectives of JAX, with each process on a core of its own and with both on two
+cores.
 """
 
 import json
@@ -12,13 +13,15 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 
 import harness
 import numpy as np
 
+from higgs_lib.training.channel import Credentials
+
 VECTORS = {"9,001 values": 9_001, "the deep network's gradients": 189_602, "1,500,000 values": 1_500_000}
 CALLS = 50  # all-reduces per turn
-SECRET = b"of this benchmark"
 
 
 def free_ports() -> list[int]:
@@ -29,16 +32,15 @@ def free_ports() -> list[int]:
         return [probe.getsockname()[1] for probe in (first, second)]
 
 
-def sockets(rank: int, ports: list[int], barrier) -> Callable[[np.ndarray], None]:
+def sockets(credentials: Credentials, rank: int, ports: list[int], barrier) -> Callable[[np.ndarray], None]:
     """Joins the ring of this package; returns its all-reduce."""
-    from multiprocessing.connection import Listener
+    from higgs_lib.training.channel import Address
+    from higgs_lib.training.collectives import Ring, listen
 
-    from higgs_lib.training.collectives import Ring
-
-    addresses = [("127.0.0.1", port) for port in ports]
-    listener = Listener(addresses[rank], authkey=SECRET)
+    listener, peers = listen("127.0.0.1", credentials, ports[rank])
+    listener.__enter__()  # it listens until the process ends
     barrier.wait()  # until both listen
-    return Ring(listener, addresses, rank, SECRET).all_reduce_sum
+    return Ring(peers, [Address("127.0.0.1", port, credentials) for port in ports], rank).all_reduce_sum
 
 
 def tensorflow(rank: int, ports: list[int], _) -> Callable[[np.ndarray], None]:
@@ -82,8 +84,13 @@ def gloo(rank: int, ports: list[int], _) -> Callable[[np.ndarray], None]:
     return all_reduce
 
 
-LIBRARIES = {"higgs_lib": (sockets, True), "TensorFlow": (tensorflow, True), "Gloo": (gloo, True)}
-LIBRARIES["Gloo, both on two cores"] = (gloo, False)
+LIBRARIES = {
+    "higgs_lib": (partial(sockets, Credentials.create(encrypted=False)), True),
+    "higgs_lib, encrypted": (partial(sockets, Credentials.create(encrypted=True)), True),
+    "TensorFlow": (tensorflow, True),
+    "Gloo": (gloo, True),
+    "Gloo, both on two cores": (gloo, False),
+}
 
 
 def work(pipe, join: Callable, pinned: bool, *place) -> None:

@@ -17,7 +17,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing.connection import Listener
 from typing import NamedTuple
 
 import harness
@@ -27,11 +26,12 @@ from netns import Link
 
 from higgs_lib import device
 from higgs_lib.performance.interconnect import InterconnectFit, all_reduce_seconds, fit_interconnect
-from higgs_lib.training.collectives import Ring
+from higgs_lib.training.channel import Address, Credentials
+from higgs_lib.training.collectives import Ring, listen
 
 PORT = 5000
 TIMEOUT = 240  # s, for an answer of a worker
-SECRET = b"of this benchmark"
+CREDENTIALS = Credentials(b"of this benchmark")
 WARM_UP = 2  # turns that do not count
 
 
@@ -61,11 +61,12 @@ RATES, DELAYS = (np.inf, 1.0, 0.1), (0.0, 1.0)  # Gb/s and ms
 def work(number: int, addresses: list[str]) -> None:
     """Runs one worker: answers lines of values, type and number of all-reduces with seconds and bytes sent of each."""
     hosts = [address.rsplit(":", 1) for address in addresses]
-    places = [(host, int(port)) for host, port in hosts]
-    with Listener(places[number], authkey=SECRET) as listener:
+    places = [Address(host, int(port), CREDENTIALS) for host, port in hosts]
+    listener, peers = listen(places[number].host, CREDENTIALS, places[number].port)
+    with listener:
         print("listening", flush=True)
         sys.stdin.readline()  # until all are
-        group = Ring(listener, places, number, SECRET)
+        group = Ring(peers, places, number)
     for line in sys.stdin:
         values, dtype, chained = json.loads(line)
         vector = np.zeros(values, np.float32)

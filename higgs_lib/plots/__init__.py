@@ -4,7 +4,7 @@ import lazy_loader as lazy
 
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
-    submodules=["scaling", "throughput"],
+    submodules=["asynchronous", "scaling", "throughput"],
     submod_attrs={
         "classification": [
             "against_cut",

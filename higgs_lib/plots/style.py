@@ -8,8 +8,8 @@ from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 SIGNAL, BACKGROUND = "#3f90da", "#bd1f01"  # M. Petroff's colour-blind safe cycle (arXiv:2107.02270), as CMS uses it
 FEATURE_COLOURS = {"low": "#ffa90e", "high": "#832db6", "complete": "#3f90da"}
-CYCLE = ["#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300"]
-MARKERS = "osD^vP*"
+CYCLE = ["#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"]
+MARKERS = "osD^vP*Xhp"
 
 
 def use_style() -> None:
@@ -38,7 +38,7 @@ def axes(ax: Axes | None) -> Axes:
 
 
 def series_style(number: int) -> dict:
-    """Returns colour and marker of a figure's series of this number, from 0; they repeat after seven."""
+    """Returns colour and marker of a figure's series of this number, from 0; they repeat after ten."""
     return {"color": CYCLE[number % len(CYCLE)], "marker": MARKERS[number % len(MARKERS)], "markersize": 5}
 
 

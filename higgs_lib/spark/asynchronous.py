@@ -22,12 +22,12 @@ from higgs_lib.spark.heartbeat import HeartbeatMonitor, Message
 from higgs_lib.spark.parameter_server import Centre, Commit, EpochEnd, Exchange, ParameterServer, Progress
 from higgs_lib.spark.submission import RECOVERY_LIMIT, WorkerError
 from higgs_lib.spark.worker import FINAL, Failure
-from higgs_lib.training import DivergenceError, History, Measures, Phases, TrainConfig
+from higgs_lib.training import DivergenceError, History, Measures, Phases, TrainConfig, loop
 from higgs_lib.training.batching import Shard
 from higgs_lib.training.channel import Credentials
 from higgs_lib.training.checkpoint import Checkpoint, State, as_storable, restore
 from higgs_lib.training.layers import assign_weights, offset_dropout_seeds, weights_of
-from higgs_lib.training.loop import check_trainable, measures, predict, saved_epochs
+from higgs_lib.training.loop import check_trainable, measures, saved_epochs
 from higgs_lib.training.update_rules import Ensemble, Single, UpdateRule
 
 log = logging.getLogger(__name__)
@@ -65,6 +65,18 @@ class Trained(NamedTuple):
             times.setdefault(commit.worker, []).append(commit.seconds)
         start, end = max(min(t) for t in times.values()), min(max(t) for t in times.values())
         return sum(c.n_events for c in self.commits if start < c.seconds <= end) / (end - start)
+
+
+def predict(model: keras.Model, trained: Trained, features: np.ndarray) -> np.ndarray:
+    """Returns the scores (n,) of raw features (n, n_features): of the trained model, or the mean of an ensemble's."""
+    if not trained.members:
+        return loop.predict(model, features)
+    kept, scores = model.get_weights(), []
+    for weights in trained.members:
+        model.set_weights(weights)
+        scores.append(loop.predict(model, features))
+    model.set_weights(kept)
+    return np.mean(scores, axis=0)
 
 
 def fit(
@@ -338,7 +350,7 @@ class _Run:
             if not ensemble:
                 assign_weights(self.model, end.weights)
             members += self.model.get_weights()
-            scores.append(predict(self.model, self.validation.features))
+            scores.append(loop.predict(self.model, self.validation.features))
         on_validation = measures(self.loss, self.validation.labels, np.mean(scores, axis=0))
         if not np.isfinite(on_validation.loss):
             raise DivergenceError(

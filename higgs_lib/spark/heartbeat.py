@@ -63,21 +63,21 @@ class HeartbeatMonitor:
 
     def _listen(self, line: socket.socket) -> None:
         """Puts one worker's messages into the queue."""
-        channel = Channel(line)
+        peer = Channel(line)
         worker, message_type = None, ""
         try:
             while message_type not in ("done", "failed"):
-                (worker, message_type, content), arrays = channel.receive()
-                self._channels[worker] = channel
+                (worker, message_type, content), arrays = peer.receive()
+                self._channels[worker] = peer
                 if message_type in ("hello", "alive"):
                     host, pid, activity, idle = content
                     self.workers[worker] = WorkerStatus(host, pid, activity, time.monotonic(), idle)
                 self.messages.put(Message(worker, message_type, content, arrays))
         except (EOFError, OSError) as error:
-            if worker is not None:
+            if worker is not None and self._channels[worker] is peer:  # else another has taken its place
                 self.messages.put(Message(worker, "lost", repr(error)))
         finally:
-            channel.close()
+            peer.close()
 
     def next_message(self, timeout: float) -> Message | None:
         """Returns the next message, heartbeats included; None if none came in `timeout` seconds."""

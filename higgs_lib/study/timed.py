@@ -71,7 +71,7 @@ class ScalingStudy:
     features: str = "complete"
 
     @cached_property
-    def _streams(self) -> tuple[EventStream, EventStream]:
+    def streams(self) -> tuple[EventStream, EventStream]:
         """The training and the validation events."""
         splits, names = self.study.splits, feature_set(self.features)
         rows = splits.training[: self.n_events], splits.validation
@@ -99,13 +99,13 @@ class ScalingStudy:
             **{"classifier": classifier, "spec": asdict(spec), "n_workers": n_workers, **config._asdict()},
             **{"seed": seed, "precision": precision, "features": self.features, "events": self.study.fingerprint},
             "gpus_per_task": submission.gpus_per_task(self.session),
-            **{"n_training": self._streams[0].n_events, "master": self.session.sparkContext.master.split(":")[0]},
+            **{"n_training": self.streams[0].n_events, "master": self.session.sparkContext.master.split(":")[0]},
             "machine": {key: stamp.get(key) for key in ("processor", "cores", device.backend(), "keras", "pyspark")},
             "code": provenance.code_version("study.timed"),
         }
 
         def make() -> dict:
-            training, validation = self._streams
+            training, validation = self.streams
             model = models.build(spec, models.standardisation(training), seed)
             optimizer = models.optimizer(spec, training.n_events, config.batch_size, config.epochs)
             options = {"n_workers": n_workers, "seed": seed, "precision": precision}

@@ -122,19 +122,20 @@ def _prove(line: socket.socket, credentials: Credentials, *, is_server: bool) ->
 
 
 class Listener:
-    """Accepts connections on a free port of one host name. Used in a `with` statement."""
+    """Accepts connections on a port of one host name. Used in a `with` statement."""
 
-    def __init__(self, host: str, credentials: Credentials, serve: Callable[[socket.socket], None]):
+    def __init__(self, host: str, credentials: Credentials, serve: Callable[[socket.socket], None], port: int = 0):
         """Begins to listen.
 
         Args:
             host: the host name, whose interface alone is bound.
             credentials: what peers must know.
             serve: is called with every connection that has proved it, in a thread of its own, and closes it.
+            port: the port; 0: a free one.
         """
         self._credentials, self._serve = credentials, serve
         self._context = _tls_context(credentials, ssl.PROTOCOL_TLS_SERVER)
-        self._socket = socket.create_server((host, 0), backlog=1024)
+        self._socket = socket.create_server((host, port), backlog=1024)
         self.address = Address(host, self._socket.getsockname()[1], credentials)
         self._lock, self._open = threading.Lock(), True
         self._pending: dict[socket.socket, None] = {}

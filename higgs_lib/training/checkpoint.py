@@ -124,7 +124,9 @@ class Checkpoint:
         if path is None:
             return cls(None, {})
         optimizer_settings = keras.saving.serialize_keras_object(optimizer)
-        optimizer_settings["config"] |= {"name": None}  # Keras numbers them: adam, adam_1, ...
+        wrapped = optimizer_settings["config"].get("optimizer", optimizer_settings)
+        for part in (optimizer_settings, wrapped):
+            part["config"] |= {"name": None}  # Keras numbers them: adam, adam_1, ...
         settings = {
             "epochs": config.epochs,
             "batch size": config.batch_size,

@@ -140,10 +140,10 @@ class Ring(ProcessGroup):
         return np.concatenate(gathered)
 
 
-def listen(host: str, credentials: Credentials) -> "tuple[Listener, queue.Queue[socket.socket]]":
-    """Returns a listener on a free port of this host, and the queue of the connections that it accepts."""
+def listen(host: str, credentials: Credentials, port: int = 0) -> "tuple[Listener, queue.Queue[socket.socket]]":
+    """Returns a listener on a port of this host (0: a free one), and the queue of the connections that it accepts."""
     peers = queue.Queue()
-    return Listener(host, credentials, peers.put), peers
+    return Listener(host, credentials, peers.put, port), peers
 
 
 def _try(transfer: Callable[[memoryview], int], data: memoryview, peer: int) -> int:

@@ -28,6 +28,14 @@ class UpdateRule:
         """The rule's name."""
         return type(self).__name__
 
+    @property
+    def rate_factor(self) -> float:
+        """The factor of a learning rate that suits one machine, with which an event changes the centre about as much.
+
+        It is the window where the rule divides by it, and 1 - μ where momentum adds steps up.
+        """
+        return 1.0
+
     def local_optimizer(self, optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
         """Returns the optimizer of a worker's own steps."""
         return optimizer
@@ -123,6 +131,11 @@ class AGN(AsynchronousRule):
 
     window: int = 12
 
+    @property
+    def rate_factor(self) -> float:
+        """The window, by which the rule divides."""
+        return float(self.window)
+
     def commit(self, weights: np.ndarray, centre: np.ndarray, n_batches: int) -> np.ndarray:
         """Returns (W - θ_pulled) / λ."""
         return (weights - centre) / np.float32(n_batches)
@@ -192,6 +205,11 @@ class EAMSGD(AEASGD):
 
     momentum: float = 0.9
     """μ."""
+
+    @property
+    def rate_factor(self) -> float:
+        """1 - μ, as momentum adds steps up."""
+        return 1 - self.momentum
 
     def local_optimizer(self, optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
         """Returns the optimizer with Nesterov momentum."""

@@ -18,10 +18,10 @@ def test_axes_default_to_the_current_ones(ax):
     assert style.axes(ax) is ax
 
 
-def test_seven_series_differ_in_colour_and_marker():
-    styles = [style.series_style(number) for number in range(8)]
-    assert len({s["color"] for s in styles[:7]}) == len({s["marker"] for s in styles[:7]}) == 7
-    assert styles[7] == styles[0]
+def test_ten_series_differ_in_colour_and_marker():
+    styles = [style.series_style(number) for number in range(11)]
+    assert len({s["color"] for s in styles[:10]}) == len({s["marker"] for s in styles[:10]}) == 10
+    assert styles[10] == styles[0]
 
 
 def test_error_bars_are_distances_from_the_value():

@@ -3,6 +3,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from higgs_lib.spark import heartbeat
@@ -16,19 +17,28 @@ def next_message(monitor, *skipped_types):
     return message
 
 
+@pytest.fixture(params=[False, True], ids=["plain", "encrypted"])
+def any_monitor(request):
+    with HeartbeatMonitor("127.0.0.1", encrypted=request.param) as monitor:
+        yield monitor
+
+
 @pytest.fixture
 def monitor():
     with HeartbeatMonitor("127.0.0.1") as monitor:
         yield monitor
 
 
-def test_messages_of_a_worker_keep_their_order(monitor):
+def test_messages_of_a_worker_keep_their_order(any_monitor):
+    monitor = any_monitor
     worker = Heartbeat(monitor.address, 3)
     worker.begin("reading events")
     worker.step()
-    worker.report_epoch("the first")
+    worker.report_epoch({"number": 1}, [np.arange(3), np.float32(2)])
     worker.report_done()
-    assert next_message(monitor, "hello", "alive") == (3, "epoch", "the first")
+    message = next_message(monitor, "hello", "alive")
+    assert message[:3] == (3, "epoch", {"number": 1})
+    assert [array.tolist() for array in message.arrays] == [[0, 1, 2], 2]
     assert monitor.are_training(1)
     assert str(monitor.workers[3]).endswith(f"process {os.getpid()}, training")
     assert next_message(monitor).message_type == "done"
@@ -38,8 +48,10 @@ def test_messages_of_a_worker_keep_their_order(monitor):
 
 WORKER = """
 import sys, time
-from higgs_lib.spark.heartbeat import Address, Heartbeat
-heartbeat = Heartbeat(Address("127.0.0.1", int(sys.argv[1]), bytes.fromhex(sys.argv[2])), int(sys.argv[3]))
+from higgs_lib.spark.heartbeat import Heartbeat
+from higgs_lib.training.channel import Address, Credentials
+credentials = Credentials(bytes.fromhex(sys.argv[2]))
+heartbeat = Heartbeat(Address("127.0.0.1", int(sys.argv[1]), credentials), int(sys.argv[3]))
 heartbeat.begin(sys.argv[4])
 print("here", flush=True)
 time.sleep(60)
@@ -48,7 +60,7 @@ time.sleep(60)
 
 def process(monitor, number, activity, secret=None):
     address = monitor.address
-    arguments = [str(address.port), (secret or address.secret).hex(), str(number), activity]
+    arguments = [str(address.port), (secret or address.credentials.secret).hex(), str(number), activity]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen([sys.executable, "-c", WORKER, *arguments], **pipes)
 
@@ -81,6 +93,7 @@ def test_the_worker_that_hangs_is_named(monkeypatch, monitor):
 
 
 def test_a_stranger_is_rejected(monitor, caplog):
+    caplog.set_level("INFO")
     stranger = process(monitor, 0, "training", secret=b"another")
     _, errors = stranger.communicate(timeout=20)
     assert "AuthenticationError" in errors
@@ -89,3 +102,18 @@ def test_a_stranger_is_rejected(monitor, caplog):
     assert "something that is no worker connected" in caplog.text
     worker.kill()
     worker.communicate()
+
+
+def test_the_end_of_a_worker_that_was_replaced_is_no_loss(monitor):
+    first = process(monitor, 0, "training")
+    first.stdout.readline()
+    second = process(monitor, 0, "building the model")
+    second.stdout.readline()
+    while next_message(monitor).content[1] != second.pid:
+        pass
+    first.kill()
+    first.communicate()
+    assert next_message(monitor).message_type == "alive"
+    second.kill()
+    second.communicate()
+    assert next_message(monitor, "hello", "alive").message_type == "lost"

@@ -11,37 +11,40 @@ from small_training import COMPILED, build, sample, weights
 from higgs_lib.data import Sample
 from higgs_lib.models import ModelSpec
 from higgs_lib.training import History, TrainConfig, batching
+from higgs_lib.training.channel import Credentials
 from higgs_lib.training.collectives import SINGLE_PROCESS, LostPeerError, Ring, listen
 from higgs_lib.training.layers import offset_dropout_seeds
 from higgs_lib.training.loop import Trainer
 
 BATCH_SIZE = 127  # two ranks cannot divide it equally
-SECRET = b"known to all ranks"
+KNOWN = {encrypted: Credentials.create(encrypted) for encrypted in (False, True)}
 
 CASES = [(3030, COMPILED[0]), (2922, COMPILED[-1])]  # the last batch has 109 events, or one, of a single rank
 
 
-def in_ring(world_size, work, listen=listen, secrets=None):
+def in_ring(world_size, work, listen=listen, credentials=None, *, encrypted=False):
     """What `work` returns for the group of each rank."""
-    secrets = secrets or [SECRET] * world_size
-    listeners = [listen("127.0.0.1", secret) for secret in secrets]
-    addresses = [listener.address for listener in listeners]
+    credentials = credentials or [KNOWN[encrypted]] * world_size
+    listeners, peers = zip(*(listen("127.0.0.1", known) for known in credentials), strict=True)
 
     def join_and_work(rank):
-        with listeners[rank] as listener, Ring(listener, addresses, rank, secrets[rank]) as ring:
+        addresses = [listener.address._replace(credentials=credentials[rank]) for listener in listeners]
+        with listeners[rank], Ring(peers[rank], addresses, rank) as ring:
             return work(ring)
 
     with ThreadPoolExecutor(world_size) as threads:
         return list(threads.map(join_and_work, range(world_size)))
 
 
-@pytest.mark.parametrize("world_size", [2, 3, 5])
+@pytest.mark.parametrize(("world_size", "encrypted"), [(2, False), (3, False), (5, False), (3, True)])
 @pytest.mark.parametrize("n", [1, 4, 189_602])
-def test_vectors_are_summed_over_the_ranks_and_all_ranks_have_the_same_bits(world_size, n):
+def test_vectors_are_summed_over_the_ranks_and_all_ranks_have_the_same_bits(world_size, encrypted, n):
     vectors = np.random.default_rng(1).standard_normal((world_size, n)).astype(np.float32)
     results = {}
     for precision, tolerance in (("float32", 1e-6), ("float16", 1e-2)):
-        sums = in_ring(world_size, lambda ring, p=precision: ring.all_reduce_sum(vectors[ring.shard.rank], p))
+        sums = in_ring(
+            world_size, lambda ring, p=precision: ring.all_reduce_sum(vectors[ring.shard.rank], p), encrypted=encrypted
+        )
         assert all(total.dtype == np.float32 and np.array_equal(total, sums[0]) for total in sums)
         assert sums[0] == pytest.approx(vectors.sum(0, dtype=float), abs=tolerance)
         results[precision] = sums[0]
@@ -74,17 +77,19 @@ def test_a_rank_that_ends_is_noticed_by_all_others():
 
 
 def test_a_stranger_does_not_join():
-    with pytest.raises(Exception, match="digest"):
-        in_ring(2, lambda ring: None, secrets=[SECRET, b"guessed"])
+    with pytest.raises(LostPeerError, match=r"rank \d of the process group does not answer: digest"):
+        in_ring(2, lambda ring: None, credentials=[KNOWN[False], Credentials(b"guessed")])
 
 
 def test_a_stranger_that_knocks_first_keeps_nobody_waiting(caplog):
-    def listen_and_knock(host, secret):
-        listener = listen(host, secret)
-        socket.create_connection(listener.address).close()
-        return listener
+    def listen_and_knock(host, credentials):
+        listener, peers = listen(host, credentials)
+        socket.create_connection(listener.address[:2]).close()
+        return listener, peers
 
-    assert in_ring(2, lambda ring: ring.all_reduce_sum(np.ones(1, np.float32)).tolist(), listen_and_knock) == [[2], [2]]
+    with caplog.at_level("INFO"):
+        sums = in_ring(2, lambda ring: ring.all_reduce_sum(np.ones(1, np.float32)).tolist(), listen_and_knock)
+    assert sums == [[2], [2]]
     assert caplog.text.count("something that is no worker connected to port") == 2
 
 
