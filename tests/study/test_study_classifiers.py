@@ -197,6 +197,7 @@ def test_uci_events_give_the_auc_known_for_so_few(tmp_path, uci_events, kind, fe
             shutil.copytree(Path(made, part), tmp_path / part)
     real = Study(Run(tmp_path), uci_events, data.split(40_681, n_test=8000, n_validation=4000))
     settings = {"learning_rate": 0.002, "schedule": "cosine", "warm_up": 0.05}
-    spec = replace(PRESETS[kind], dropout=0.3 if kind == "deep" else 0.0, **settings)
-    result = real.train(kind, spec, features, 1, TrainConfig(epochs=40, batch_size=128, patience=8))
+    spec = replace(PRESETS[kind], dropout=0.2 if kind == "deep" else 0.0, **settings)
+    config = TrainConfig(epochs=24 if kind == "deep" else 40, batch_size=128, patience=8)
+    result = real.train(kind, spec, features, 1, config)
     assert low <= result["test"]["auc"]["value"] <= high
