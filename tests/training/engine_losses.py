@@ -1,4 +1,7 @@
-"""The loss of every step of the deep network, on Keras' backend of this process, for the comparison of the engines."""
+"""The loss of every step of the deep network, on Keras' backend of this process, for the comparison of the engines.
+
+As a program it stores these of some optimizers, and the checkpoint of a small training.
+"""
 
 import sys
 from dataclasses import replace
@@ -6,8 +9,10 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from small_training import build
+from small_training import sample as small_sample
 
-from higgs_lib import data, models
+from higgs_lib import data, models, training
 from higgs_lib.data import COMPLETE
 from higgs_lib.models import PRESETS
 from higgs_lib.training.loop import Trainer
@@ -30,7 +35,9 @@ def losses(events: Path, weights: Path, optimizer: str) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    events, weights, destination, *optimizers = sys.argv[1:]
+    events, weights, destination, checkpoint, *optimizers = sys.argv[1:]
     np.savez(destination, **{name: losses(Path(events), Path(weights), name) for name in optimizers})
     assert keras.backend.backend() == "jax"
-    assert "tensorflow" not in sys.modules
+    assert "tensorflow" not in sys.modules  # until Keras describes a model for the checkpoint
+    parts, config = (small_sample(3030, 1), small_sample(1500, 2)), training.TrainConfig(2, 100)
+    training.fit(*build(), *parts, config, seed=1, checkpoint=checkpoint)

@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from higgs_lib import models, training
 from higgs_lib.models import ModelSpec
 sys.path.insert(0, sys.argv[1])
 from small_training import sample
+print("ready", flush=True)
+sys.stdin.readline()
 spec = ModelSpec((50, 50), dropout=0.2, schedule="cosine")
 model = models.build(spec, models.Standardisation(np.zeros(6), np.ones(6)), 3)
 optimizer = models.optimizer(spec, n_events=20_000, batch_size=100, epochs=12)
@@ -37,14 +40,23 @@ print(json.dumps(history.as_dict()))
 
 def test_a_training_that_is_killed_resumes_to_the_same_weights(tmp_path):
     """To the bit and without training an epoch twice, for SIGKILL at three moments after an epoch was stored."""
-    results = {}
-    for name, kills in (("undisturbed", ()), ("killed", (0.0, 0.07, 0.13))):
-        checkpoint, result = tmp_path / f"{name}.npz", tmp_path / f"{name}-weights.npz"
-        command = [sys.executable, "-c", RESUMABLE, str(Path(__file__).parent), str(checkpoint), str(result)]
+    checkpoint, pipes = tmp_path / "killed.npz", {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+
+    def start(name):
+        arguments = [Path(__file__).parent, tmp_path / f"{name}.npz", tmp_path / f"{name}-weights.npz"]
+        return subprocess.Popen([sys.executable, "-c", RESUMABLE, *map(str, arguments)], **pipes)
+
+    with ExitStack() as stack:
+        names = ("undisturbed", "killed", "killed", "killed", "killed")
+        undisturbed, *killed, resumed = (stack.enter_context(start(name)) for name in names)
+        for process in (undisturbed, *killed, resumed):  # all import at once, then wait for a line
+            assert process.stdout.readline() == "ready\n"
+        ends = {"undisturbed": undisturbed.communicate("\n")[0]}
         trained = []  # seconds of each epoch so far, at each kill
-        for delay in kills:
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        for process, delay in zip(killed, (0.0, 0.07, 0.13), strict=True):
             written = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+            process.stdin.write("\n")
+            process.stdin.flush()
             while process.poll() is None and not (checkpoint.exists() and checkpoint.stat().st_mtime_ns != written):
                 time.sleep(0.002)
             time.sleep(delay)
@@ -52,11 +64,15 @@ def test_a_training_that_is_killed_resumes_to_the_same_weights(tmp_path):
             process.communicate()
             with np.load(checkpoint) as stored:
                 trained.append(json.loads(str(stored["about"]))["history"]["seconds"])
-        end = subprocess.run(command, capture_output=True, text=True, check=True)
-        history = json.loads(end.stdout)
-        assert all(len(seconds) < 12 and history["seconds"][: len(seconds)] == seconds for seconds in trained)
-        assert len(history.pop("seconds")) == 12
-        results[name] = history, dict(np.load(result))
+        ends["killed"] = resumed.communicate("\n")[0]
+    results = {}
+    for name, end in ends.items():
+        history = json.loads(end)
+        seconds = history.pop("seconds")
+        assert len(seconds) == 12
+        if name == "killed":
+            assert all(len(before) < 12 and seconds[: len(before)] == before for before in trained)
+        results[name] = history, dict(np.load(tmp_path / f"{name}-weights.npz"))
     assert results["killed"][0] == results["undisturbed"][0]
     assert results["killed"][1].keys() == results["undisturbed"][1].keys()
     for key, value in results["undisturbed"][1].items():

@@ -13,7 +13,9 @@ BALDI_LIKE = {"optimizer": "sgd", "learning_rate": 0.05, "momentum": 0.5, "final
 
 @pytest.mark.parametrize("jit_compile", COMPILED)
 @pytest.mark.parametrize(
-    "settings", [{"optimizer": "sgd"}, {"optimizer": "adam"}, {"optimizer": "adadelta"}, BALDI_LIKE]
+    "settings",
+    [{"optimizer": "sgd"}, {"optimizer": "adam"}, {"optimizer": "adadelta"}, BALDI_LIKE],
+    ids=["sgd", "adam", "adadelta", "baldi"],
 )
 def test_an_epoch_is_that_of_keras_fit_on_the_same_batches(samples, settings, jit_compile):
     """Keras gets the events in the order into which the loop shuffles them."""
