@@ -28,7 +28,7 @@ from higgs_lib.training import TrainConfig
 
 FOLDS = 3
 MANY = 200_000  # built-in events where their own statistical uncertainty should not matter
-CONFIG, RATE = TrainConfig(40, 128, patience=8), {"learning_rate": 0.002, "schedule": "cosine"}  # as the smoke profile
+CONFIG, RATE = TrainConfig(40, 128, patience=8), {"learning_rate": 0.002, "schedule": "cosine"}
 NETWORKS = {
     "shallow": replace(models.PRESETS["shallow"], **RATE),
     "deep": replace(models.PRESETS["deep"], **RATE, dropout=0.3),

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 import numpy as np
 import pytest
+from arrays import assert_close
 from small_training import COMPILED, build, sample, weights
 
 from higgs_lib.data import Sample
@@ -46,7 +47,7 @@ def test_vectors_are_summed_over_the_ranks_and_all_ranks_have_the_same_bits(worl
             world_size, lambda ring, p=precision: ring.all_reduce_sum(vectors[ring.shard.rank], p), encrypted=encrypted
         )
         assert all(total.dtype == np.float32 and np.array_equal(total, sums[0]) for total in sums)
-        assert sums[0] == pytest.approx(vectors.sum(0, dtype=float), abs=tolerance)
+        assert_close(sums[0], vectors.sum(0, dtype=float), abs=tolerance)
         results[precision] = sums[0]
     assert n < 5 or not np.array_equal(results["float32"], results["float16"])
 
