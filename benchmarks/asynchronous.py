@@ -75,7 +75,7 @@ class Trainings:
         rule = RULES[rule]()
         spec = replace(PRESETS["deep"], optimizer="adam", learning_rate=ADAM_RATE * rule.rate_factor)
         model = models.build(spec, self.standard, seed)
-        optimizer = models.optimizer(spec, self.training.n_events, batch_size, epochs)
+        optimizer = models.optimizer(spec, self.training.n_events // n_workers, batch_size, epochs)
         trained = asynchronous.fit(
             self.session,
             model,
@@ -132,7 +132,7 @@ def speed(trainings: Trainings, repeats: int) -> dict:
 def exchange_repeatedly(address, number: int, n_values: int, barrier) -> None:
     """Commits and pulls as fast as it can, in a process of its own."""
     commit = np.zeros(n_values, np.float32)
-    with CentreClient(address, number, number) as client:
+    with CentreClient(address, number) as client:
         client.begin(0)
         client.pull()
         barrier.wait()
@@ -294,9 +294,7 @@ def main() -> None:
                     for part in wanted:
                         repeats = {} if part == "strangers" else {"repeats": options.repeats}
                         measured[part] = globals()[part](trainings, **repeats)
-    for part in measured.values():
-        part.update(harness.made_with())
-    harness.write(options.result, result | measured)
+    harness.save(options.result, result | measured)
 
 
 if __name__ == "__main__":

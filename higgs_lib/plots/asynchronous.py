@@ -7,12 +7,20 @@ from matplotlib.ticker import MaxNLocator
 from higgs_lib.plots.style import axes, error_bars, series_style
 
 
-def learning_curves(curves: dict[str, tuple], *, xlabel: str, styles: list[str] | None = None, ax: Axes | None = None):
+def learning_curves(
+    curves: dict[str, tuple],
+    *,
+    xlabel: str,
+    xscale: str = "linear",
+    styles: list[str] | None = None,
+    ax: Axes | None = None,
+):
     """Draws AUC against what a training has spent.
 
     Args:
         curves: of each training, what it had spent at the end of its epochs (n,), and the AUC (n,).
         xlabel: what was spent, with its unit.
+        xscale: "linear" or "log".
         styles: the names of all trainings of the page, so that each keeps its colour; None: those of `curves`.
         ax: the axes.
 
@@ -22,8 +30,9 @@ def learning_curves(curves: dict[str, tuple], *, xlabel: str, styles: list[str] 
     ax, names = axes(ax), styles or list(curves)
     for name, (spent, aucs) in curves.items():
         ax.plot(spent, aucs, label=name, **series_style(names.index(name)))
-    ax.set(xlabel=xlabel, ylabel="validation AUC")
-    ax.set_xlim(left=0)
+    ax.set(xlabel=xlabel, ylabel="validation AUC", xscale=xscale)
+    if xscale == "linear":
+        ax.set_xlim(left=0)
     return ax
 
 

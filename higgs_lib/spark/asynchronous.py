@@ -5,11 +5,14 @@ to the *centre*, which this program holds, and continues without waiting for the
 doi:10.5281/zenodo.167573).
 """
 
+import hashlib
 import logging
+import math
 import pickle
 import time
 from functools import partial
 from pathlib import Path
+from queue import Queue
 from typing import NamedTuple
 
 import keras
@@ -19,8 +22,9 @@ from higgs_lib.data import EventStream, Sample
 from higgs_lib.spark import asynchronous_worker, submission
 from higgs_lib.spark.asynchronous_worker import Job
 from higgs_lib.spark.heartbeat import HeartbeatMonitor, Message
+from higgs_lib.spark.master import in_one_process
 from higgs_lib.spark.parameter_server import Centre, Commit, EpochEnd, Exchange, ParameterServer, Progress
-from higgs_lib.spark.submission import RECOVERY_LIMIT, WorkerError
+from higgs_lib.spark.submission import JobError, WorkerError, hanging_text, lost_text
 from higgs_lib.spark.worker import FINAL, Failure
 from higgs_lib.training import DivergenceError, History, Measures, Phases, TrainConfig, loop
 from higgs_lib.training.batching import Shard
@@ -31,6 +35,8 @@ from higgs_lib.training.loop import check_trainable, measures, saved_epochs
 from higgs_lib.training.update_rules import Ensemble, Single, UpdateRule
 
 log = logging.getLogger(__name__)
+
+START_LIMIT = 300  # seconds in which a worker, or its replacement, has to start; Spark notices a lost machine after 120
 
 
 class Trained(NamedTuple):
@@ -59,11 +65,17 @@ class Trained(NamedTuple):
 
     @property
     def events_per_second(self) -> float:
-        """The training rate while all workers train: from the last worker's first commit to the first one's last."""
+        """The training rate while all workers train: from the last worker's first commit to the first one's last.
+
+        It is nan if these moments do not follow each other, or there are no commits.
+        """
         times = {}
         for commit in self.commits:
             times.setdefault(commit.worker, []).append(commit.seconds)
-        start, end = max(min(t) for t in times.values()), min(max(t) for t in times.values())
+        start = max((min(t) for t in times.values()), default=0.0)
+        end = min((max(t) for t in times.values()), default=0.0)
+        if start >= end:
+            return math.nan
         return sum(c.n_events for c in self.commits if start < c.seconds <= end) / (end - start)
 
 
@@ -101,7 +113,9 @@ def fit(
     """Trains the model with tasks of a Spark session as workers, none of which waits for another.
 
     The order of the exchanges, and with it the result, differs from call to call. A worker that is lost or hangs is
-    replaced, and the replacement continues after its last commit; the others do not notice.
+    replaced, and the replacement continues after its last commit; the others do not notice. Weights are exchanged in
+    float32; what is not trained, as the averages of BatchNormalization, is that of the first worker. Schedules of the
+    optimizer advance with the steps of each worker.
 
     Args:
         session: the Spark session.
@@ -142,6 +156,8 @@ def fit(
     optimizer.build(model.trainable_variables)
     settings = model, optimizer, loss, training, validation, config, seed, jit_compile
     about = {"update rule": repr(rule), "workers": n_workers}
+    if isinstance(rule, Ensemble):
+        about["initial weights"] = hashlib.sha256(pickle.dumps(rule.initial_weights)).hexdigest()
     file = Checkpoint.for_training(checkpoint, *settings, about)
     state = file.read() or _initial_state(model, optimizer, rule, n_workers, training.n_events)
     job = partial(
@@ -149,7 +165,7 @@ def fit(
         model=pickle.dumps(model),
         optimizer=keras.saving.serialize_keras_object(optimizer),
         loss=keras.saving.serialize_keras_object(loss),
-        rule=rule,
+        rule=Ensemble() if isinstance(rule, Ensemble) else rule,  # the server has the initial weights
         training=training,
         config=config,
         seed=seed,
@@ -203,10 +219,6 @@ def _initial_state(model, optimizer, rule: UpdateRule, n_workers: int, n_events:
     return State(initial, workers, [], History([], [], [], n_events).as_dict())
 
 
-class _JobError(Exception):
-    """A Spark job failed; it is submitted again."""
-
-
 class _Run:
     """A training, whose workers are replaced until it ends."""
 
@@ -234,8 +246,8 @@ class _Run:
         self.exchanges: list[Exchange] | None = [] if record else None
         self.lost_events = 0
         self._seconds = 0.0
-        self._losses: list[str] = []
-        self._missing: dict[int, float] = {}
+        self._n_losses = 0
+        self._missing: dict[int, tuple[float, str]] = {}
         self._done: set[int] = set()
 
     def members(self) -> list[list[np.ndarray]]:
@@ -254,20 +266,23 @@ class _Run:
         ]
         restore(self.model.variables, self.state.model)
         centre = Centre(weights_of(self.model), self.rule, self.n_workers, self.exchanges)
-        with HeartbeatMonitor(host, encrypted=encrypted) as monitor:
-            self.server = ParameterServer(host, Credentials.create(encrypted), centre, progress, monitor.messages)
-            with self.server:
-                while not self.history.is_over(self.config):
-                    try:
+        self.server = ParameterServer(host, Credentials.create(encrypted), centre, progress, Queue())
+        with self.server:
+            while not self.history.is_over(self.config):
+                n_losses = self._n_losses
+                try:
+                    with HeartbeatMonitor(host, encrypted=encrypted) as monitor:
+                        self.server.messages = monitor.messages
                         self._submit(monitor, retries, timeout)
-                    except _JobError as error:
-                        if not self._losses:
-                            self._lose(-1, str(error), monitor, retries)
-                        submission.wait_for_slots(self.session, self.n_workers)
+                except JobError as error:
+                    if self._n_losses == n_losses:  # no worker could tell why
+                        self._lose(None, str(error), retries)
+                    submission.wait_for_slots(self.session, self.n_workers)
 
     def _submit(self, monitor: HeartbeatMonitor, retries: int, timeout: float) -> None:
         """Runs one Spark job until all workers are done."""
         self._done.clear()
+        self._missing = dict.fromkeys(range(self.n_workers), (time.monotonic(), "its task has no slot"))
         job = self.job(monitor=monitor.address, server=self.server.address)
         work = partial(asynchronous_worker.work, job)
         with submission.running_job(self.session, work, self.n_workers, monitor, self.name, barrier=False) as cancel:
@@ -279,65 +294,66 @@ class _Run:
                     return
                 if hanging := monitor.hanging_worker(timeout):
                     worker, seconds = hanging
-                    self._kill(worker)
-                    cause = f"worker {worker} ({monitor.workers[worker]}) made no progress for {seconds:.0f} s"
-                    self._lose(worker, cause, monitor, retries)
-                late = [n for n, since in self._missing.items() if time.monotonic() - since > RECOVERY_LIMIT]
-                if late:
-                    raise WorkerError(f"{self.name}: {self._losses[-1]}; it was not replaced in {RECOVERY_LIMIT} s")
+                    cause = hanging_text(worker, seconds, monitor.workers.get(worker))
+                    self._kill(worker, monitor)
+                    self._lose(worker, cause, retries)
+                for worker, (since, cause) in self._missing.items():
+                    if time.monotonic() - since > START_LIMIT:
+                        raise WorkerError(f"{self.name}: worker {worker} did not start in {START_LIMIT} s: {cause}")
 
     def _handle(self, message: Message, monitor: HeartbeatMonitor, retries: int) -> None:
         """Does what a message asks for."""
         worker, message_type, content, _ = message
         status = monitor.workers.get(worker, "without a heartbeat so far")
+        # in one process Spark ends all tasks with the first that fails, and then reports the job
+        ended_by_spark = in_one_process(self.session.sparkContext.master) and self._missing
         if message_type == "centre":
             self._end_epoch(content)
         elif message_type == "hello":
             self._missing.pop(worker, None)
         elif message_type == "done":
             self._done.add(worker)
-        elif message_type == "lost" and worker not in self._missing:
-            cause = f"worker {worker} ({status}) was lost: its process was killed, crashed or out of memory"
-            self._lose(worker, cause, monitor, retries)
+        elif message_type == "lost" and not ended_by_spark:
+            monitor.disconnect(worker)
+            self._lose(worker, lost_text(worker, status), retries)
         elif message_type == "failed":
             failure = Failure(*content)
             if failure.origin in FINAL:
                 raise failure.final_error()
-            self._lose(
-                worker, f"worker {worker} ({status}) failed: {failure.text}", monitor, retries, failure.traceback
-            )
+            if not ended_by_spark:
+                monitor.disconnect(worker)
+                self._lose(worker, f"worker {worker} ({status}) failed: {failure.text}", retries, failure.traceback)
         elif message_type == "server":
             raise content
         elif message_type == "job":
-            raise _JobError(str(content).splitlines()[0])
+            raise JobError.of(content)
 
-    def _kill(self, worker: int) -> None:
+    def _kill(self, worker: int, monitor: HeartbeatMonitor) -> None:
         """Ends the task of a worker that hangs; Spark starts another."""
         java_context = self.session.sparkContext._jsc.sc()
-        java_context.killTaskAttempt(self.server.tasks[worker], True, "the worker makes no progress")
+        java_context.killTaskAttempt(monitor.tasks[worker], True, "the worker makes no progress")
+        monitor.disconnect(worker)
 
-    def _lose(self, worker: int, cause: str, monitor: HeartbeatMonitor, retries: int, traceback: str = "") -> None:
+    def _lose(self, worker: int | None, cause: str, retries: int, traceback: str = "") -> None:
         """Notes the loss of a worker; WorkerError if there were too many.
 
         Args:
-            worker: its number; -1: the whole job failed.
+            worker: its number; None: the whole job failed.
             cause: what happened.
-            monitor: the heartbeat monitor.
             retries: the number of losses that are allowed.
             traceback: Python's, of the worker.
         """
-        monitor.workers.pop(worker, None)
-        self._losses.append(cause)
-        if len(self._losses) > retries:
+        self._n_losses += 1
+        if self._n_losses > retries:
             epochs = len(self.history.seconds)
-            error = WorkerError(f"{self.name}: {cause}; given up after {len(self._losses)} losses and {epochs} epochs")
+            error = WorkerError(f"{self.name}: {cause}; given up after {self._n_losses} losses and {epochs} epochs")
             if traceback:
                 error.add_note(f"In the worker:\n{traceback}")
             raise error
-        if worker >= 0:
-            self._missing[worker] = time.monotonic()
-        lost = self.server.in_flight.get(worker, 0)
+        lost = self.server.in_flight.pop(worker, 0)
         self.lost_events += lost
+        if worker is not None:
+            self._missing[worker] = time.monotonic(), cause
         log.warning("%s: %s; its replacement trains %d events again that were not committed", self.name, cause, lost)
 
     def _end_epoch(self, end: EpochEnd) -> None:
@@ -357,8 +373,9 @@ class _Run:
                 f"{self.name}: the loss is not finite after epoch {end.number}, under {self.rule.name} with "
                 f"{self.n_workers} workers; lower the learning rate"
             )
-        on_training = [report["measures"] for report in end.reports if report["measures"]]
-        on_training = Measures(*np.mean(on_training, axis=0).tolist())
+        # a worker that was replaced after its last commit of the epoch has no measures of it
+        measured = [report["measures"] for report in end.reports if report["measures"]] or [[math.nan] * 3]
+        on_training = Measures(*np.mean(measured, axis=0).tolist())
         self.history = self.history.with_epoch(on_training, on_validation, end.seconds - self._seconds)
         self._seconds = end.seconds
         self.phases.append([Phases(*report["phases"]) for report in end.reports])

@@ -12,7 +12,7 @@ from pyspark import TaskContext
 
 from higgs_lib import training
 from higgs_lib.data import EventStream, Sample
-from higgs_lib.spark.heartbeat import Heartbeat
+from higgs_lib.spark.heartbeat import WAITING, Heartbeat
 from higgs_lib.spark.parameter_server import CentreClient
 from higgs_lib.spark.worker import Failure, choose_device, pin_to_cores
 from higgs_lib.training import Phases, TrainConfig, batching, steps
@@ -66,19 +66,20 @@ def work(job: Job, _: Iterator) -> Iterator:
     """Trains as one task of a Spark job, and reports everything to the heartbeat monitor."""
     context = TaskContext.get()
     number = context.partitionId()
-    heartbeat = Heartbeat(job.monitor, number)
+    heartbeat = Heartbeat(job.monitor, number, context.taskAttemptId())
     worker = None
     try:
         if job.monitor.host == "127.0.0.1":
             pin_to_cores(number, job.n_workers, job.cores)
         choose_device(context, job.cores)
-        with CentreClient(job.server, number, context.taskAttemptId()) as centre:
+        with CentreClient(job.server, number) as centre:
             worker = Worker(job, number, centre, heartbeat)
             worker.train()
     except Exception as error:
         failure = Failure.of(error)
         if worker and not isinstance(error, training.DivergenceError):  # which names the place
-            failure = failure._replace(text=f"{failure.text} ({worker.place}, under {job.rule.name})")
+            place = f"worker {number}, {worker.place}, under {job.rule.name}"
+            failure = failure._replace(text=f"{failure.text} ({place})")
         heartbeat.report_failure(failure)
         raise
     heartbeat.report_done()
@@ -162,17 +163,20 @@ class Worker:
             assign_weights(self.model, self.centre.pull())  # the weights of the worker that is replaced are lost
         for epoch in range(progress.epoch, self.job.config.epochs + 1):
             self._train_epoch(epoch, progress.batches if epoch == progress.epoch else 0)
+        keras.backend.clear_session()
 
     def _train_epoch(self, epoch: int, n_skipped: int) -> None:
         """Trains an epoch except for its first `n_skipped` batches, and reports it."""
         rule, centre = self.job.rule, self.centre
+        self.place = f"at the beginning of epoch {epoch}"
+        self.heartbeat.begin(WAITING)
+        centre.begin(min(rule.window * self.job.config.batch_size, self.n_events) if rule.window else self.n_events)
+        self.heartbeat.step()
         start, exchanging, waiting, n_bytes = time.perf_counter(), centre.seconds, centre.waited, centre.n_bytes
         compute, labels, scores, pulled = 0.0, [], [], None
         windows = (window for window in self._windows(epoch) if window.first >= n_skipped)
         for window, following in pairwise(chain(windows, [None])):
             self.place = f"epoch {epoch}, from batch {window.first + 1} on"
-            if not scores:
-                centre.begin(window.n_events if rule.window else self.n_events)
             if rule.window and not rule.elastic and pulled is None:
                 pulled = centre.pull()
                 assign_weights(self.model, pulled)
@@ -183,12 +187,14 @@ class Worker:
             weights = weights_of(self.model)
             compute += time.perf_counter() - began
             self.seen += window.n_events
-            self._check_finite(weights, window)
+            self._check_finite(weights, epoch, window)
             if rule.window:
                 pulled = self._exchange(window, weights, pulled, following)
             self.heartbeat.step()
         if isinstance(rule, Averaging):
+            self.heartbeat.begin(WAITING)
             assign_weights(self.model, centre.average(weights_of(self.model), epoch))
+            self.heartbeat.step()
         end = time.perf_counter()
         on_training = measures(self.loss, np.concatenate(labels), np.concatenate(scores)) if scores else None
         exchanging, waiting = centre.seconds - exchanging, centre.waited - waiting
@@ -204,13 +210,13 @@ class Worker:
         report = {"measures": on_training, "phases": phases}
         centre.end_epoch(epoch, self.seen, report, [as_storable(variable) for variable in self._variables()])
 
-    def _check_finite(self, weights: np.ndarray, window: Window) -> None:
+    def _check_finite(self, weights: np.ndarray, epoch: int, window: Window) -> None:
         """Raises DivergenceError if the weights after a window are not finite."""
         if not np.isfinite(weights).all():
             step = window.first + window.n_batches
             raise training.DivergenceError(
                 f"{self.job.name}: the weights of worker {self.number} of {self.job.n_workers} are not finite after "
-                f"batch {step} of its epoch, under {self.job.rule.name}; lower the learning rate"
+                f"batch {step} of epoch {epoch}, under {self.job.rule.name}; lower the learning rate"
             )
 
     def _exchange(
@@ -230,7 +236,7 @@ class Worker:
         rule = self.job.rule
         if rule.elastic:
             pulled = self.centre.pull()
-        commit = rule.commit(weights, pulled, window.n_batches)
+        commit = np.asarray(rule.commit(weights, pulled, window.n_batches), np.float32)
         pulled = self.centre.commit(
             commit,
             n_events=window.n_events,

@@ -1,5 +1,6 @@
 """Heartbeats: what workers report to the program that trains, and how it notices that one is lost or hangs."""
 
+import math
 import os
 import queue
 import socket
@@ -17,6 +18,7 @@ INTERVAL = 1.0  # seconds between heartbeats
 SILENCE = 3 * INTERVAL  # seconds without a heartbeat after which a worker is silent
 LIMIT = 10 * INTERVAL  # seconds without a heartbeat after which a worker counts as hanging, whatever its last step
 TRAINING = "training"
+WAITING = "waiting for the other workers"  # an activity that may last, as long as heartbeats come
 
 
 class Message(NamedTuple):
@@ -24,7 +26,8 @@ class Message(NamedTuple):
 
     worker: int
     message_type: str
-    """"hello", "alive", "epoch", "failed" or "done"; "lost" if the connection ended before any "done"."""
+    """"hello", "alive", "epoch", "failed" or "done" of a worker; "lost" if its connection ended before any "done"; and
+    "job", "centre" or "server" of this program's own threads."""
     content: Any
     arrays: Sequence[np.ndarray] = ()
 
@@ -51,6 +54,8 @@ class HeartbeatMonitor:
         self.messages: queue.Queue[Message] = queue.Queue()
         self.workers: dict[int, WorkerStatus] = {}
         self._listener = Listener(host, Credentials.create(encrypted), self._listen)
+        self.tasks: dict[int, int] = {}
+        """Spark's number of each worker's task."""
         self._channels: dict[int, Channel] = {}
         self.address = self._listener.address
 
@@ -62,22 +67,32 @@ class HeartbeatMonitor:
         self._listener.__exit__(*error)
 
     def _listen(self, line: socket.socket) -> None:
-        """Puts one worker's messages into the queue."""
-        peer = Channel(line)
-        worker, message_type = None, ""
+        """Puts one worker's messages into the queue, until another process takes its place."""
+        peer, worker, message_type = Channel(line), None, ""
         try:
             while message_type not in ("done", "failed"):
                 (worker, message_type, content), arrays = peer.receive()
-                self._channels[worker] = peer
+                if message_type == "hello":
+                    self.disconnect(worker)
+                    self._channels[worker] = peer
+                    *content, self.tasks[worker] = content
+                if self._channels.get(worker) is not peer:
+                    return
                 if message_type in ("hello", "alive"):
                     host, pid, activity, idle = content
                     self.workers[worker] = WorkerStatus(host, pid, activity, time.monotonic(), idle)
                 self.messages.put(Message(worker, message_type, content, arrays))
         except (EOFError, OSError) as error:
-            if worker is not None and self._channels[worker] is peer:  # else another has taken its place
+            if worker is not None and self._channels.get(worker) is peer:
                 self.messages.put(Message(worker, "lost", repr(error)))
         finally:
             peer.close()
+
+    def disconnect(self, worker: int) -> None:
+        """Ends a worker's connection, by which its process ends at its next heartbeat; no message tells of it."""
+        self.workers.pop(worker, None)
+        if peer := self._channels.pop(worker, None):
+            peer.end()
 
     def next_message(self, timeout: float) -> Message | None:
         """Returns the next message, heartbeats included; None if none came in `timeout` seconds."""
@@ -91,12 +106,12 @@ class HeartbeatMonitor:
 
     def are_training(self, n_workers: int) -> bool:
         """Returns whether so many workers have made their first steps."""
-        return sum(worker.activity == TRAINING for worker in self.workers.values()) == n_workers
+        return sum(worker.activity == TRAINING for worker in dict(self.workers).values()) == n_workers
 
     def silent_workers(self) -> dict[int, float]:
         """Returns the seconds since the last heartbeat of every silent worker, failed ones included."""
-        now = time.monotonic()
-        return {number: now - worker.heard for number, worker in self.workers.items() if now - worker.heard > SILENCE}
+        now, workers = time.monotonic(), dict(self.workers)
+        return {number: now - worker.heard for number, worker in workers.items() if now - worker.heard > SILENCE}
 
     def hanging_worker(self, timeout: float) -> tuple[int, float] | None:
         """Returns a worker that makes no step for `timeout` seconds or is silent for ten, and for how many seconds.
@@ -105,23 +120,24 @@ class HeartbeatMonitor:
 
         When one hangs, others soon wait for it in the all-reduce: one that is silent, or not training, is preferred.
         """
-        now = time.monotonic()
-        silent = {number: now - worker.heard for number, worker in self.workers.items()}
-        hanging = [n for n, worker in self.workers.items() if worker.idle + silent[n] > timeout or silent[n] > LIMIT]
+        now, workers = time.monotonic(), dict(self.workers)
+        silent = {number: now - worker.heard for number, worker in workers.items()}
+        limits = {number: math.inf if worker.activity == WAITING else timeout for number, worker in workers.items()}
+        hanging = [n for n, worker in workers.items() if worker.idle + silent[n] > limits[n] or silent[n] > LIMIT]
         if not hanging:
             return None
-        worker = max(hanging, key=lambda number: (silent[number] > SILENCE, self.workers[number].activity != TRAINING))
-        return worker, self.workers[worker].idle + silent[worker]
+        worker = max(hanging, key=lambda number: (silent[number] > SILENCE, workers[number].activity != TRAINING))
+        return worker, workers[worker].idle + silent[worker]
 
 
 class Heartbeat:
     """A worker's connection to the monitor, with a heartbeat every second."""
 
-    def __init__(self, address: Address, worker: int):
+    def __init__(self, address: Address, worker: int, task: int = 0):
         self.worker, self.activity, self.last_progress = worker, "starting", time.monotonic()
         self._lock, self._closed = threading.Lock(), False
         self._channel = Channel(channel.connect(address))
-        self._send("hello", self._status())
+        self._send("hello", (*self._status(), task))
         threading.Thread(target=self._beat, daemon=True).start()
 
     def _status(self) -> tuple[str, int, str, float]:

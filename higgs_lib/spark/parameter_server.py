@@ -1,10 +1,11 @@
 """The parameter server of an asynchronous training: the centre, and the workers' connections to it.
 
 Each worker has a thread here, which answers one request after the other. All workers begin together, at most a minute
-after the first is ready. From then on none waits for another, except for the microseconds in which another commit
-changes the centre, and at the end of an epoch under a rule that averages.
+after the first is ready. From then on none waits for another, except for the moment in which another commit changes the
+centre, and at the end of an epoch under a rule that averages.
 """
 
+import math
 import socket
 import threading
 import time
@@ -42,16 +43,16 @@ class Centre:
             exchanges: a list to which every pull and commit is added; None: none is kept.
         """
         self.weights, self.version = weights, 0
-        self._rule, self._n_workers, self._exchanges = rule, n_workers, exchanges
+        self.rule, self._n_workers, self._exchanges = rule, n_workers, exchanges
         self._pulled: dict[int, tuple[np.ndarray, int]] = {}
         self._to_average: dict[int, np.ndarray] = {}
-        self._averaged = 0
+        self._averaged, self._closed = 0, False
         self._changed = threading.Condition()
 
     def pull(self, worker: int) -> tuple[np.ndarray, int]:
         """Returns the centre (k,) and how often it was changed, once the worker's own weights have been averaged."""
         with self._changed:
-            self._changed.wait_for(lambda: worker not in self._to_average)
+            self._changed.wait_for(lambda: self._closed or worker not in self._to_average)
             return self._pull(worker)
 
     def _pull(self, worker: int) -> tuple[np.ndarray, int]:
@@ -77,7 +78,7 @@ class Centre:
                 self._exchanges.append(Exchange(worker, commit))
             pulled, version = self._pulled[worker]
             staleness = self.version - version
-            self.weights = self._rule.update(self.weights, commit, pulled, staleness)
+            self.weights = np.asarray(self.rule.update(self.weights, commit, pulled, staleness), np.float32)
             self.version += 1
             number = self.version
             return staleness, number, self._pull(worker) if pull else self._pulled[worker]
@@ -89,10 +90,16 @@ class Centre:
                 return
             self._to_average[worker] = weights
             if len(self._to_average) == self._n_workers:
-                self.weights = self._rule.mean([self._to_average[number] for number in range(self._n_workers)])
+                self.weights = self.rule.mean([self._to_average[number] for number in range(self._n_workers)])
                 self.version, self._averaged = self.version + 1, epoch
                 self._to_average.clear()
                 self._changed.notify_all()
+
+    def close(self) -> None:
+        """Lets nobody wait any longer."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
 
 
 def replay(rule: AsynchronousRule, weights: np.ndarray, exchanges: list[Exchange]) -> np.ndarray:
@@ -177,14 +184,12 @@ class ParameterServer:
         self.commits: list[Commit] = []
         self.service_seconds: list[float] = []
         """Seconds from the first byte of each commit until its answer was sent."""
-        self.tasks: dict[int, int] = {}
-        """Spark's number of each worker's task."""
         self.in_flight: dict[int, int] = {}
         """The events of each worker's steps since its last commit, or until its next one."""
         self._current: dict[int, Channel] = {}
         self._channels: list[Channel] = []
         self._reports: dict[int, dict[int, tuple[dict, Progress]]] = {}
-        self.began: float | None = None
+        self.began = math.nan
         """When the first worker began, by the monotonic clock."""
         self._ready: set[int] = set()
         self._start = threading.Event()
@@ -197,61 +202,69 @@ class ParameterServer:
         return self
 
     def __exit__(self, *error) -> None:
+        self.centre.close()
         self._listener.__exit__(*error)
 
     def _serve(self, line: socket.socket) -> None:
         """Answers one worker's requests until it ends."""
-        peer = Channel(line)
+        peer, worker = Channel(line), None
         answers = {"begin": self._begin, "pull": self._pull, "commit": self._commit}
         answers |= {"average": self._average, "epoch": self._end_epoch}
         try:
-            (worker, task), _ = peer.receive()
-            peer.send(*self._join(worker, task, peer))
+            worker, _ = peer.receive()
+            peer.send(*self._join(worker, peer))
             while True:
                 (request, content), arrays = peer.receive()
-                peer.send(*answers[request](worker, arrays, peer.arrived, **content))
+                peer.send(*answers[request](worker, arrays, peer, **content))
                 if request == "commit":
                     self.service_seconds.append(time.monotonic() - peer.arrived)
-        except (EOFError, OSError):  # the worker has ended; its heartbeat tells how
-            return
+        except (EOFError, OSError) as error:
+            if isinstance(error, ChannelError):
+                self.messages.put(Message(worker, "server", error))
+            # else the worker has ended; its heartbeat tells how
         except Exception as error:
+            place = (
+                f"the centre cannot be changed by worker {worker}, after {self.progress[worker].batches} batches of "
+            )
+            place += f"epoch {self.progress[worker].epoch}, under {self.centre.rule.name}"
+            error.add_note(place)
             self.messages.put(Message(worker, "server", error))
         finally:
             peer.close()
 
-    def _join(self, worker: int, task: int, peer: Channel) -> tuple[dict, list[np.ndarray]]:
+    def _join(self, worker: int, peer: Channel) -> tuple[dict, list[np.ndarray]]:
         """Ends the connection of the worker that this one replaces; returns where it begins."""
         with self._lock:
             previous, self._current[worker] = self._current.get(worker), peer
             self._channels.append(peer)
-            self.tasks[worker] = task
+            progress = self.progress[worker]
         if previous:
             previous.end()
-        progress = self.progress[worker]
         return progress._asdict() | {"variables": []}, progress.variables
 
-    def _begin(self, worker: int, _: list[np.ndarray], arrived: float, in_flight: int) -> tuple[dict, list]:
+    def _begin(self, worker: int, _: list[np.ndarray], peer: Channel, in_flight: int) -> tuple[dict, list]:
         """Notes that a worker begins an epoch. The first epoch begins when all workers are ready."""
         with self._lock:
             self._ready.add(worker)
             if len(self._ready) == len(self.progress):
                 self._start.set()
-        self._start.wait(START_LIMIT)
+        if not self._start.wait(START_LIMIT):
+            self._start.set()
         with self._lock:
-            self.began = self.began or time.monotonic()
-        self.in_flight[worker] = in_flight
+            self.began = time.monotonic() if math.isnan(self.began) else self.began
+            self.in_flight[worker] = in_flight
         return {}, []
 
-    def _pull(self, worker: int, _: list[np.ndarray], arrived: float) -> tuple[dict, list[np.ndarray]]:
+    def _pull(self, worker: int, _: list[np.ndarray], peer: Channel) -> tuple[dict, list[np.ndarray]]:
         """Returns the centre."""
         weights, version = self.centre.pull(worker)
-        return {"version": version, "waited": time.monotonic() - arrived}, [weights]
+        return {"version": version, "waited": time.monotonic() - peer.arrived}, [weights]
 
     def _commit(
         self,
         worker: int,
         arrays: list[np.ndarray],
-        arrived: float,
+        peer: Channel,
         *,
         n_events: int,
         n_batches: int,
@@ -263,7 +276,7 @@ class ParameterServer:
         Args:
             worker: the worker's number.
             arrays: its commit (k,).
-            arrived: when the commit began to arrive.
+            peer: its connection.
             n_events: events of its steps since its last commit.
             n_batches: the number of these steps.
             in_flight: events until its next commit.
@@ -273,18 +286,20 @@ class ParameterServer:
             The answer and its arrays.
         """
         commit = self._checked(arrays)
-        staleness, number, (weights, version) = self.centre.commit(worker, commit, pull=pull)
-        now = time.monotonic()
-        progress = self.progress[worker]
-        progress = progress._replace(batches=progress.batches + n_batches, seen=progress.seen + n_events)
-        self.progress[worker], self.in_flight[worker] = progress, in_flight
-        self.commits.append(Commit(worker, n_events, progress.seen, staleness, now - self.began, number))
-        return {"number": number, "version": version, "waited": now - arrived}, [weights] * pull
+        with self._lock:  # a replacement that joins sees the centre and the progress before or after the commit
+            if self._current[worker] is not peer:
+                raise EOFError
+            staleness, number, (weights, version) = self.centre.commit(worker, commit, pull=pull)
+            now, progress = time.monotonic(), self.progress[worker]
+            progress = progress._replace(batches=progress.batches + n_batches, seen=progress.seen + n_events)
+            self.progress[worker], self.in_flight[worker] = progress, in_flight
+            self.commits.append(Commit(worker, n_events, progress.seen, staleness, now - self.began, number))
+        return {"number": number, "version": version, "waited": now - peer.arrived}, [weights] * pull
 
-    def _average(self, worker: int, arrays: list[np.ndarray], arrived: float, epoch: int) -> tuple[dict, list]:
+    def _average(self, worker: int, arrays: list[np.ndarray], peer: Channel, epoch: int) -> tuple[dict, list]:
         """Takes the weights of a worker that has finished an epoch."""
         self.centre.average(worker, self._checked(arrays), epoch)
-        return {"waited": time.monotonic() - arrived}, []
+        return {"waited": time.monotonic() - peer.arrived}, []
 
     def _checked(self, arrays: list[np.ndarray]) -> np.ndarray:
         """Returns the one array of a request; ChannelError if its type or size is not that of the centre."""
@@ -294,13 +309,14 @@ class ParameterServer:
         return arrays[0]
 
     def _end_epoch(
-        self, worker: int, arrays: list[np.ndarray], _: float, *, number: int, seen: int, report: dict
+        self, worker: int, arrays: list[np.ndarray], peer: Channel, *, number: int, seen: int, report: dict
     ) -> tuple[dict, list[np.ndarray]]:
         """Notes that a worker has finished an epoch; the last one completes the epoch of the training.
 
         Args:
             worker: the worker's number.
             arrays: all its variables.
+            peer: its connection.
             number: the number of the epoch.
             seen: the worker's events of all epochs.
             report: what else it tells.
@@ -309,6 +325,8 @@ class ParameterServer:
             An empty answer.
         """
         with self._lock:
+            if self._current[worker] is not peer:
+                raise EOFError
             self.progress[worker] = progress = Progress(number + 1, 0, seen, arrays)
             self.in_flight[worker] = 0
             reports = self._reports.setdefault(number, {})
@@ -326,14 +344,14 @@ class ParameterServer:
 class CentreClient:
     """A worker's connection to the parameter server. Used in a `with` statement."""
 
-    def __init__(self, address: Address, worker: int, task: int):
+    def __init__(self, address: Address, worker: int):
         """Connects, and learns in `progress` where to begin."""
         self._channel = Channel(channel.connect(address))
-        self._channel.send((worker, task))
+        self._channel.send(worker)
         content, variables = self._channel.receive()
         self.progress = Progress(**content | {"variables": variables})
-        self.waited = self.seconds = 0.0
-        """Seconds of all requests, and of them those that the server spent until it had changed the centre."""
+        self.seconds = self.waited = 0.0
+        """Seconds of all requests, and of them those until the server had changed the centre."""
         self.version = 0
         self.staleness: list[int] = []
         """Of each commit, as this worker counts it."""

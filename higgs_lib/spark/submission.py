@@ -1,5 +1,6 @@
 """What the trainings over a cluster have in common: a Spark job whose tasks are the workers."""
 
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -18,6 +19,27 @@ RECOVERY_LIMIT = 120  # seconds in which a cluster has to replace executors that
 
 class WorkerError(RuntimeError):
     """A training was given up; the message says which worker failed last, and why."""
+
+
+class JobError(Exception):
+    """A Spark job ended before its training did; it is submitted again."""
+
+    @classmethod
+    def of(cls, error: Exception) -> "JobError":
+        """Returns the error of a job that failed before any worker reported why."""
+        lines = str(error).splitlines()  # Spark's text ends with Python's error
+        errors = [line.strip() for line in lines if re.match(r"\s*[\w.]+(Error|Exception): ", line)]
+        return cls(errors[-1] if errors else lines[0])
+
+
+def lost_text(worker: int, status: object) -> str:
+    """Returns the message that a worker was lost."""
+    return f"worker {worker} ({status}) was lost: its process was killed, crashed or out of memory"
+
+
+def hanging_text(worker: int, seconds: float, status: object) -> str:
+    """Returns the message that a worker hangs."""
+    return f"worker {worker} ({status}) made no progress for {seconds:.0f} s"
 
 
 def check_workers(session, n_workers: int) -> None:

@@ -7,7 +7,6 @@ does: J. Dai et al., arXiv:1804.05839, section 3). Spark places the workers; `tr
 import logging
 import math
 import pickle
-import re
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -20,7 +19,7 @@ import keras
 from higgs_lib.data import EventStream
 from higgs_lib.spark import submission, worker
 from higgs_lib.spark.heartbeat import HeartbeatMonitor, Message
-from higgs_lib.spark.submission import WorkerError
+from higgs_lib.spark.submission import JobError, WorkerError, hanging_text, lost_text
 from higgs_lib.spark.worker import FINAL, Epoch, Failure, Job
 from higgs_lib.training import History, Phases, TrainConfig
 from higgs_lib.training.checkpoint import Checkpoint, State
@@ -30,10 +29,6 @@ log = logging.getLogger(__name__)
 
 PRECISIONS = ("float32", "float16")
 REPORT_LIMIT = 2  # seconds in which the workers of a failed job may still report why
-
-
-class _JobError(Exception):
-    """A job ended before its training did; it is submitted again."""
 
 
 class Trained(NamedTuple):
@@ -170,7 +165,7 @@ class _Run:
         while True:
             try:
                 return self._submit()
-            except _JobError as failure:
+            except JobError as failure:
                 failures += 1
                 done = len(self.state.history["seconds"])
                 if failures > retries:
@@ -233,18 +228,15 @@ def _find_cause(failures: list[Message], monitor: HeartbeatMonitor, job: Excepti
         if failure.origin in FINAL:
             return failure.final_error()
         if failure.origin == "lost" and number not in silent:  # else Spark ended it, as one of a failed job
-            return _JobError(f"worker {number} ({status}) was lost: its process was killed, crashed or out of memory")
+            return JobError(lost_text(number, status))
         if failure.origin == "own":
-            return _JobError(f"worker {number} ({status}) failed: {failure.text}")
+            return JobError(f"worker {number} ({status}) failed: {failure.text}")
         texts.append(f"worker {number}: {failure.text}")
     if silent:
         return _hanging(max(silent, key=silent.get), max(silent.values()), monitor)
-    # Spark's text of a job that failed before any worker reported ends with Python's error
-    lines = str(job).splitlines()
-    errors = [line.strip() for line in lines if re.match(r"\s*[\w.]+(Error|Exception): ", line)]
-    return _JobError("; ".join(texts) or (errors[-1] if errors else lines[0]))
+    return JobError("; ".join(texts)) if texts else JobError.of(job)
 
 
-def _hanging(worker: int, seconds: float, monitor: HeartbeatMonitor) -> _JobError:
+def _hanging(worker: int, seconds: float, monitor: HeartbeatMonitor) -> JobError:
     """Returns the error that a worker hangs."""
-    return _JobError(f"worker {worker} ({monitor.workers[worker]}) made no progress for {seconds:.0f} s")
+    return JobError(hanging_text(worker, seconds, monitor.workers.get(worker)))

@@ -76,7 +76,12 @@ class AsynchronousStudy(ScalingStudy):
 
         Returns:
             The training.
+
+        Raises:
+            ValueError: `spec` has no learning rate.
         """
+        if not spec.learning_rate:
+            raise ValueError(f"{rule.name}: the spec needs a learning rate, which the rule multiplies")
         training, validation = self.streams
         spec = replace(spec, learning_rate=spec.learning_rate * rule.rate_factor)
         name = (
@@ -86,6 +91,7 @@ class AsynchronousStudy(ScalingStudy):
         recipe = {
             **{"rule": repr(rule), "spec": asdict(spec), "n_workers": n_workers, **config._asdict(), "seed": seed},
             **{"features": self.features, "events": self.study.fingerprint, "n_training": training.n_events},
+            "n_validation": validation.n_events,
             "gpus_per_task": submission.gpus_per_task(self.session),
             "master": self.session.sparkContext.master.split(":")[0],
             "machine": {key: stamp.get(key) for key in ("processor", "cores", device.backend(), "keras", "pyspark")},
@@ -94,8 +100,14 @@ class AsynchronousStudy(ScalingStudy):
 
         def make() -> dict:
             model = models.build(spec, models.standardisation(training), seed)
-            optimizer = models.optimizer(spec, training.n_events, config.batch_size, config.epochs)
-            options = {"rule": rule, "n_workers": n_workers, "seed": seed, "name": f"{rule.name}, {n_workers} workers"}
+            # a schedule advances with a worker's own steps
+            optimizer = models.optimizer(spec, training.n_events // n_workers, config.batch_size, config.epochs)
+            options = {
+                "rule": rule,
+                "n_workers": n_workers,
+                "seed": seed,
+                "name": f"{rule.name}, {n_workers} worker{'s' * (n_workers > 1)}",
+            }
             try:
                 trained = asynchronous.fit(self.session, model, optimizer, training, validation, config, **options)
             except DivergenceError as error:

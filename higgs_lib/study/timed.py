@@ -69,12 +69,14 @@ class ScalingStudy:
     n_events: int
     """Training events per epoch."""
     features: str = "complete"
+    n_validation: int = 0
+    """Validation events, the first ones; 0: all."""
 
     @cached_property
     def streams(self) -> tuple[EventStream, EventStream]:
         """The training and the validation events."""
         splits, names = self.study.splits, feature_set(self.features)
-        rows = splits.training[: self.n_events], splits.validation
+        rows = splits.training[: self.n_events], splits.validation[: self.n_validation or None]
         return tuple(EventStream.open(self.study.events, names, part) for part in rows)
 
     def train(
@@ -99,6 +101,7 @@ class ScalingStudy:
             **{"classifier": classifier, "spec": asdict(spec), "n_workers": n_workers, **config._asdict()},
             **{"seed": seed, "precision": precision, "features": self.features, "events": self.study.fingerprint},
             "gpus_per_task": submission.gpus_per_task(self.session),
+            "n_validation": self.streams[1].n_events,
             **{"n_training": self.streams[0].n_events, "master": self.session.sparkContext.master.split(":")[0]},
             "machine": {key: stamp.get(key) for key in ("processor", "cores", device.backend(), "keras", "pyspark")},
             "code": provenance.code_version("study.timed"),

@@ -1,12 +1,13 @@
 """Connections between processes that prove to each other that they know a secret, and the messages that they exchange.
 
 Where a connection crosses a network it is TLS: both ends hold the private key of one certificate, which is made for one
-training and travels with its tasks. Elsewhere each end answers the other's random challenge by a keyed hash of it
-(HMAC). Nothing that a peer sends is interpreted before its proof. Messages are JSON and raw arrays of declared type and
-shape: no message can run code.
+training and travels with its tasks. Elsewhere each end proves that it knows a random key by a keyed hash of two random
+numbers, one from each end (HMAC-SHA256). Nothing that a peer sends is interpreted before its proof. Messages are JSON
+and raw arrays of declared type and shape: no message can run code.
 """
 
 import datetime
+import hmac
 import json
 import logging
 import os
@@ -20,7 +21,6 @@ import time
 from collections.abc import Callable, Sequence
 from math import prod
 from multiprocessing import AuthenticationError
-from multiprocessing.connection import Connection, answer_challenge, deliver_challenge
 from typing import NamedTuple
 
 import numpy as np
@@ -28,14 +28,15 @@ import numpy as np
 log = logging.getLogger(__name__)
 
 CONNECT_LIMIT = 30  # seconds in which a listener has to answer
-MAX_PENDING = 256  # connections that may be proving the secret at a time; the oldest is ended when there are more
+MAX_PENDING = 64  # connections that may be proving the secret at a time; the oldest is ended when there are more
+NONCE = 32  # bytes
 MAX_TEXT = 2**26  # bytes of a message's JSON
 MAX_ARRAYS = 2**32  # bytes of a message's arrays
 LENGTH = struct.Struct("!I")
 
 
 class ChannelError(ConnectionError):
-    """Raised when a peer sends what is no message, or something else than expected."""
+    """Raised when what a peer sends is not a message, or not the expected one."""
 
 
 class Credentials(NamedTuple):
@@ -110,15 +111,31 @@ def _prove(line: socket.socket, credentials: Credentials, *, is_server: bool) ->
         # in TLS 1.3 the server checks the client's certificate after the client has finished: it confirms by a byte
         if is_server:
             line.sendall(b"\0")
-        elif not line.recv(1):
-            raise EOFError
+        else:
+            _fill(line, bytearray(1))
         return
-    connection = Connection(os.dup(line.fileno()))
-    try:
-        for step in (deliver_challenge, answer_challenge) if is_server else (answer_challenge, deliver_challenge):
-            step(connection, credentials.secret)
-    finally:
-        connection.close()
+    own, roles = secrets.token_bytes(NONCE), (b"server", b"client") if is_server else (b"client", b"server")
+    line.sendall(own)
+    other = _fill(line, bytearray(NONCE))
+    # the role is part of the proof, so that nobody can send it back
+    proof, expected = (
+        hmac.digest(credentials.secret, role + first + second, "sha256")
+        for role, first, second in ((roles[0], own, other), (roles[1], other, own))
+    )
+    line.sendall(proof)
+    if not hmac.compare_digest(_fill(line, bytearray(len(expected))), expected):
+        raise AuthenticationError("the peer does not know the secret")
+
+
+def _fill(line: socket.socket, buffer: bytearray | memoryview) -> bytearray | memoryview:
+    """Fills a buffer from a connection and returns it; raises EOFError if the peer has closed it."""
+    view = memoryview(buffer)
+    while view:
+        n_bytes = line.recv_into(view)
+        if not n_bytes:
+            raise EOFError
+        view = view[n_bytes:]
+    return buffer
 
 
 class Listener:
@@ -149,6 +166,7 @@ class Listener:
     def __exit__(self, *_) -> None:
         self._open = False
         with socket.socket() as knock:  # ends the accept that waits
+            knock.settimeout(1)
             knock.connect_ex(self._socket.getsockname())
         self._acceptor.join()
         self._socket.close()
@@ -160,37 +178,43 @@ class Listener:
     def _accept(self) -> None:
         """Accepts connections; a thread for each of them, so that a stranger keeps no peer waiting."""
         while self._open:
+            line = None
             try:
                 line, _ = self._socket.accept()
+                line.settimeout(None)
                 if self._context:
                     line = self._context.wrap_socket(line, server_side=True, do_handshake_on_connect=False)
-            except OSError as error:  # the stranger has gone, or no descriptor is left for the moment
+                with self._lock:
+                    self._pending[line] = None
+                    oldest = next(iter(self._pending)) if len(self._pending) > MAX_PENDING else None
+                    self._pending.pop(oldest, None)
+                if oldest:
+                    end(oldest)  # its thread closes it
+                threading.Thread(target=self._admit, args=(line,), daemon=True).start()
+            except (OSError, RuntimeError) as error:  # the stranger has gone, or no descriptor or thread is left now
                 log.debug("a connection to port %d: %s", self.address.port, error)
+                with self._lock:
+                    self._pending.pop(line, None)
+                if line:
+                    line.close()
                 time.sleep(0.001)
-                continue
-            with self._lock:
-                self._pending[line] = None
-                oldest = next(iter(self._pending)) if len(self._pending) > MAX_PENDING else None
-            if oldest:
-                end(oldest)  # its thread closes it
-            threading.Thread(target=self._admit, args=(line,), daemon=True).start()
 
     def _admit(self, line: socket.socket) -> None:
         """Serves a connection that proves the secret, and closes any other."""
         try:
             _prove(line, self._credentials, is_server=True)
+            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with self._lock:
+                self._connections.add(line)
         except (AuthenticationError, EOFError, OSError) as error:
             if self._open:
                 log.info("something that is no worker connected to port %d: %s", self.address.port, error)
-            with self._lock:
-                del self._pending[line]
             line.close()
             return
-        with self._lock:
-            del self._pending[line]
-            self._connections.add(line)
+        finally:
+            with self._lock:
+                self._pending.pop(line, None)
         try:
-            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._serve(line)
         finally:
             with self._lock:
@@ -215,11 +239,11 @@ def connect(address: Address) -> socket.socket:
     limit = time.monotonic() + CONNECT_LIMIT
     context = _tls_context(address.credentials, ssl.PROTOCOL_TLS_CLIENT)
     while True:
-        line = socket.create_connection(address[:2], CONNECT_LIMIT)
-        line.settimeout(None)
+        line = socket.create_connection(address[:2], CONNECT_LIMIT)  # the limit holds for each step of the proof too
         try:
             line = context.wrap_socket(line, do_handshake_on_connect=False) if context else line
             _prove(line, address.credentials, is_server=False)
+            line.settimeout(None)
             line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return line
         except (EOFError, ConnectionError, ssl.SSLEOFError) as error:  # too many others are connecting, or it has gone
@@ -264,11 +288,11 @@ class Channel:
             EOFError: the peer has closed the connection.
             ChannelError: what it sent is no message.
         """
-        (length,) = LENGTH.unpack(self._read(bytearray(LENGTH.size)))
+        (length,) = LENGTH.unpack(_fill(self._line, bytearray(LENGTH.size)))
         self.arrived = time.monotonic()
         if length > MAX_TEXT:
             raise ChannelError(f"a message with a text of {length} bytes; {MAX_TEXT} are allowed")
-        text = self._read(bytearray(length))
+        text = _fill(self._line, bytearray(length))
         try:
             content, declared = json.loads(text)
             types = [(np.dtype(dtype), tuple(map(int, shape))) for dtype, shape in declared]
@@ -280,19 +304,9 @@ class Channel:
         arrays = [np.empty(shape, dtype) for dtype, shape in types]
         for array in arrays:
             if array.size:
-                self._read(memoryview(array).cast("B"))
+                _fill(self._line, memoryview(array).cast("B"))
         self.n_bytes += LENGTH.size + length + n_bytes
         return content, arrays
-
-    def _read(self, buffer: bytearray | memoryview) -> bytearray | memoryview:
-        """Fills a buffer from the connection and returns it."""
-        view = memoryview(buffer)
-        while view:
-            n_bytes = self._line.recv_into(view)
-            if not n_bytes:
-                raise EOFError
-            view = view[n_bytes:]
-        return buffer
 
     def end(self) -> None:
         """Ends the connection, which another thread may be using."""

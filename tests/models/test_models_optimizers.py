@@ -4,7 +4,7 @@ import pytest
 
 from higgs_lib import models
 from higgs_lib.models import PRESETS, ModelSpec, Standardisation
-from higgs_lib.models.optimizers import OPTIMIZER_CLASSES, LinearRamp, MomentumSGD
+from higgs_lib.models.optimizers import OPTIMIZER_CLASSES, LinearRamp, MomentumSGD, NesterovMomentum
 
 SHORT = {"n_events": 100, "batch_size": 10, "epochs": 1}
 
@@ -83,3 +83,23 @@ def test_the_cosine_schedule_equals_its_closed_form():
     rate = models.optimizer(spec, n_events=995, batch_size=10, epochs=2)._learning_rate  # 200 steps
     for step in (0, 50, 100, 200):
         assert float(rate(step)) == pytest.approx(0.05 * (1 + np.cos(np.pi * step / 200)), abs=1e-6)
+
+
+def test_nesterov_momentum_of_sgd_is_that_of_keras():
+    """Also after it was saved and loaded."""
+    gradients = np.random.default_rng(1).normal(size=(20, 3)).astype(np.float32)
+    results = []
+    saved = keras.saving.serialize_keras_object(NesterovMomentum(keras.optimizers.SGD(0.1), 0.8))
+    for optimizer in (
+        keras.optimizers.SGD(0.1, momentum=0.8, nesterov=True),
+        NesterovMomentum(keras.optimizers.SGD(0.1), 0.8),
+        keras.saving.deserialize_keras_object(saved),
+    ):
+        variable = keras.Variable(np.ones(3, np.float32))
+        optimizer.build([variable])
+        for gradient in gradients:
+            optimizer.apply([keras.ops.convert_to_tensor(gradient)], [variable])
+        results.append(np.array(variable))
+        assert int(optimizer.iterations) == 20
+    assert results[1] == pytest.approx(results[0], abs=1e-5)
+    assert np.array_equal(results[2], results[1])

@@ -96,7 +96,7 @@ def test_a_stranger_is_rejected(monitor, caplog):
     caplog.set_level("INFO")
     stranger = process(monitor, 0, "training", secret=b"another")
     _, errors = stranger.communicate(timeout=20)
-    assert "AuthenticationError" in errors
+    assert "AuthenticationError: the peer does not know the secret" in errors
     worker = process(monitor, 1, "training")
     assert next_message(monitor).worker == 1
     assert "something that is no worker connected" in caplog.text
@@ -104,16 +104,25 @@ def test_a_stranger_is_rejected(monitor, caplog):
     worker.communicate()
 
 
-def test_the_end_of_a_worker_that_was_replaced_is_no_loss(monitor):
+def test_a_process_that_was_replaced_ends_and_is_no_loss(monitor):
     first = process(monitor, 0, "training")
     first.stdout.readline()
     second = process(monitor, 0, "building the model")
     second.stdout.readline()
-    while next_message(monitor).content[1] != second.pid:
-        pass
-    first.kill()
+    assert first.wait(timeout=10) == 1
     first.communicate()
-    assert next_message(monitor).message_type == "alive"
+    while (message := next_message(monitor)).message_type == "hello" or message.content[1] != second.pid:
+        assert message.message_type in ("hello", "alive")
+    assert monitor.workers[0].pid == second.pid
     second.kill()
     second.communicate()
     assert next_message(monitor, "hello", "alive").message_type == "lost"
+
+
+def test_a_worker_that_waits_for_others_does_not_hang():
+    monitor, now = HeartbeatMonitor("127.0.0.1"), time.monotonic()
+    with monitor:
+        monitor.workers = {0: heartbeat.WorkerStatus("host", 1, heartbeat.WAITING, now, 500.0)}
+        assert monitor.hanging_worker(4.0) is None
+        monitor.workers[0] = monitor.workers[0]._replace(heard=now - 11)
+        assert monitor.hanging_worker(4.0) == (0, pytest.approx(511, abs=1))

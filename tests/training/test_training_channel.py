@@ -4,7 +4,7 @@ import json
 import socket
 import struct
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing import AuthenticationError
 
 import numpy as np
@@ -151,6 +151,21 @@ def test_a_message_of_a_wrong_form_is_an_error():
         theirs.sendall(struct.pack("!I", channel.MAX_TEXT + 1))
         with pytest.raises(ChannelError, match="bytes; 67108864 are allowed"):
             reader.receive()
+
+
+def test_few_connections_may_prove_the_secret_at_a_time(monkeypatch):
+    """The oldest are ended when more come, encrypted or not."""
+    monkeypatch.setattr(channel, "MAX_PENDING", 5)
+    for credentials in (PLAIN, ENCRYPTED):
+        with Listener("127.0.0.1", credentials, echo) as listener, ExitStack() as lines:
+            silent = [lines.enter_context(socket.create_connection(listener.address[:2])) for _ in range(20)]
+            for line in silent[:14]:
+                line.settimeout(10)
+                with suppress(ConnectionError):
+                    while line.recv(1000):  # until the listener has ended it
+                        pass
+            assert len(listener._pending) <= 5
+            Channel(connect(listener.address)).close()
 
 
 def test_a_certificate_leaves_no_file(tmp_path, monkeypatch):

@@ -78,7 +78,7 @@ def test_a_rank_that_ends_is_noticed_by_all_others():
 
 
 def test_a_stranger_does_not_join():
-    with pytest.raises(LostPeerError, match=r"rank \d of the process group does not answer: digest"):
+    with pytest.raises(LostPeerError, match=r"rank \d of the process group does not answer: the peer does not know"):
         in_ring(2, lambda ring: None, credentials=[KNOWN[False], Credentials(b"guessed")])
 
 
