@@ -25,6 +25,8 @@ common: {n_test: 1500, n_validation: 800}
 03_performance: {tree_iterations: 20}
 05_cluster_scaling: {cluster_events: 2048, optimizers: [adam], cluster_batch_sizes: [512], cluster_batch_size: 1024,
   cluster_repeats: 1, transfer_events: 1024, target_auc: 0.5}
+06_asynchronous: {rules: [DOWNPOUR, AEASGD], many_workers: [], windows: [], asynchronous_events: 1280,
+  asynchronous_batch_size: 64, asynchronous_validation: 0, asynchronous_epochs: 2, target_auc: 0.5}
 07_gpu_scaling: {gpu_optimizers: [sgd, adam], swept_batch_sizes: [64, 1024], events_per_timing: 4096}
 08_kinematics: {kinematic_seeds: [1], few_epochs: 3, tree_iterations: 20, importance_events: 1000,
   pre_training_events: 10000, pre_training_epochs: 1, tuning_epochs: 1}
@@ -86,6 +88,10 @@ def test_notebooks_show_what_was_measured(run, shown):
     assert "In batches of 100 the loop of `higgs_lib` trains" in text(run, "11_speed")
     assert re.search(r"the calculation gives: (launches|arithmetic|in batches of 100)", text(run, "07_gpu_scaling"))
     assert re.search(r"Compared with 1 worker, training with 2 is \d\.\d+ times", text(run, "05_cluster_scaling"))
+    assert re.search(r"2 workers that do not wait train \d\.\d+ to \d\.\d+ times", text(run, "06_asynchronous"))
+    verdict = run.result("asynchronous")["verdict"]
+    assert re.search(r"takes \d+\.\d s under \w+ and \d+\.\d s with synchronous training", verdict)
+    assert verdict in text(run, "09_conclusions")
     assert re.search(r"Training with adam reaches an AUC of 0\.\d+ after", text(run, "05_cluster_scaling"))
 
 

@@ -40,9 +40,9 @@ def test_each_task_computes_on_the_gpu_that_spark_gives_to_it(events, tmp_path, 
 
 def test_workers_train_on_jax_as_on_tensorflow():
     """The losses of one process at every step; lost and hanging workers are noticed, and the weights are the same."""
-    file = Path(__file__).parent / "test_spark_synchronous.py"
-    chosen = "losses_of_one_process or loses_a_worker"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", chosen, str(file)]
+    files = [str(Path(__file__).parent / f"test_spark_{name}.py") for name in ("synchronous", "asynchronous")]
+    chosen = "losses_of_one_process or (loses_a_worker and not executor) or (as_one_machine_does and DOWNPOUR)"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", chosen, *files]
     environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
     answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stdout[-5000:]
