@@ -90,7 +90,7 @@ def test_notebooks_show_what_was_measured(run, shown):
     assert re.search(r"Compared with 1 worker, training with 2 is \d\.\d+ times", text(run, "05_cluster_scaling"))
     assert re.search(r"2 workers that do not wait train \d\.\d+ to \d\.\d+ times", text(run, "06_asynchronous"))
     verdict = run.result("asynchronous")["verdict"]
-    assert re.search(r"takes \d+\.\d s under \w+ and \d+\.\d s with synchronous training", verdict)
+    assert re.search(r"with one worker, and with 2 workers \d+\.\d s under \w+ and \d+\.\d s with synchronous", verdict)
     assert verdict in text(run, "09_conclusions")
     assert re.search(r"Training with adam reaches an AUC of 0\.\d+ after", text(run, "05_cluster_scaling"))
 
