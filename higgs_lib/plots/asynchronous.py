@@ -80,7 +80,7 @@ def auc_by_workers(aucs: dict[str, dict], *, cores: int, styles: list[str] | Non
         values, lengths = error_bars(by_workers.values())
         ax.errorbar(workers, values, np.nan_to_num(lengths), capsize=2, label=name, **style)
         shared = workers > cores
-        ax.plot(workers[shared], values[shared], linestyle="", **style | {"markerfacecolor": "white"})
+        ax.plot(workers[shared], values[shared], linestyle="", zorder=3, **style | {"markerfacecolor": "white"})
     ax.set(xlabel="workers", ylabel="validation AUC")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(fontsize="small")
