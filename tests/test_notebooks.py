@@ -26,7 +26,7 @@ common: {n_test: 1500, n_validation: 800}
 05_cluster_scaling: {cluster_events: 2048, optimizers: [adam], cluster_batch_sizes: [512], cluster_batch_size: 1024,
   cluster_repeats: 1, transfer_events: 1024, target_auc: 0.5}
 06_asynchronous: {rules: [DOWNPOUR, AEASGD], many_workers: [], windows: [], asynchronous_events: 1280,
-  asynchronous_batch_size: 64, asynchronous_validation: 0, asynchronous_epochs: 2, target_auc: 0.5}
+  asynchronous_batch_size: 64, asynchronous_validation: 0, asynchronous_epochs: 2, asynchronous_target: 0.5}
 07_gpu_scaling: {gpu_optimizers: [sgd, adam], swept_batch_sizes: [64, 1024], events_per_timing: 4096}
 08_kinematics: {kinematic_seeds: [1], few_epochs: 3, tree_iterations: 20, importance_events: 1000,
   pre_training_events: 10000, pre_training_epochs: 1, tuning_epochs: 1}
