@@ -125,7 +125,7 @@ class _Intervention:
         def next_message(monitor, timeout):
             message = receive(monitor, timeout)
             is_epoch = message and message.message_type == "epoch" and message.worker == 1
-            if is_epoch and message.content.number >= 2 and self.left:
+            if is_epoch and message.content["number"] >= 2 and self.left:
                 self.left -= 1
                 act(psutil.Process(monitor.workers[1].pid))
             return message
