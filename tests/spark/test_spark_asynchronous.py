@@ -236,9 +236,9 @@ class Stuck(DOWNPOUR):
 def test_a_worker_that_hangs_with_a_heartbeat_is_replaced(session, whole, caplog, tmp_path):
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
     rule = Stuck(marker=str(tmp_path / "hung"))
-    check_that_a_loss_cost_a_window(session, whole, caplog, 2, rule=rule, timeout=12.0)
+    check_that_a_loss_cost_a_window(session, whole, caplog, 2, rule=rule, timeout=6.0)
     assert "worker 1" in caplog.text
-    assert "made no progress for 1" in caplog.text
+    assert "made no progress for" in caplog.text
 
 
 @dataclass(frozen=True)

@@ -38,11 +38,15 @@ def test_each_task_computes_on_the_gpu_that_spark_gives_to_it(events, tmp_path, 
     assert re.search(r"worker 0 .* cannot compute on 'gpu', as .*CUDA_VISIBLE_DEVICES='5'", str(failure.value))
 
 
-def test_workers_train_on_jax_as_on_tensorflow():
+CHOSEN = {"synchronous": "losses_of_one_process or (loses_a_worker and not executor)"}
+CHOSEN["asynchronous"] = "as_one_machine_does and DOWNPOUR"
+
+
+@pytest.mark.parametrize("training", list(CHOSEN))
+def test_workers_train_on_jax_as_on_tensorflow(training):
     """The losses of one process at every step; lost and hanging workers are noticed, and the weights are the same."""
-    files = [str(Path(__file__).parent / f"test_spark_{name}.py") for name in ("synchronous", "asynchronous")]
-    chosen = "losses_of_one_process or (loses_a_worker and not executor) or (as_one_machine_does and DOWNPOUR)"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", chosen, *files]
+    file = str(Path(__file__).parent / f"test_spark_{training}.py")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", CHOSEN[training], file]
     environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
     answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stdout[-5000:]
