@@ -4,7 +4,7 @@ import lazy_loader as lazy
 
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
-    submodules=["java", "local_cluster", "master", "synchronous"],
+    submodules=["asynchronous", "java", "local_cluster", "master", "synchronous"],
     submod_attrs={
         "java": ["JavaError"],
         "jobs": ["generate", "score"],

@@ -4,7 +4,16 @@ import lazy_loader as lazy
 
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
-    submodules=["comparison", "diagnostics", "learning_curve", "measured", "published", "timed", "trees"],
+    submodules=[
+        "asynchronous",
+        "comparison",
+        "diagnostics",
+        "learning_curve",
+        "measured",
+        "published",
+        "timed",
+        "trees",
+    ],
     submod_attrs={
         "classifiers": ["BALDI", "Study"],
         "events": ["prepare"],

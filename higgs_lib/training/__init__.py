@@ -4,6 +4,7 @@ import lazy_loader as lazy
 
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
+    submodules=["update_rules"],
     submod_attrs={
         "checkpoint": ["CheckpointError"],
         "config": ["TrainConfig"],

@@ -195,13 +195,9 @@ def check_that_a_loss_cost_a_window(session, whole, caplog, n_workers, **options
     assert sum(c.n_events for c in trained.commits) == 30 * N_WHOLE
     assert trained.lost_events == 5 * 128
     assert caplog.text.count("its replacement trains 640 events again") == 1
-    best = trained.history.best_epoch
-    model.set_weights(model.get_weights())
-    assert (
-        trained.history.validation[best - 1].auc
-        == training.evaluate(model, whole[1].load(), keras.losses.BinaryCrossentropy()).auc
-    )
-    assert replay(rule, initial, trained.exchanges).shape == initial.shape
+    layers.assign_weights(model, replay(rule, initial, trained.exchanges))  # those of the last epoch
+    measured = training.evaluate(model, whole[1].load(), keras.losses.BinaryCrossentropy())
+    assert measured == trained.history.validation[-1]
     return trained
 
 
