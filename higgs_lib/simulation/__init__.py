@@ -8,5 +8,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "event_files": ["changed_parameters", "parameters_of", "recipe", "simulate"],
         "generator": ["generate"],
         "parameters": ["SimulationParameters"],
+        "variations": ["VARIATIONS", "Variation", "simulate_together"],
     },
 )

@@ -1,6 +1,8 @@
 """Simulates the detector and the selection: jets, b-tags, lepton, missing transverse energy.
 
 It works at parton level, vectorised: one array (slots, n_events) per quantity, float32 for speed. Momenta are in GeV.
+What `variations` measures several times with other parameters keeps its random numbers, so that only the parameters
+differ.
 """
 
 from typing import NamedTuple
@@ -34,30 +36,74 @@ class _Jets(NamedTuple):
     candidate: np.ndarray
     """The candidates for a b-tag, bool, (slots, n)."""
 
-    def take(self, events: np.ndarray) -> "_Jets":
-        """Returns the events at these indices."""
-        return _Jets(*(_take(array, events) for array in self))
-
 
 class TagCandidates(NamedTuple):
-    """What is drawn before a collision is generated: it cannot pass the selection without two candidates for a tag."""
+    """What is decided before a collision is generated, which passes only with two candidates for a tag."""
 
     splits: np.ndarray
     """The quarks that radiate, bool, (N_QUARKS, n)."""
     candidates: np.ndarray
     """The partons whose flavour gives a tag at high pT in the middle of the tracker, bool, (N_SLOTS, n)."""
 
+    def possible(self) -> np.ndarray:
+        """Returns which collisions (n,) have candidates for two tags."""
+        return self.candidates.sum(0) >= N_TAGS
+
+    def take(self, events: np.ndarray) -> "TagCandidates":
+        """Returns the collisions at these indices."""
+        return _take(self, events)
+
 
 def draw_tag_candidates(n: int, physics: SimulationParameters, rng: np.random.Generator) -> TagCandidates:
-    """Draws radiation and candidates of `n` collisions, and returns those with two candidates or more."""
+    """Draws radiation and candidates of `n` collisions."""
     splits = rng.random((N_QUARKS, n), np.float32) < _column([physics.fsr_b] * 2 + [physics.fsr_light] * 2)
     efficiency = [physics.tag_b] * 2 + [physics.tag_light] * 2 + [physics.tag_b_radiation] * 2
     efficiency += [physics.tag_light] * 2 + [physics.tag_isr] * MAX_EMISSIONS
     candidates = rng.random((N_SLOTS, n), np.float32) < _column(efficiency)
     candidates[CHARM] = rng.random(n) < np.where(rng.random(n) < 0.5, physics.tag_charm, physics.tag_light)
     candidates[RADIATED] &= splits
-    possible = np.flatnonzero(candidates.sum(0) >= N_TAGS)
-    return TagCandidates(splits[:, possible], candidates[:, possible])
+    return TagCandidates(splits, candidates)
+
+
+class _JetNoise(NamedTuple):
+    """The random numbers of the jets of n collisions: uniform in [0, 1) unless another distribution is named."""
+
+    tracker: np.ndarray
+    """Whether a parton is inside the tracker, (N_SLOTS, n)."""
+    loss: np.ndarray
+    """Energy out of the jet, exponential, (N_SLOTS, n)."""
+    tail: np.ndarray
+    """Whether a jet is in the tail of the response, and how far, (2, N_SLOTS, n)."""
+    b_decay: np.ndarray
+    """Whether a b hadron decays to a neutrino, (2, n)."""
+    neutrino: np.ndarray
+    """The neutrino's fraction of the energy, Beta-distributed, (2, n)."""
+    resolution: np.ndarray
+    """Of the jet energy, normal, (N_SLOTS, n)."""
+    met: np.ndarray
+    """Of the missing transverse energy, normal, (2, n)."""
+    tag: np.ndarray
+    """Whether a candidate is tagged at its momentum, and at which level, (2, N_SLOTS, n)."""
+    isolation: np.ndarray
+    """Whether a jet lowers the lepton's efficiency, (n,)."""
+    order: np.ndarray
+    """Of the order of the jets, normal, (N_SLOTS, n)."""
+
+    @classmethod
+    def draw(cls, n: int, physics: SimulationParameters, rng: np.random.Generator) -> "_JetNoise":
+        """Draws the numbers of `n` collisions."""
+        return cls(
+            tracker=_uniform((N_SLOTS, n), rng),
+            loss=rng.standard_exponential((N_SLOTS, n), np.float32),
+            tail=_uniform((2, N_SLOTS, n), rng),
+            b_decay=_uniform((2, n), rng),
+            neutrino=rng.beta(1.2, physics.b_neutrino_shape, (2, n)),
+            resolution=_normal((N_SLOTS, n), rng),
+            met=_normal((2, n), rng),
+            tag=_uniform((2, N_SLOTS, n), rng),
+            isolation=_uniform(n, rng),
+            order=_normal((N_SLOTS, n), rng),
+        )
 
 
 def _column(values: list[float]) -> np.ndarray:
@@ -66,7 +112,12 @@ def _column(values: list[float]) -> np.ndarray:
 
 
 def measure(
-    particles: Particles, candidates: TagCandidates, physics: SimulationParameters, rng: np.random.Generator
+    particles: Particles,
+    candidates: TagCandidates,
+    physics: SimulationParameters,
+    rng: np.random.Generator,
+    *,
+    keep_random_numbers: bool = False,
 ) -> np.ndarray:
     """Returns the collisions that pass the selection, as the file has them.
 
@@ -75,32 +126,37 @@ def measure(
         candidates: their radiation and candidates for b-tags.
         physics: the parameters of the simulation.
         rng: the random generator.
+        keep_random_numbers: whether a collision has the same random numbers whatever else is dropped; slower.
 
     Returns:
         The 28 features in normalised units, (n_selected, 28) float32.
     """
-    # collisions that cannot pass are dropped as early as possible
-    lepton, events = _measure_lepton(particles.lepton, physics, rng)
-    particles, candidates = (type(x)(*(_take(array, events) for array in x)) for x in (particles, candidates))
-    partons = _radiate(particles, candidates, physics, rng)
+    n = particles.lepton.shape[1]
+    splitting, radius = _uniform((3, N_QUARKS, n), rng), _normal(n, rng)
+    # collisions that cannot pass are dropped as early as possible; `left` are the indices of the others
+    lepton, left = _measure_lepton(particles.lepton, physics, rng)
+    particles, candidates = _take(particles, left), _take(candidates, left)
+    partons = _radiate(particles, candidates, _take(splitting, left), physics)
     events = np.flatnonzero(_preselection(partons, physics))
-    lepton, neutrino, partons = _take(lepton, events), _take(particles.neutrino, events), partons.take(events)
-    partons = _merge_partons(partons, physics, rng)
+    lepton, neutrino, partons, left = (_take(x, events) for x in (lepton, particles.neutrino, partons, left))
+    partons = _merge_partons(partons, _take(radius, left), physics)
+    all_noise = keep_random_numbers and _JetNoise.draw(n, physics, rng)
+    noise = _take(all_noise, left) if all_noise else _JetNoise.draw(len(left), physics, rng)
     # fewer candidates towards the end of the tracker
     efficiency = 1 - (np.abs(partons.eta) / physics.tag_eta_max) ** physics.tag_eta_power  # below 0 beyond the end
-    partons = partons._replace(candidate=partons.candidate & (_uniform(efficiency.shape, rng) < efficiency))
+    partons = partons._replace(candidate=partons.candidate & (noise.tracker < efficiency))
     events = np.flatnonzero(_preselection(partons, physics))
-    lepton, neutrino, partons = _take(lepton, events), _take(neutrino, events), partons.take(events)
-    jets = partons._replace(pt=partons.pt * _jet_response(partons, physics, rng))
-    met = _missing_transverse_energy(neutrino, partons, jets.pt, physics, rng)
+    lepton, neutrino, partons, noise = (_take(x, events) for x in (lepton, neutrino, partons, noise))
+    jets = partons._replace(pt=partons.pt * _jet_response(partons, noise, physics))
+    met = _missing_transverse_energy(neutrino, partons, jets.pt, noise, physics)
     # the selection
     accepted = (jets.pt > physics.jet_pt_min) & (np.abs(jets.eta) < physics.jet_eta_max)
-    tagged = jets.candidate & accepted & (_uniform(accepted.shape, rng) < 1 - np.exp(-jets.pt / physics.tag_pt))
-    isolated = _is_isolated(lepton, jets, physics, rng)
+    tagged = jets.candidate & accepted & (noise.tag[0] < 1 - np.exp(-jets.pt / physics.tag_pt))
+    isolated = _is_isolated(lepton, jets, noise, physics)
     events = np.flatnonzero((accepted.sum(0) >= STORED_JETS) & (tagged.sum(0) == N_TAGS) & isolated)
-    jets = jets._replace(pt=np.where(accepted, jets.pt, 0)).take(events)
-    tags = _tag_levels(jets.pt, tagged[:, events], physics, rng)
-    return _reconstruct(jets, tags, _take(lepton, events), _take(met, events), physics, rng)
+    jets = jets._replace(pt=np.where(accepted, jets.pt, 0))
+    lepton, met, jets, tagged, noise = (_take(x, events) for x in (lepton, met, jets, tagged, noise))
+    return _reconstruct(jets, _tag_levels(jets.pt, tagged, noise, physics), lepton, met, noise, physics)
 
 
 def _uniform(shape, rng) -> np.ndarray:
@@ -113,9 +169,11 @@ def _normal(shape, rng) -> np.ndarray:
     return rng.standard_normal(shape, np.float32)
 
 
-def _take(array: np.ndarray, events: np.ndarray) -> np.ndarray:
-    """Returns an array's events at these indices of its last axis."""
-    return array.take(events, -1)
+def _take(arrays, events: np.ndarray):
+    """Returns the events at these indices of the last axis, of an array or of every array of a NamedTuple."""
+    if isinstance(arrays, tuple):
+        return type(arrays)(*(_take(array, events) for array in arrays))
+    return arrays.take(events, -1)
 
 
 def _measure_lepton(lepton: np.ndarray, physics: SimulationParameters, rng) -> tuple[np.ndarray, np.ndarray]:
@@ -129,16 +187,19 @@ def _measure_lepton(lepton: np.ndarray, physics: SimulationParameters, rng) -> t
     return np.stack([pt[events], eta[events], phi[events]]), events
 
 
-def _radiate(particles: Particles, candidates: TagCandidates, physics: SimulationParameters, rng) -> _Jets:
+def _radiate(
+    particles: Particles, candidates: TagCandidates, uniform: np.ndarray, physics: SimulationParameters
+) -> _Jets:
     """Splits the quarks that radiate; returns quarks, radiated partons and initial-state emissions in their slots."""
     pt, eta, phi = np.zeros((3, N_SLOTS, candidates.splits.shape[1]), np.float32)
     pt[QUARKS], eta[QUARKS], phi[QUARKS] = kinematics.pt_eta_phi(particles.quarks)
     pt[ISR], eta[ISR], phi[ISR] = particles.emissions
     quark, event = np.nonzero(candidates.splits)
-    z = physics.fsr_z_min * (0.5 / physics.fsr_z_min) ** _uniform(event.shape, rng)
+    for_z, for_angle, for_azimuth = uniform[:, quark, event]
+    z = physics.fsr_z_min * (0.5 / physics.fsr_z_min) ** for_z
     widest = np.where(quark < 2, physics.fsr_angle_max_b, physics.fsr_angle_max_light)
-    angle = physics.fsr_angle_min * (widest / physics.fsr_angle_min) ** _uniform(event.shape, rng)
-    azimuth = 2 * np.pi * _uniform(event.shape, rng)
+    angle = physics.fsr_angle_min * (widest / physics.fsr_angle_min) ** for_angle
+    azimuth = 2 * np.pi * for_azimuth
     d_eta, d_phi = angle * np.cos(azimuth), angle * np.sin(azimuth)
     for slot, fraction, side in ((N_QUARKS + quark, z, 1 - z), (quark, 1 - z, -z)):
         pt[slot, event] = pt[quark, event] * fraction
@@ -155,10 +216,10 @@ def _preselection(partons: _Jets, physics: SimulationParameters) -> np.ndarray:
     return (jets.sum(0) >= STORED_JETS) & (tags.sum(0) >= N_TAGS)
 
 
-def _merge_partons(partons: _Jets, physics: SimulationParameters, rng) -> _Jets:
+def _merge_partons(partons: _Jets, normal: np.ndarray, physics: SimulationParameters) -> _Jets:
     """Adds to each parton the later ones within the jet radius, one after the other."""
-    n_slots, n = partons.pt.shape
-    radius = np.maximum(physics.jet_radius + physics.jet_radius_spread * _normal(n, rng), 0.2)
+    n_slots = len(partons.pt)
+    radius = np.maximum(physics.jet_radius + physics.jet_radius_spread * normal, 0.2)
     pt, eta, phi, candidate = (array.copy() for array in partons)
     momentum = np.stack([pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(np.where(pt > 0, eta, 0))])
     widest = (radius * (1 + physics.jet_radius_balance)) ** 2
@@ -179,59 +240,59 @@ def _merge_partons(partons: _Jets, physics: SimulationParameters, rng) -> _Jets:
     return _Jets(pt, eta, phi, candidate)
 
 
-def _jet_response(jets: _Jets, physics: SimulationParameters, rng) -> np.ndarray:
-    """Draws measured over true energy of each jet, at least 0: losses, tails, neutrinos of b decays, resolution."""
+def _jet_response(jets: _Jets, noise: _JetNoise, physics: SimulationParameters) -> np.ndarray:
+    """Returns measured over true energy of each jet, at least 0: losses, tails, neutrinos of b decays, resolution."""
     filled = np.nonzero(jets.pt)
     pt, b = jets.pt[filled], filled[0] < 2
+    in_tail, depth = noise.tail[:, *filled]
 
     def by_flavour(b_value: float, light_value: float) -> np.ndarray:
         return np.where(b, np.float32(b_value), np.float32(light_value))
 
-    loss = rng.standard_exponential(pt.shape, np.float32) * np.sqrt(50 / np.maximum(pt, 8)) - 1
+    loss = noise.loss[filled] * np.sqrt(50 / np.maximum(pt, 8)) - 1
     response = by_flavour(physics.response_b, physics.response_light)
     response -= by_flavour(physics.loss_b, physics.loss_light) * loss
     tail_fraction = by_flavour(physics.tail_b, physics.tail_light) * np.sqrt(40 / np.maximum(pt, 20))
-    tail = _uniform(pt.shape, rng) < tail_fraction
-    response[tail] *= 1 - physics.tail_depth * _uniform(tail.sum(), rng)
-    decays = b & (_uniform(pt.shape, rng) < physics.b_neutrino_share)
-    response[decays] *= 1 - rng.beta(1.2, physics.b_neutrino_shape, decays.sum())
+    response *= np.where(in_tail < tail_fraction, 1 - physics.tail_depth * depth, 1)
+    of_b = filled[0][b], filled[1][b]
+    response[b] *= np.where(noise.b_decay[of_b] < physics.b_neutrino_share, 1 - noise.neutrino[of_b], 1)
     energy = pt * np.cosh(np.clip(jets.eta[filled], -6, 6))
     stochastic = by_flavour(physics.stochastic_b, physics.stochastic_light)
     resolution = np.sqrt(stochastic**2 / np.maximum(energy, 1) + physics.constant**2)
     measured = np.zeros_like(jets.pt)
-    measured[filled] = np.maximum(response * (1 + resolution * _normal(pt.shape, rng)), 0)
+    measured[filled] = np.maximum(response * (1 + resolution * noise.resolution[filled]), 0)
     return measured
 
 
-def _missing_transverse_energy(neutrino, partons: _Jets, measured_pt, physics, rng) -> np.ndarray:
+def _missing_transverse_energy(neutrino, partons: _Jets, measured_pt, noise: _JetNoise, physics) -> np.ndarray:
     """Returns its magnitude and phi (2, n): the neutrino, the mismeasurement of the jets, and noise."""
     excess = measured_pt - partons.pt
-    noise = np.sqrt(physics.met_noise**2 + physics.met_noise_root**2 * 0.25 * partons.pt.sum(0))
-    x = neutrino[1] - (excess * np.cos(partons.phi)).sum(0) + noise * _normal(noise.shape, rng)
-    y = neutrino[2] - (excess * np.sin(partons.phi)).sum(0) + noise * _normal(noise.shape, rng)
+    width = np.sqrt(physics.met_noise**2 + physics.met_noise_root**2 * 0.25 * partons.pt.sum(0))
+    x = neutrino[1] - (excess * np.cos(partons.phi)).sum(0) + width * noise.met[0]
+    y = neutrino[2] - (excess * np.sin(partons.phi)).sum(0) + width * noise.met[1]
     return np.stack([np.hypot(x, y), np.arctan2(y, x)])
 
 
-def _tag_levels(pt: np.ndarray, tagged: np.ndarray, physics: SimulationParameters, rng) -> np.ndarray:
-    """Draws the level of each jet's tag: 0 for none, 1 for a loose and 2 for a tight one."""
-    loose = rng.random(pt.shape) < physics.loose_tags + physics.loose_tags_slope * pt
+def _tag_levels(pt: np.ndarray, tagged: np.ndarray, noise: _JetNoise, physics: SimulationParameters) -> np.ndarray:
+    """Returns the level of each jet's tag: 0 for none, 1 for a loose and 2 for a tight one."""
+    loose = noise.tag[1] < physics.loose_tags + physics.loose_tags_slope * pt
     return np.where(tagged, np.where(loose, 1, 2), 0)
 
 
-def _is_isolated(lepton: np.ndarray, jets: _Jets, physics: SimulationParameters, rng) -> np.ndarray:
+def _is_isolated(lepton: np.ndarray, jets: _Jets, noise: _JetNoise, physics: SimulationParameters) -> np.ndarray:
     """Returns which leptons pass (n,): none with a jet within `isolation`, some with one within `isolation_in_jet`."""
     _, eta, phi = lepton
     distance_2 = (jets.eta - eta) ** 2 + angle_between(jets.phi, phi) ** 2
     nearest_2 = np.where(jets.pt > physics.jet_pt_min, distance_2, np.inf).min(0)
-    lost = rng.random(len(eta)) > physics.lepton_in_jet
+    lost = noise.isolation > physics.lepton_in_jet
     return nearest_2 > np.where(lost, physics.isolation_in_jet, physics.isolation) ** 2
 
 
-def _reconstruct(jets: _Jets, tags: np.ndarray, lepton, met, physics: SimulationParameters, rng) -> np.ndarray:
+def _reconstruct(
+    jets: _Jets, tags: np.ndarray, lepton, met, noise: _JetNoise, physics: SimulationParameters
+) -> np.ndarray:
     """Orders the jets as the file does, and returns its 28 columns in normalised units, (n, 28)."""
-    key = jets.pt * np.exp(
-        physics.order_noise * rng.standard_normal(jets.pt.shape) + physics.order_tag_shift * (tags > 0)
-    )
+    key = jets.pt * np.exp(physics.order_noise * noise.order + physics.order_tag_shift * (tags > 0))
     order = np.argsort(-key, 0)[:RECONSTRUCTED_JETS]
     pt, eta, phi = (np.take_along_axis(x, order, 0).astype(float) for x in (jets.pt, jets.eta, jets.phi))
     tags = np.take_along_axis(tags, order, 0)

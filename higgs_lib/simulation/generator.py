@@ -59,6 +59,7 @@ def _generate_class(n: int, signal: bool, physics: SimulationParameters, rng) ->
     while n_selected < n:
         n_new = min(int((n - n_selected) / efficiency * 1.02) + 100, MAX_COLLISIONS)
         candidates = detector.draw_tag_candidates(n_new, physics, rng)
+        candidates = candidates.take(np.flatnonzero(candidates.possible()))
         particles = process(candidates.splits.shape[1], physics, rng)
         parts.append(detector.measure(particles, candidates, physics, rng))
         n_selected, n_collisions = n_selected + len(parts[-1]), n_collisions + n_new

@@ -1,7 +1,8 @@
 """Generates the particles of a collision: hard process, decays and initial-state radiation, for signal and background.
 
 It uses leading-order matrix elements with simple parton densities, vectorised. All momenta are in GeV; four-vectors are
-(4, n): E, px, py, pz.
+(4, n): E, px, py, pz. The number of random numbers does not depend on masses, scales and densities: with these changed,
+the same random generator gives the same collisions, a little changed.
 """
 
 from collections.abc import Callable
@@ -42,10 +43,13 @@ def _tabulate_quantiles(values: np.ndarray, density: np.ndarray) -> np.ndarray:
     return np.stack([np.interp(levels, row / row[-1], values) for row in cumulative])
 
 
-def _sample(quantiles: np.ndarray, row: np.ndarray, rng) -> np.ndarray:
-    """Draws values (n,) from tabulated distributions at positions `row` (n,); between two rows, from either."""
-    row = np.minimum(row + rng.random(len(row)), len(quantiles) - 1).astype(np.intp)
-    position = rng.random(len(row)) * (QUANTILES - 1)
+def _sample(quantiles: np.ndarray, row: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+    """Draws values (n,) from tabulated distributions at positions `row` (n,); between two rows, from either.
+
+    `uniform` (2, n) are random numbers in [0, 1).
+    """
+    row = np.minimum(row + uniform[0], len(quantiles) - 1).astype(np.intp)
+    position = uniform[1] * (QUANTILES - 1)
     below = position.astype(np.intp)
     flat = row * QUANTILES + below
     lower, upper = quantiles.ravel()[flat], quantiles.ravel()[flat + 1]
@@ -105,9 +109,9 @@ class _Rapidity(NamedTuple):
         product = density_1(np.minimum(x[0], 1)) * density_2(np.minimum(x[1], 1))
         return cls(limit, _tabulate_quantiles(relative, product + 1e-12), product.mean(1) * 2 * limit)
 
-    def sample(self, row: np.ndarray, rng) -> np.ndarray:
-        """Draws one rapidity for each of the positions `row` (n,) among the masses."""
-        return np.interp(row, np.arange(len(self.limit)), self.limit) * _sample(self.quantiles, row, rng)
+    def sample(self, row: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+        """Draws one rapidity for each of the positions `row` (n,) among the masses; `uniform` as in `_sample`."""
+        return np.interp(row, np.arange(len(self.limit)), self.limit) * _sample(self.quantiles, row, uniform)
 
 
 def _four_vector(system_mass: np.ndarray, y: np.ndarray, transverse_momentum: np.ndarray) -> np.ndarray:
@@ -121,14 +125,27 @@ def _initial_state_radiation(
 ) -> np.ndarray:
     """Draws pT, rapidity and phi of the emissions, (3, MAX_EMISSIONS, n); pT is zero in empty slots."""
     longest = np.maximum(np.log(scale / physics.isr_pt_min), 0)
-    count = rng.poisson(density * longest**2 / 2)
-    emissions = np.zeros((3, MAX_EMISSIONS, len(scale)))
+    count = _poisson(density * longest**2 / 2, rng.random(len(scale)))
+    uniform = rng.random((3, MAX_EMISSIONS, len(scale)))
+    emissions = np.zeros_like(uniform)
     slot, event = np.nonzero(np.arange(MAX_EMISSIONS)[:, None] < count)
-    logarithm = longest[event] * rng.random(len(event)) ** physics.isr_log_exponent
-    spread = np.minimum(logarithm + offset, limit) * rng.uniform(-1, 1, len(event))
+    for_pt, for_rapidity, for_phi = uniform[:, slot, event]
+    logarithm = longest[event] * for_pt**physics.isr_log_exponent
+    spread = np.minimum(logarithm + offset, limit) * (2 * for_rapidity - 1)
     pt = scale[event] * np.exp(-logarithm)
-    emissions[:, slot, event] = pt, follow * y[event] + spread, rng.uniform(-np.pi, np.pi, len(event))
+    emissions[:, slot, event] = pt, follow * y[event] + spread, np.pi * (2 * for_phi - 1)
     return emissions
+
+
+def _poisson(mean: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+    """Returns Poisson numbers (n,), at most MAX_EMISSIONS, that grow with their `mean` for the same `uniform` (n,)."""
+    probability, count = np.exp(-mean), np.zeros(len(mean), int)
+    cumulative = probability.copy()
+    for number in range(1, MAX_EMISSIONS + 1):
+        count += uniform >= cumulative
+        probability *= mean / number
+        cumulative += probability
+    return count
 
 
 def _recoil(emissions: np.ndarray, physics: SimulationParameters, rng) -> np.ndarray:
@@ -184,7 +201,7 @@ def decay(parent, m_1, m_2, rng, cosine=None, axis=None) -> tuple[np.ndarray, np
 def _decay_w(w, parent, m_1, m_2, polarised: float, helicity: str, rng) -> tuple[np.ndarray, np.ndarray]:
     """Decays a W into two fermions by its helicity; in its frame it flies opposite to its parent."""
     n = w.shape[1]
-    by_helicity = _sample(_HELICITY_ANGLE[helicity], np.zeros(n), rng)
+    by_helicity = _sample(_HELICITY_ANGLE[helicity], np.zeros(n), rng.random((2, n)))
     cosine = np.where(rng.random(n) < polarised, by_helicity, rng.uniform(-1, 1, n))
     backwards = w * np.array([[1.0], [-1], [-1], [-1]])
     return decay(w, m_1, m_2, rng, cosine, -boost(parent, backwards)[1:])
@@ -219,7 +236,7 @@ def signal(n: int, physics: SimulationParameters, rng) -> Particles:
     # the W is off-shell where the tails of the Higgs bosons' masses leave less room
     m_w_1 = np.minimum(_breit_wigner(physics.m_w, physics.w_width, n, rng), m_heavy - m_charged - 0.5)
     m_w_2 = np.minimum(_breit_wigner(physics.m_w, physics.w_width, n, rng), m_charged - physics.m_light_higgs - 0.5)
-    y = _heavy_higgs_rapidity(physics).sample(np.zeros(n), rng)
+    y = _heavy_higgs_rapidity(physics).sample(np.zeros(n), rng.random((2, n)))
     spread = physics.isr_rapidity_follow_signal, physics.isr_rapidity_offset_signal, physics.isr_rapidity_limit_signal
     scale = physics.isr_scale_signal * m_heavy
     emissions = _initial_state_radiation(scale, physics.isr_density, y, *spread, physics, rng)
@@ -300,9 +317,9 @@ def _top_pairs(n: int, physics: SimulationParameters, rng) -> tuple[np.ndarray, 
     rows = np.arange(len(tables.masses))
     row = np.interp(rng.random(n), tables.cumulative, rows)
     by_quarks = rng.random(n) < np.interp(row, rows, tables.quark_fraction)
-    y, cosine = np.empty(n), np.empty(n)
+    y, cosine, uniform = np.empty(n), np.empty(n), rng.random((4, n))
     for quarks, side in ((False, 1.0), (True, rng.choice([-1.0, 1.0], n))):
         events = by_quarks == quarks
-        y[events] = tables.rapidity[quarks].sample(row[events], rng) * np.broadcast_to(side, n)[events]
-        cosine[events] = _sample(tables.cosine[quarks], row[events], rng)
+        y[events] = tables.rapidity[quarks].sample(row[events], uniform[:2, events]) * np.broadcast_to(side, n)[events]
+        cosine[events] = _sample(tables.cosine[quarks], row[events], uniform[2:, events])
     return np.interp(row, rows, tables.masses), y, cosine, by_quarks

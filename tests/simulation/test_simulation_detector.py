@@ -21,8 +21,10 @@ def test_no_collisions_give_no_events():
 
 def test_tag_candidates_are_drawn_with_the_efficiencies():
     physics = SimulationParameters(tag_b=1.0, tag_charm=0.3, tag_light=0.1, fsr_b=0.0, fsr_light=0.0)
-    splits, candidates = detector.draw_tag_candidates(20_000, physics, np.random.default_rng(1))
-    assert splits.shape == (4, 20_000)  # two b quarks: every collision may pass
+    drawn = detector.draw_tag_candidates(20_000, physics, np.random.default_rng(1))
+    splits, candidates = drawn
+    assert splits.shape == (4, 20_000)
+    assert drawn.possible().all()  # two b quarks: every collision may pass
     assert not splits.any()
     assert candidates[:2].all()
     assert abs(candidates[2].mean() - 0.2) < 0.01  # half charm
