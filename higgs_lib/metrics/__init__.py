@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
         "histograms": ["Histogram", "histogram", "peak"],
-        "intervals": ["Interval", "auc_difference", "auc_interval", "mean_interval"],
+        "intervals": ["Interval", "auc_covariance", "auc_difference", "auc_interval", "mean_interval"],
         "ranking": ["Ranking"],
         "roc_curve": [
             *("MIN_BACKGROUND_PASSED", "Efficiencies", "Roc", "accuracy", "auc", "background_rejection"),

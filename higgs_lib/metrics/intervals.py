@@ -75,6 +75,24 @@ def auc_difference(labels: np.ndarray, scores: np.ndarray, others: np.ndarray, l
     return _normal_interval(float(by_class[0].mean()), float(variance), level)
 
 
+def auc_covariance(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Returns the covariance (k, k) of the AUCs of k classifiers on the same events; source as in `auc_interval`.
+
+    Args:
+        labels: Labels (n,), 1 for signal and 0 for background.
+        scores: Scores (k, n) of the classifiers.
+
+    Returns:
+        The covariance, whose square roots on the diagonal are the standard errors from the finite number of events.
+
+    Raises:
+        ValueError: As `auc`.
+    """
+    placements = np.stack([event_placements(labels, one) for one in scores])
+    by_class = placements[:, labels > 0.5], placements[:, labels <= 0.5]
+    return sum(np.atleast_2d(np.cov(part)) / part.shape[1] for part in by_class)
+
+
 def _normal_interval(value: float, variance: float, level: float) -> Interval:
     """Returns the interval of a normally distributed value."""
     half = float(stats.norm.ppf(0.5 + level / 2) * np.sqrt(variance))
