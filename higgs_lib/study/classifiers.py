@@ -176,6 +176,26 @@ class Study:
         model = models.load(self.run.model(result["name"]))
         return Scores(test.labels, training.predict(model, test.features))
 
+    def score(self, result: dict, features: np.ndarray) -> np.ndarray:
+        """Returns the scores (n,) that a stored classifier gives to other events.
+
+        Args:
+            result: the stored result.
+            features: all features of the events in normalised units, (n, 28).
+
+        Returns:
+            The scores, higher for signal.
+
+        Raises:
+            FileNotFoundError: the run has no longer the trained classifier.
+        """
+        recipe = result["recipe"]
+        columns = [data.COMPLETE.index(name) for name in data.feature_set(recipe["features"])]
+        features = np.ascontiguousarray(features[:, columns])
+        if "spec" in recipe:
+            return training.predict(models.load(self.run.model(result["name"])), features)
+        return trees.scores(trees.load(self.run.trees(result["name"])), features, recipe)
+
     def train_trees(
         self,
         classifier: str,
@@ -208,8 +228,12 @@ class Study:
         recipe = small._recipe(classifier, features, seed, packages)
         recipe |= {"iterations": iterations, "leaves": leaves, "learning_rate": learning_rate, "inputs": inputs}
 
-        def train(_: str) -> tuple[dict, dict]:
-            return {}, trees.scores(small.samples(features)["training"].load(), small._judged(features), recipe)
+        def train(name: str) -> tuple[dict, dict]:
+            trained = trees.train(small.samples(features)["training"].load(), recipe)
+            with write_atomically(self.run.trees(name)) as path:
+                trees.save(trained, path)
+            judged = small._judged(features)
+            return {}, {part: trees.scores(trained, sample.features, recipe) for part, sample in judged.items()}
 
         return small._cached(recipe, train)
 

@@ -42,6 +42,10 @@ class Run:
         """Returns the path of a Keras model."""
         return self.path / "models" / f"{name}.keras"
 
+    def trees(self, name: str) -> Path:
+        """Returns the path of boosted trees."""
+        return self.path / "models" / f"{name}.skops"
+
     def checkpoint(self, name: str, recipe: dict) -> Path:
         """Returns the path of an unfinished training's state; each recipe has its own, so that no other resumes it."""
         digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]

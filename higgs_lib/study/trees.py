@@ -2,32 +2,54 @@
 
 import os
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
+import skops.io
 
 from higgs_lib import data, metrics
 from higgs_lib.data import Sample
 from higgs_lib.metrics import Interval
 
 
+def fit(training: Sample, *, seed: int, **settings):
+    """Trains boosted trees on a sample; `settings` are those of scikit-learn's HistGradientBoostingClassifier."""
+    # OpenMP's threads otherwise spin while they wait, and on a busy machine trees take ten times as long
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    from sklearn.ensemble import HistGradientBoostingClassifier  # here, as stored results are read without it
+
+    return HistGradientBoostingClassifier(random_state=seed, **settings).fit(*training)
+
+
+def predict(trees, features: np.ndarray) -> np.ndarray:
+    """Returns the probability of label 1 (n,) of `features` (n, n_features)."""
+    return trees.predict_proba(features)[:, 1]
+
+
 def fit_predict(training: Sample, inputs: Iterable[np.ndarray], *, seed: int, **settings) -> list[np.ndarray]:
-    """Trains scikit-learn's boosted trees on one sample and returns their scores on others.
+    """Trains boosted trees on one sample and returns their scores on others.
 
     Args:
         training: the events to train on.
         inputs: the features (n, n_features) of each sample to score.
         seed: of the trees' random numbers.
-        settings: those of scikit-learn's HistGradientBoostingClassifier.
+        settings: those of `fit`.
 
     Returns:
         The probability of label 1 (n,) for each of the `inputs`.
     """
-    # OpenMP's threads otherwise spin while they wait, and on a busy machine trees take ten times as long
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    from sklearn.ensemble import HistGradientBoostingClassifier  # here, as stored results are read without it
+    trees = fit(training, seed=seed, **settings)
+    return [predict(trees, features) for features in inputs]
 
-    trees = HistGradientBoostingClassifier(random_state=seed, **settings).fit(*training)
-    return [trees.predict_proba(features)[:, 1] for features in inputs]
+
+def save(trees, path: Path) -> None:
+    """Writes trees to a file that `load` reads without running any code from it."""
+    skops.io.dump(trees, path)
+
+
+def load(path: Path):
+    """Reads trees; refuses a file that holds anything else."""
+    return skops.io.load(path, trusted=["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"])
 
 
 def auc(training: Sample, tests: list[Sample], *, seed: int) -> list[Interval]:
@@ -37,18 +59,12 @@ def auc(training: Sample, tests: list[Sample], *, seed: int) -> list[Interval]:
     return [metrics.auc_interval(test.labels, scores) for test, scores in zip(tests, scored, strict=True)]
 
 
-def scores(training: Sample, parts: dict[str, Sample], recipe: dict) -> dict[str, np.ndarray]:
-    """Returns the scores of the events of some parts by trees trained on `training`.
+def train(training: Sample, recipe: dict):
+    """Trains the trees of a stored result.
 
     `recipe` holds the features, the inputs ("columns" or "kinematics"), the iterations, the leaves, the learning rate
     and the seed.
     """
-    samples = [training, *parts.values()]
-    if recipe["inputs"] == "kinematics":
-        from higgs_lib.models.kinematic_layer import kinematic_features  # here, as it needs Keras
-
-        columns = data.feature_set(recipe["features"])
-        samples = [sample._replace(features=kinematic_features(sample.features, columns)) for sample in samples]
     settings = {
         "max_iter": recipe["iterations"],
         "max_leaf_nodes": recipe["leaves"],
@@ -56,5 +72,18 @@ def scores(training: Sample, parts: dict[str, Sample], recipe: dict) -> dict[str
         "early_stopping": False,
         "seed": recipe["seed"],
     }
-    scored = fit_predict(samples[0], [sample.features for sample in samples[1:]], **settings)
-    return dict(zip(parts, scored, strict=True))
+    return fit(training._replace(features=_inputs(training.features, recipe)), **settings)
+
+
+def scores(trees, features: np.ndarray, recipe: dict) -> np.ndarray:
+    """Returns the scores (n,) of events, given the features (n, n_features) of the recipe's set."""
+    return predict(trees, _inputs(features, recipe))
+
+
+def _inputs(features: np.ndarray, recipe: dict) -> np.ndarray:
+    """Returns what the trees of a recipe take: the columns, or the kinematic features computed from them."""
+    if recipe["inputs"] == "columns":
+        return features
+    from higgs_lib.models.kinematic_layer import kinematic_features  # here, as it needs Keras
+
+    return kinematic_features(features, data.feature_set(recipe["features"]))

@@ -90,6 +90,6 @@ def test_built_in_events_are_close_to_uci_events(uci_events):
     built_in = Sample(np.stack([table[name].to_numpy() for name in data.COMPLETE], 1), table["label"].to_numpy())
     for label in (0, 1):
         distances = diagnostics.ks_distances(uci, built_in, label)
-        assert distances.mean() < 0.0145
+        assert distances.mean() < 0.0155  # 0.0137 to 0.0149 with other seeds
         assert distances.max() < 0.038
         assert diagnostics.two_sample_auc(uci, built_in, label, seed=1).low < 0.56

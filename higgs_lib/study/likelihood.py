@@ -1,0 +1,310 @@
+"""Binned profile likelihood of a classifier's score: HistFactory workspaces, expected discovery, impacts and toys.
+
+Source of the statistics: G. Cowan, K. Cranmer, E. Gross, O. Vitells, Eur. Phys. J. C 71 (2011) 1554; of the model:
+K. Cranmer et al., CERN-OPEN-2012-016 (HistFactory), by pyhf, L. Heinrich et al., J. Open Source Softw. 6 (2021) 2823.
+"""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from typing import NamedTuple
+
+import numpy as np
+import pyhf
+from scipy import stats
+
+from higgs_lib.device import cores
+from higgs_lib.metrics import Experiment, Interval, asimov
+
+SIGNAL_STRENGTH, BACKGROUND_NORMALISATION, SIGNAL_NORMALISATION = (
+    "mu",
+    "background_normalisation",
+    "signal_normalisation",
+)
+STATISTICAL = "simulation_statistics"  # one parameter for each bin
+
+
+class Effect(NamedTuple):
+    """Expected events in each bin with one nuisance parameter shifted by one standard deviation, (n_bins,) each."""
+
+    signal_up: np.ndarray
+    signal_down: np.ndarray
+    background_up: np.ndarray
+    background_down: np.ndarray
+
+
+class Templates(NamedTuple):
+    """Expected events in bins of a classifier's score, (n_bins,) each, with what is uncertain about them."""
+
+    signal: np.ndarray
+    background: np.ndarray
+    signal_error: np.ndarray
+    """The standard deviation from the finite number of simulated signal events."""
+    background_error: np.ndarray
+    """The same of the background."""
+    effects: Mapping[str, Effect]
+    """The effect of each nuisance parameter."""
+
+
+def binned_significance(signal: np.ndarray, background: np.ndarray) -> float:
+    """Returns the median discovery significance of independent bins (n_bins,) with an exactly known background.
+
+    It is the root of the sum of the squares of `metrics.asimov`; source as in that function.
+
+    >>> print(f"{binned_significance(np.array([50.0, 50.0]), np.array([100.0, 900.0])):.3f}")
+    4.946
+    """
+    return float(np.sqrt((asimov(signal, background) ** 2).sum()))
+
+
+def workspace(templates: Templates, experiment: Experiment, *, signal_uncertainty: float = 0.1) -> dict:
+    """Returns a HistFactory workspace with Asimov data for the expected signal.
+
+    The background's normalisation is known from a control measurement, a channel of its own without signal, whose
+    expected number of events has the relative Poisson error `experiment.background_uncertainty`; so in one bin the
+    significance is that of `metrics.asimov_with_uncertainty`. Each effect is a shape and a normalisation at once. The
+    error from finite simulation has one parameter for each bin (R. Barlow, C. Beeston, Comput. Phys. Commun. 77 (1993)
+    219, in the simplified form of J. Conway, arXiv:1103.0354).
+
+    Args:
+        templates: the expected events; bins with zero background are refused.
+        experiment: the uncertainty of the background.
+        signal_uncertainty: the relative uncertainty of the signal's cross-section.
+
+    Returns:
+        The workspace as JSON's types.
+
+    Raises:
+        ValueError: a bin has no expected background.
+    """
+    if not (templates.background > 0).all():
+        raise ValueError("a bin without expected background has no likelihood: choose wider bins")
+
+    def effects(of: str) -> list[dict]:
+        return [
+            {
+                "name": name,
+                "type": "histosys",
+                "data": {
+                    "hi_data": getattr(effect, f"{of}_up").tolist(),
+                    "lo_data": getattr(effect, f"{of}_down").tolist(),
+                },
+            }
+            for name, effect in templates.effects.items()
+        ]
+
+    def statistical(errors: np.ndarray) -> list[dict]:
+        return [{"name": STATISTICAL, "type": "staterror", "data": errors.tolist()}] if errors.any() else []
+
+    def factor(name: str) -> dict:
+        return {"name": name, "type": "normfactor", "data": None}
+
+    sizes = {"hi": 1 + signal_uncertainty, "lo": 1 - signal_uncertainty}
+    cross_section = {"name": SIGNAL_NORMALISATION, "type": "normsys", "data": sizes}
+    of_signal = [factor(SIGNAL_STRENGTH), *effects("signal"), *statistical(templates.signal_error)]
+    of_background = [*effects("background"), *statistical(templates.background_error)]
+    score = [
+        {
+            "name": "signal",
+            "data": templates.signal.tolist(),
+            "modifiers": of_signal + [cross_section] * (signal_uncertainty > 0),
+        },
+        {"name": "background", "data": templates.background.tolist(), "modifiers": of_background},
+    ]
+    channels = [{"name": "score", "samples": score}]
+    observations = [{"name": "score", "data": (templates.signal + templates.background).tolist()}]
+    parameters = [{"name": SIGNAL_STRENGTH, "bounds": [[0.0, 10.0]], "inits": [1.0]}]
+    if experiment.background_uncertainty > 0:
+        n_control = experiment.background_uncertainty**-2
+        normalisation = factor(BACKGROUND_NORMALISATION)
+        of_background.append(normalisation)
+        control = [{"name": "background", "data": [n_control], "modifiers": [normalisation]}]
+        channels.append({"name": "control", "samples": control})
+        observations.append({"name": "control", "data": [n_control]})
+        parameters.append({"name": BACKGROUND_NORMALISATION, "bounds": [[0.1, 3.0]], "inits": [1.0]})
+    measurement = {"name": "discovery", "config": {"poi": SIGNAL_STRENGTH, "parameters": parameters}}
+    return {"channels": channels, "observations": observations, "measurements": [measurement], "version": "1.0.0"}
+
+
+@contextlib.contextmanager
+def _minuit() -> Iterator[None]:
+    """Fits with MINUIT while it is open; the user's own choice of pyhf's backend and optimizer returns afterwards."""
+    chosen = pyhf.get_backend()
+    pyhf.set_backend("numpy", pyhf.optimize.minuit_optimizer(tolerance=1e-3))
+    try:
+        yield
+    finally:
+        pyhf.set_backend(*chosen)
+
+
+def _model(specification: dict) -> tuple[pyhf.Model, np.ndarray]:
+    """Returns the model of a workspace and its data."""
+    space = pyhf.Workspace(specification, validate=False)  # made here; pyhf's validation warns about itself
+    model = space.model(validate=False)
+    return model, np.asarray(space.data(model))
+
+
+def _twice_nll(model: pyhf.Model, data: np.ndarray, strength: float | None = None) -> tuple[np.ndarray, float]:
+    """Returns the best parameters and -2 ln L; with `strength` given, at this signal strength."""
+    if strength is None:
+        best, value = pyhf.infer.mle.fit(data, model, return_fitted_val=True)
+    else:
+        best, value = pyhf.infer.mle.fixed_poi_fit(strength, data, model, return_fitted_val=True)
+    return np.asarray(best), float(value)
+
+
+def _q0(model: pyhf.Model, data: np.ndarray) -> float:
+    """Returns the statistic of a discovery, Cowan et al., equation 12; the signal strength is never negative."""
+    return max(_twice_nll(model, data, 0.0)[1] - _twice_nll(model, data)[1], 0.0)
+
+
+def discovery_significance(specification: dict) -> float:
+    """Returns the significance of a discovery from a workspace's data, in standard deviations: the root of q0.
+
+    With Asimov data it is the median of experiments with the expected signal.
+    """
+    model, data = _model(specification)
+    with _minuit():
+        return float(np.sqrt(_q0(model, data)))
+
+
+class Impact(NamedTuple):
+    """What one nuisance parameter does to the signal strength."""
+
+    name: str
+    pull: Interval
+    """Its fitted value in units of its uncertainty before the fit, 0 where nothing pulls it, with the interval of one
+    standard deviation after the fit."""
+    up: float
+    """The change of the signal strength with the parameter one standard deviation (after the fit) higher."""
+    down: float
+    """The same with it lower."""
+
+
+class Fit(NamedTuple):
+    """The fit of a workspace."""
+
+    strength: Interval
+    """The signal strength with the interval of one standard deviation, by HESSE."""
+    impacts: list[Impact]
+    """By size, the largest first; the parameters of finite simulation are left out."""
+
+
+def fit(specification: dict) -> Fit:
+    """Fits a workspace, and refits it with every nuisance parameter shifted to find its impact."""
+    model, data = _model(specification)
+    names = [name for name in model.config.par_order if name not in (SIGNAL_STRENGTH, STATISTICAL)]
+    with _minuit():
+        best, errors = np.asarray(pyhf.infer.mle.fit(data, model, return_uncertainties=True)).T
+        poi = model.config.poi_index
+        impacts = []
+        for name in names:
+            place = model.config.par_slice(name).start
+            shifts = [
+                _strength_with(model, data, best, place, best[place] + side * errors[place]) - best[poi]
+                for side in (1, -1)
+            ]
+            impacts.append(Impact(name, _pull(model, name, best[place], errors[place]), *shifts))
+    impacts.sort(key=lambda impact: -max(abs(impact.up), abs(impact.down)))
+    strength = Interval(*(float(best[poi] + side * errors[poi]) for side in (0, -1, 1)))
+    return Fit(strength, impacts)
+
+
+def _pull(model: pyhf.Model, name: str, value: float, error: float) -> Interval:
+    """Returns the pull of a parameter; a normalisation's unit is the Poisson error of its control measurement."""
+    unit, centre = 1.0, 0.0
+    if name == BACKGROUND_NORMALISATION:
+        n_control = float(
+            model.expected_actualdata(model.config.suggested_init())[model.config.channel_slices["control"]][0]
+        )
+        unit, centre = n_control**-0.5, 1.0
+    return Interval(*(float((value + side * error - centre) / unit) for side in (0, -1, 1)))
+
+
+def _strength_with(model: pyhf.Model, data: np.ndarray, best: np.ndarray, place: int, value: float) -> float:
+    """Returns the fitted signal strength with the parameter at index `place` kept at a value."""
+    start, fixed = best.copy(), list(model.config.suggested_fixed())
+    start[place], fixed[place] = value, True
+    refit = pyhf.infer.mle.fit(data, model, init_pars=start.tolist(), fixed_params=fixed)
+    return float(np.asarray(refit)[model.config.poi_index])
+
+
+class Toys(NamedTuple):
+    """Experiments drawn from a workspace's model, and what the asymptotic formulae say of them."""
+
+    q0: np.ndarray
+    """The statistic of a discovery without signal, (n,)."""
+    t_expected: np.ndarray
+    """-2 ln of the likelihood ratio of the true signal strength, with the expected signal, (n,)."""
+
+    def coverage(self, level: float = 0.6827) -> Interval:
+        """Returns the fraction of experiments whose interval of this level on the signal strength holds the true one.
+
+        The interval is {mu: t_mu < the quantile of a chi-squared distribution with one degree of freedom}. Its own
+        interval is the 95 % one of Jeffreys.
+        """
+        return _fraction(self.t_expected <= stats.chi2.ppf(level, 1))
+
+    def tail(self, significance: float) -> Interval:
+        """Returns the fraction of experiments without signal that reach a significance; the formula says 1 - Phi."""
+        return _fraction(self.q0 >= significance**2)
+
+
+def _fraction(passed: np.ndarray) -> Interval:
+    """Returns the fraction of true values with Jeffreys' 95 % interval."""
+    n, k = len(passed), int(passed.sum())
+    return Interval(k / n, *(float(q) for q in stats.beta.ppf([0.025, 0.975], k + 0.5, n - k + 0.5)))
+
+
+def toys(specification: dict, n_toys: int, *, seed: int, workers: int | None = None) -> Toys:
+    """Draws and fits experiments without signal and with the expected one.
+
+    The measurements that constrain the nuisance parameters are drawn as well, so that the ensembles are frequentist.
+
+    Args:
+        specification: the workspace.
+        n_toys: the number of experiments of each kind.
+        seed: of the draws.
+        workers: the number of processes, on which the experiments do not depend; None: one per core.
+
+    Returns:
+        The statistics of all experiments.
+    """
+    workers = workers or cores()
+    make = partial(_fit_toy, specification, seed=seed)
+    if workers == 1:
+        rows = list(map(make, range(n_toys)))
+    else:
+        with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+            rows = list(pool.map(make, range(n_toys), chunksize=max(n_toys // (8 * workers), 1)))
+    return Toys(*np.array(rows).reshape(n_toys, 2).T)
+
+
+def _fit_toy(specification: dict, number: int, *, seed: int) -> tuple[float, float]:
+    """Draws and fits experiment `number`; returns q0 without signal, and t of the true strength with signal."""
+    model, _ = _model(specification)
+    rng = np.random.default_rng([seed, number])
+    with _minuit():
+        without, expected = (_draw(model, strength, rng) for strength in (0.0, 1.0))
+        t = _twice_nll(model, expected, 1.0)[1] - _twice_nll(model, expected)[1]
+        return _q0(model, without), max(t, 0.0)
+
+
+def _draw(model: pyhf.Model, strength: float, rng: np.random.Generator) -> np.ndarray:
+    """Draws one experiment: Poisson counts, and the measurements of the nuisance parameters around their true values."""
+    parameters = np.array(model.config.suggested_init())
+    parameters[model.config.poi_index] = strength
+    counts = rng.poisson(np.asarray(model.expected_actualdata(parameters))).astype(float)
+    return np.concatenate([counts, _draw_auxiliary(model, rng)])
+
+
+def _draw_auxiliary(model: pyhf.Model, rng: np.random.Generator) -> np.ndarray:
+    """Draws the measurements of the constrained parameters: all are Gaussian, with the widths of their constraints."""
+    centres, widths = [], []
+    for name in model.config.auxdata_order:
+        parameter_set = model.config.param_set(name)
+        centres += list(parameter_set.auxdata)
+        widths += list(getattr(parameter_set, "sigmas", [1.0] * parameter_set.n_parameters))
+    return rng.normal(centres, widths)
