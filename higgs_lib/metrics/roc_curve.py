@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from higgs_lib.metrics.intervals import jeffreys_interval
 from higgs_lib.metrics.ranking import Ranking, check_scores
 
 
@@ -70,6 +71,53 @@ def background_rejection(
     """
     curve = roc(labels, scores)
     return np.interp(signal_efficiency, curve.signal_efficiency, curve.background_rejection)
+
+
+class RocBand(NamedTuple):
+    """A pointwise band of the background rejection at given signal efficiencies; arrays are (n_points,)."""
+
+    signal_efficiency: np.ndarray
+    low: np.ndarray
+    """Lower limits of the background rejection."""
+    high: np.ndarray
+    """Upper limits of the background rejection."""
+
+
+def roc_band(labels: np.ndarray, scores: np.ndarray, *, n_points: int = 201, level: float = 0.95) -> RocBand:
+    """Returns the pointwise band of a ROC curve from the finite numbers of signal and background events.
+
+    At a given signal efficiency the cut fluctuates with the signal events, and what it rejects with the background
+    events. The two contributions are added in quadrature, as in the variance of F. Hsieh, B. Turnbull, Annals of
+    Statistics 24 (1996) 25. Its slope of the curve is the difference over the interval of the signal efficiency itself,
+    and both fractions have Jeffreys intervals, so the band does not vanish at the ends. It holds at each point, not for
+    the whole curve at once.
+
+    Args:
+        labels: Labels (n,), 1 for signal and 0 for background.
+        scores: Scores (n,).
+        n_points: Number of signal efficiencies, evenly spaced from 0 to 1.
+        level: Confidence level.
+
+    Returns:
+        The band.
+
+    Raises:
+        ValueError: As `auc`.
+    """
+    curve = roc(labels, scores)
+    n_signal = np.count_nonzero(labels > 0.5)
+    efficiency = np.linspace(0, 1, n_points)
+    shifted = jeffreys_interval(efficiency * n_signal, n_signal, level)
+    rejection, with_more, with_fewer = (
+        np.interp(at, curve.signal_efficiency, curve.background_rejection) for at in (efficiency, *reversed(shifted))
+    )
+    n_background = len(labels) - n_signal
+    low, high = jeffreys_interval(rejection * n_background, n_background, level)
+    return RocBand(
+        efficiency,
+        np.maximum(rejection - np.hypot(rejection - with_more, rejection - low), 0),
+        np.minimum(rejection + np.hypot(with_fewer - rejection, high - rejection), 1),
+    )
 
 
 class Efficiencies(NamedTuple):

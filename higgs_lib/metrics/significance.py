@@ -24,6 +24,19 @@ def signal_over_root_total(signal: ArrayLike, background: ArrayLike) -> ArrayLik
     return signal / np.sqrt(signal + background)
 
 
+def signal_over_root_total_with_uncertainty(
+    signal: ArrayLike, background: ArrayLike, relative_uncertainty: float
+) -> ArrayLike:
+    """Returns S / sqrt(S + B + sigma_B^2), with sigma_B = `relative_uncertainty` x B.
+
+    It is the signal over the standard deviation of count and background together.
+
+    >>> print(f"{signal_over_root_total_with_uncertainty(100.0, 1000.0, 0.05):.3f}")
+    1.667
+    """
+    return signal / np.sqrt(signal + background + (relative_uncertainty * background) ** 2)
+
+
 def asimov(signal: ArrayLike, background: ArrayLike) -> ArrayLike:
     """Returns the median discovery significance with an exactly known background.
 
@@ -70,6 +83,7 @@ class Experiment(NamedTuple):
         return {
             "S/√B": signal_over_root_background,
             "S/√(S+B)": signal_over_root_total,
+            "S/√(S+B+σ_B²)": lambda s, b: signal_over_root_total_with_uncertainty(s, b, self.background_uncertainty),
             "Asimov": asimov,
             "Asimov, σ_B": lambda s, b: asimov_with_uncertainty(s, b, self.background_uncertainty),
         }
@@ -137,7 +151,7 @@ def equivalent_luminosity(
 ) -> Interval:
     """Returns how many times more data the selection `other` needs to reach the significance of `one`.
 
-    This holds for definitions that grow with the square root of the data: all but the one with a relative uncertainty
+    This holds for definitions that grow with the square root of the data: all but the two with a relative uncertainty
     of the background. As both selections act on the same events, the fractions that pass both, one or neither are drawn
     together, from Dirichlet distributions under Jeffreys' prior.
 

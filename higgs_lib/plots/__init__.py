@@ -15,6 +15,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
             "intervals",
             "learning_curve",
             "ratio",
+            "reliability",
             "roc",
             "scores",
         ],

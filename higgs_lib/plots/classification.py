@@ -6,7 +6,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from higgs_lib.metrics import Histogram, Interval, Roc
+from higgs_lib.metrics import Histogram, Interval, Reliability, Roc, RocBand
 from higgs_lib.plots.style import BACKGROUND, CYCLE, SIGNAL, axes, error_bars
 
 
@@ -124,23 +124,55 @@ def by_epoch(training: np.ndarray, validation: np.ndarray, *, measure: str, name
     return ax
 
 
-def roc(curve: Roc, *, label: str, colour: str | None = None, line: str = "-", ax=None):
+def roc(curve: Roc, *, label: str, colour: str | None = None, line: str = "-", band: RocBand | None = None, ax=None):
     """Draws background rejection against signal efficiency.
 
     Args:
         curve: the ROC curve.
         label: the legend.
-        colour: of the line.
+        colour: of the line and the band.
         line: its style.
+        band: the pointwise band of the curve.
         ax: the axes.
 
     Returns:
         The axes.
     """
     ax = axes(ax)
-    ax.plot(curve.signal_efficiency, curve.background_rejection, color=colour, linestyle=line, label=label)
+    (drawn,) = ax.plot(curve.signal_efficiency, curve.background_rejection, color=colour, linestyle=line, label=label)
+    if band is not None:
+        ax.fill_between(band.signal_efficiency, band.low, band.high, color=drawn.get_color(), alpha=0.2, linewidth=0)
     ax.set(xlabel="signal efficiency", ylabel="background rejection", xlim=(0, 1), ylim=(0, 1.005))
     ax.legend(fontsize="small", loc="lower left")
+    return ax
+
+
+def reliability(
+    curve: Reliability, *, label: str, colour: str | None = None, marker: str = "o", deviation: bool = False, ax=None
+):
+    """Draws the fraction of signal against the mean score, beside the line of exact probabilities.
+
+    Args:
+        curve: the reliability curve.
+        label: the legend.
+        colour: of the points and their bars.
+        marker: of the points.
+        deviation: whether to draw the fraction less the score.
+        ax: the axes.
+
+    Returns:
+        The axes.
+    """
+    ax = axes(ax)
+    shift = curve.score if deviation else np.zeros(len(curve.score))
+    values, errors = error_bars(np.stack([curve.fraction, curve.low, curve.high], 1) - shift[:, None])
+    ax.errorbar(
+        curve.score, values, yerr=errors, marker=marker, markersize=4, linewidth=1, capsize=2, color=colour, label=label
+    )
+    ax.plot([0, 1], [0, 0 if deviation else 1], color="grey", linewidth=0.8, zorder=0)
+    ylabel = "fraction of signal" + (" - score" if deviation else "")
+    ax.set(xlabel="mean score", ylabel=ylabel, xlim=(0, 1))
+    ax.legend(fontsize="small")
     return ax
 
 

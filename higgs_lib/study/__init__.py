@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "learning_curve",
         "measured",
         "published",
+        "regions",
         "timed",
         "trees",
     ],

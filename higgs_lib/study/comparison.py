@@ -1,12 +1,23 @@
 """Our results next to the published ones, and what was measured about each gap."""
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from higgs_lib.metrics import Interval, auc_difference, auc_interval, mean_interval
+from higgs_lib.metrics import (
+    AucTest,
+    Experiment,
+    Interval,
+    auc_difference,
+    auc_interval,
+    best_working_point,
+    efficiencies,
+    holm,
+    mean_interval,
+)
 from higgs_lib.study import published
 from higgs_lib.study.run import Run
 
@@ -14,6 +25,10 @@ HALF_EPOCHS = "_half_epochs"  # ends the name of a network trained for half of t
 HALF_EVENTS = "_half_events"  # ends the name of a classifier trained on half of the events, which is half of the steps
 
 CONVERGED = 0.002  # of AUC: a network that gains less from the last doubling of its epochs counts as converged
+
+MIN_P = 1e-6  # a smaller p-value is not told apart: so far out the distribution of an AUC need not be normal
+
+CUTS = np.linspace(0, 1, 501)  # on scores
 
 
 class ClassifierSummary(NamedTuple):
@@ -136,11 +151,12 @@ def seconds_to(result: dict, target: float) -> float:
     return float((last - 1 + max(part, 0.0)) * np.median(result["history"]["seconds"]))
 
 
-def difference(run: Run, one: str, other: str) -> Interval:
-    """Returns the test AUC of `one` less that of `other`, each "classifier, features", with its paired interval.
+def paired_test(run: Run, one: str, other: str) -> AucTest:
+    """Tests the test AUC of `one` less that of `other`, each "classifier, features", over their common seeds.
 
-    Both are judged on the same events, so their errors are paired: DeLong et al. 1988, seed by seed; the spread of the
-    seeds' differences is added as in `mean_interval`. Raises ValueError where they have no seed in common.
+    Both are judged on the same events, so their errors are paired: DeLong et al. 1988, seed by seed. The spread of the
+    seeds' differences is added as in `mean_interval`, by Student's t; with one seed the test is of the events only.
+    Raises ValueError where they have no seed in common.
     """
     by_seed = [{r["recipe"]["seed"]: r["name"] for r in run.results(*which.split(", "))} for which in (one, other)]
     common = sorted(by_seed[0].keys() & by_seed[1].keys())
@@ -150,7 +166,32 @@ def difference(run: Run, one: str, other: str) -> Interval:
             "02_training and 08_kinematics a common seed"
         )
     pairs = [[run.scores(names[seed], "test") for names in by_seed] for seed in common]
-    return mean_interval([auc_difference(a.labels, a.scores, b.scores) for a, b in pairs])
+    return AucTest.from_seeds([auc_difference(a.labels, a.scores, b.scores) for a, b in pairs])
+
+
+def difference(run: Run, one: str, other: str) -> Interval:
+    """Returns the test AUC of `one` less that of `other` with its paired interval, as `paired_test` does."""
+    return paired_test(run, one, other).difference
+
+
+def test_table(tests: Mapping[str, AucTest], meanings: Mapping[str, str]) -> pd.DataFrame:
+    """Returns paired tests as a table to read, with p-values by Holm's correction for all rows.
+
+    `tests` and `meanings`, which say what a positive difference means, are by the name of the difference.
+    """
+    p_values = holm([test.p_value for test in tests.values()])
+    rows = [
+        (
+            name,
+            f"{test.difference:+.4f}",
+            f"{p:.1g}" if p >= MIN_P else f"< {MIN_P:g}",
+            test.effect_size,
+            meanings[name],
+        )
+        for (name, test), p in zip(tests.items(), p_values, strict=True)
+    ]
+    columns = ["difference in test AUC", "paired 95 % interval", "p-value, Holm", "size", "if positive"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def masses_verdict(network: str, over_high: Interval, over_complete: Interval, gain: Interval) -> str:
@@ -254,6 +295,102 @@ def significance_table(values: dict[tuple[str, str, str], Interval]) -> pd.DataF
     ]
     columns = ["published", "features", "published [σ]", "our definition", "ours, 95 % [σ]", "modern network, 95 % [σ]"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def significances(run: Run, name: str, experiment: Experiment) -> dict[str, float]:
+    """Returns the significance of a stored classifier by definition: on test events, at the best cut on validation."""
+    validation, test = (efficiencies(*run.scores(name, part), CUTS) for part in ("validation", "test"))
+    reached = {}
+    for definition in experiment.definitions():
+        on_validation = experiment.significance(definition, validation.signal, validation.background)
+        cut = best_working_point(validation, on_validation)
+        reached[definition] = float(experiment.significance(definition, test.signal[cut], test.background[cut]))
+    return reached
+
+
+class Residuals(NamedTuple):
+    """How far one definition of significance is from the published significances of one source."""
+
+    source: str
+    """A key of `published.SOURCES`."""
+    definition: str
+    """The name of the definition."""
+    values: dict[tuple[str, str], float]
+    """Ours, at the published AUC, less the published significance; by classifier and features, nan where the published
+    AUC is outside of the range of our classifiers."""
+
+    @property
+    def compared(self) -> np.ndarray:
+        """The residuals (n,) that are not nan."""
+        values = np.array(list(self.values.values()))
+        return values[~np.isnan(values)]
+
+    @property
+    def rms(self) -> float:
+        """The root mean square of the residuals; nan where there are none."""
+        return float(np.sqrt(np.mean(self.compared**2))) if len(self.compared) else math.nan
+
+
+def residuals(aucs: np.ndarray, values: Mapping[str, np.ndarray]) -> list[Residuals]:
+    """Compares each definition of significance with each published column at equal AUC.
+
+    Significance is a smooth function of the AUC for classifiers of one kind of events, so a cubic through ours is read
+    at the published AUC. It is not read outside of the range of our AUCs.
+
+    Args:
+        aucs: the test AUC of our classifiers (n,).
+        values: their significance by each definition (n,).
+
+    Returns:
+        The residuals for each source and definition.
+    """
+    compared = []
+    for source in published.DEFINITIONS:
+        rows = [r for r in published.TABLE_3_1 if r.source == source and r.significance]
+        for definition, of_classifiers in values.items():
+            curve = np.polynomial.Polynomial.fit(aucs, of_classifiers, 3)
+            left = {
+                (r.classifier, r.features): float(curve(r.auc)) - r.significance
+                if min(aucs) <= r.auc <= max(aucs)
+                else math.nan
+                for r in rows
+            }
+            compared.append(Residuals(source, definition, left))
+    return compared
+
+
+def residual_table(compared: list[Residuals]) -> pd.DataFrame:
+    """Returns residuals in standard deviations as a table to read."""
+    rows = [
+        (
+            f"[{r.source}]",
+            r.definition,
+            *("outside" if math.isnan(value) else f"{value:+.2f}" for value in r.values.values()),
+            f"{r.rms:.2f}",
+            len(r.compared),
+        )
+        for r in compared
+    ]
+    columns = ["published", "definition", *(", ".join(key) for key in compared[0].values), "rms [σ]", "values"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def nearest_definitions(compared: list[Residuals]) -> str:
+    """States which definition is nearest to each published column, and by how much the next one is farther away."""
+    statements = []
+    for source in published.DEFINITIONS:
+        ranked = sorted((r for r in compared if r.source == source and len(r.compared)), key=lambda r: r.rms)
+        if not ranked:
+            statements.append(f"no published AUC of {published.NAMES[source]} is within the range of our classifiers")
+            continue
+        first, second = ranked[:2]
+        left_out = len(first.values) - len(first.compared)
+        statements.append(
+            f"{published.NAMES[source]} is nearest to {first.definition} (rms {first.rms:.2f} σ over "
+            f"{len(first.compared)} values, {left_out or 'none'} left out; next {second.definition}, "
+            f"{second.rms:.2f} σ)"
+        )
+    return f"Of the {len({r.definition for r in compared})} definitions, " + "; ".join(statements) + "."
 
 
 def _reason(result: published.Result, ours: ClassifierSummary, gap: float) -> str:

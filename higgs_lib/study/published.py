@@ -68,12 +68,12 @@ class Result(NamedTuple):
 
 
 DEFINITIONS = {
-    "B": "Asimov, σ_B",
+    "B": "S/√(S+B+σ_B²)",
     "G": "S/√(S+B)",
 }
-"""The definition with which each published column is compared; neither source gives its formula. B's 2.5 lies below
-3.16, S/√B without any cut, so its 1000 ± 50 is included, as only in this definition of ours; G's values are close to
-the largest S/√(S+B) of networks with that AUC."""
+"""The definition with which each published column is compared: the nearest of our five by `comparison.residuals`.
+Neither source gives its formula, so what they computed is not known. B's 2.5 lies below 3.16, S/√B without any cut, so
+it contains the 1000 ± 50."""
 
 
 _N_TRAINING = {"B": 10_000_000}

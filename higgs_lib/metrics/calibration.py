@@ -1,0 +1,122 @@
+"""Measures whether scores can be read as probabilities of signal: reliability curve, Brier score, calibration error.
+
+Labels are 1 for signal and 0 for background, scores are in [0, 1]; both are (n,). A probability refers to the mixture
+of signal and background in the events themselves.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from higgs_lib.metrics.intervals import Interval, jeffreys_interval
+from higgs_lib.metrics.ranking import check_scores
+
+
+class Reliability(NamedTuple):
+    """The fraction of signal against the mean score, in bins of about equal numbers of events; arrays are (n_bins,)."""
+
+    score: np.ndarray
+    """Mean scores."""
+    fraction: np.ndarray
+    """Fractions of signal events."""
+    low: np.ndarray
+    """Lower limits of the fractions, Jeffreys intervals."""
+    high: np.ndarray
+    """Upper limits of the fractions."""
+    n_events: np.ndarray
+    """Numbers of events, int64."""
+
+    def error(self) -> float:
+        """Returns the expected calibration error: the mean of |fraction - score|, weighted with the events."""
+        return float(np.average(np.abs(self.fraction - self.score), weights=self.n_events))
+
+
+class CalibrationError(NamedTuple):
+    """How far scores are from the probability of signal, on average over the events."""
+
+    error: Interval
+    """The expected calibration error without its bias, with its 95 % interval."""
+    uncorrected: float
+    """The expected calibration error as it is usually quoted."""
+    if_calibrated: float
+    """The uncorrected error below which 95 % of samples stay if the scores are exact probabilities."""
+
+
+def reliability(labels: np.ndarray, scores: np.ndarray, *, n_bins: int = 20, level: float = 0.95) -> Reliability:
+    """Returns the reliability curve of scores.
+
+    The bins lie between quantiles of the scores; bins that ties leave empty are left out. Raises ValueError for scores
+    outside of [0, 1] and the errors of `auc`.
+
+    >>> curve = reliability(np.array([0, 0, 0, 1]), np.array([0.1, 0.1, 0.4, 0.6]), n_bins=2)
+    >>> curve.score, curve.fraction
+    (array([0.1, 0.5]), array([0. , 0.5]))
+    """
+    _check_probabilities(labels, scores)
+    scores = scores.astype(float)
+    inner = np.quantile(scores, np.linspace(0, 1, n_bins + 1)[1:-1])
+    bins = np.searchsorted(inner, scores)
+    n_events, n_signal, total = (np.bincount(bins, w, n_bins) for w in (None, labels > 0.5, scores))
+    filled = n_events > 0
+    n_events, n_signal, total = n_events[filled], n_signal[filled], total[filled]
+    return Reliability(total / n_events, n_signal / n_events, *jeffreys_interval(n_signal, n_events, level), n_events)
+
+
+def brier_score(labels: np.ndarray, scores: np.ndarray, level: float = 0.95) -> Interval:
+    """Returns the mean squared difference of score and label, with its normal interval from the number of events.
+
+    It falls with better separation as well as with better calibration. Source: G. Brier, Monthly Weather Review 78
+    (1950) 1, for two classes and half of its value. Raises the errors of `reliability`.
+
+    >>> print(f"{brier_score(np.repeat([0, 1], 500), np.repeat([0.0, 0.6, 0.4, 1.0], 250)):.3f}")
+    0.180 [0.169, 0.191]
+    """
+    _check_probabilities(labels, scores)
+    squares = (scores.astype(float) - labels) ** 2
+    mean, half = float(squares.mean()), float(stats.norm.isf((1 - level) / 2) * stats.sem(squares))
+    return Interval(mean, mean - half, mean + half)
+
+
+def calibration_error(
+    labels: np.ndarray, scores: np.ndarray, *, seed: int, n_bins: int = 20, n_draws: int = 2000
+) -> CalibrationError:
+    """Returns the expected calibration error of scores, with its interval by the bootstrap.
+
+    As the fraction of signal in a bin fluctuates, the mean of |fraction - score| is too large, and above zero even for
+    exact probabilities. The bootstrap draws the signal events of each bin again, for the same scores; the excess of the draws over the
+    measured value estimates the bias, which is subtracted (A. Kumar, P. Liang, T. Ma, NeurIPS 2019, arXiv:1909.10155,
+    section 5), down to zero. The interval is the basic one, the quantiles of the draws reflected at the measured value.
+    Close to zero a part of the bias remains, so `if_calibrated` says what exact probabilities would give. Deviations of
+    opposite sign inside of one bin cancel.
+
+    Args:
+        labels: Labels (n,).
+        scores: Scores (n,) in [0, 1].
+        seed: Seed of the draws.
+        n_bins: Number of bins.
+        n_draws: Number of draws.
+
+    Returns:
+        The error, in units of the score.
+
+    Raises:
+        ValueError: A score is outside of [0, 1]; and the errors of `auc`.
+    """
+    curve, rng = reliability(labels, scores, n_bins=n_bins), np.random.default_rng(seed)
+
+    def draw(probability: np.ndarray) -> np.ndarray:
+        fractions = rng.binomial(curve.n_events, probability, (n_draws, len(probability))) / curve.n_events
+        return np.average(np.abs(fractions - curve.score), axis=1, weights=curve.n_events)
+
+    measured, draws = curve.error(), draw(curve.fraction)
+    reflected = 2 * measured - np.array([draws.mean(), *np.quantile(draws, [0.975, 0.025])])
+    error = Interval(*(float(value) for value in np.maximum(reflected, 0)))
+    return CalibrationError(error, measured, float(np.quantile(draw(np.clip(curve.score, 0, 1)), 0.95)))
+
+
+def _check_probabilities(labels: np.ndarray, scores: np.ndarray) -> None:
+    """Raises ValueError for scores outside of [0, 1], and the errors of `check_scores`."""
+    check_scores(labels, scores)
+    if scores.min() < 0 or scores.max() > 1:
+        raise ValueError(f"scores from {scores.min():g} to {scores.max():g} are no probabilities: use a sigmoid output")

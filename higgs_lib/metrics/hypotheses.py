@@ -1,0 +1,91 @@
+"""Tests whether two classifiers have the same AUC, corrects for many tests, and puts the size of a difference in words.
+
+A small p-value says that a difference is real, not that it is large; so both are stated.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import optimize
+
+from higgs_lib.metrics.intervals import Interval, auc_difference, half_widths, mean_interval
+
+EFFECT_SIZES = {"negligible": 0.002, "small": 0.01, "moderate": 0.03, "large": np.inf}
+"""The words for a difference of AUCs and the |difference| below which each holds: a convention of this study."""
+
+MIN_LOG_P = -700.0  # of a p-value; a smaller one counts as 0
+
+
+class AucTest(NamedTuple):
+    """The outcome of a paired test whether two classifiers have the same AUC."""
+
+    difference: Interval
+    """The first AUC less the second, with its paired 95 % interval."""
+    p_value: float
+    """The two-sided probability of a difference at least as large if the AUCs are the same."""
+
+    @property
+    def effect_size(self) -> str:
+        """The size of the difference in words, by `effect_size`."""
+        return effect_size(self.difference.value)
+
+    @classmethod
+    def from_seeds(cls, differences: Sequence[Interval]) -> "AucTest":
+        """Tests the mean of the paired differences of several seeds, which were judged on the same events.
+
+        The p-value is 1 less the confidence level at which the interval of `mean_interval` reaches zero. With one seed
+        it is DeLong's; with several it contains their spread by Student's t.
+        """
+        differences = list(differences)
+        mean = mean_interval(differences)
+
+        def excess(log_p: float) -> float:
+            return float(np.hypot(*half_widths(differences, np.exp(log_p)))) - abs(mean.value)
+
+        if mean.value == 0 or excess(MIN_LOG_P) <= 0:
+            return cls(mean, float(mean.value == 0))
+        return cls(mean, float(np.exp(optimize.brentq(excess, MIN_LOG_P, 0.0))))
+
+
+def auc_test(labels: np.ndarray, scores: np.ndarray, others: np.ndarray) -> AucTest:
+    """Tests whether `scores` and `others`, of the same events, have the same AUC: the paired test of DeLong et al.
+
+    Source and errors as in `auc_interval`. It leaves out the spread of seeds.
+
+    >>> labels, rng = np.repeat([0, 1], 500), np.random.default_rng(1)
+    >>> scores = labels + rng.normal(size=1000)
+    >>> test = auc_test(labels, scores, scores + rng.normal(size=1000))
+    >>> print(f"{test.difference:+.2f}, p = {test.p_value:.0e}, {test.effect_size}")
+    +0.06 [+0.03, +0.08], p = 7e-06, large
+    """
+    return AucTest.from_seeds([auc_difference(labels, scores, others)])
+
+
+def effect_size(difference: float) -> str:
+    """Returns the size of a difference of AUCs in words.
+
+    The scale is this study's convention, not a standard: below 0.002 in absolute value a difference is negligible,
+    below 0.01 small, below 0.03 moderate, and large from there on. For comparison: with complete features, depth gains
+    0.069 for Baldi et al. 2014.
+
+    >>> [effect_size(difference) for difference in (0.001, -0.005, 0.02, 0.15)]
+    ['negligible', 'small', 'moderate', 'large']
+    """
+    return next(words for words, limit in EFFECT_SIZES.items() if abs(difference) < limit)
+
+
+def holm(p_values: Sequence[float]) -> np.ndarray:
+    """Returns the p-values (n,) of n tests, corrected so that one limit holds for the chance of any false claim.
+
+    Source: S. Holm, Scandinavian Journal of Statistics 6 (1979) 65. The tests may depend on each other.
+
+    >>> holm([0.01, 0.04, 0.03]).round(3)
+    array([0.03, 0.06, 0.06])
+    """
+    p_values = np.asarray(p_values, float)
+    order = np.argsort(p_values)
+    stepwise = p_values[order] * np.arange(len(p_values), 0, -1)
+    corrected = np.empty_like(p_values)
+    corrected[order] = np.minimum(np.maximum.accumulate(stepwise), 1)
+    return corrected
