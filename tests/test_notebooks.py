@@ -76,7 +76,7 @@ def test_notebooks_show_what_was_measured(run, shown):
         assert f"{np.mean(of_seeds):.4f} [" in text(run, "03_performance")
     assert "1.644" in text(run, "04_significance")
     significance = run.result("significance")["values"]
-    assert len(significance) == 4 * 3 * 4
+    assert len(significance) == 4 * 3 * 5
     assert all(row["interval"][1] <= row["interval"][0] <= row["interval"][2] for row in significance)
     assert "0.885" in text(run, "09_conclusions")
     for kind, features in product(("kinematic", "kinematic_trees"), ("low", "complete")):

@@ -84,11 +84,11 @@ def calibration_error(
     """Returns the expected calibration error of scores, with its interval by the bootstrap.
 
     As the fraction of signal in a bin fluctuates, the mean of |fraction - score| is too large, and above zero even for
-    exact probabilities. The bootstrap draws the signal events of each bin again, for the same scores; the excess of the draws over the
-    measured value estimates the bias, which is subtracted (A. Kumar, P. Liang, T. Ma, NeurIPS 2019, arXiv:1909.10155,
-    section 5), down to zero. The interval is the basic one, the quantiles of the draws reflected at the measured value.
-    Close to zero a part of the bias remains, so `if_calibrated` says what exact probabilities would give. Deviations of
-    opposite sign inside of one bin cancel.
+    exact probabilities. The bootstrap draws the signal events of each bin again, for the same scores; the excess of the
+    draws over the measured value estimates the bias, which is subtracted, down to zero (as A. Kumar, P. Liang, T. Ma,
+    NeurIPS 2019, arXiv:1909.10155, do). The interval is the basic one: the quantiles of the draws, reflected at the
+    measured value. Close to zero a part of the bias remains, so `if_calibrated` says what exact probabilities would
+    give. Deviations of opposite sign inside of one bin cancel.
 
     Args:
         labels: Labels (n,).

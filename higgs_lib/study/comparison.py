@@ -366,7 +366,7 @@ def residual_table(compared: list[Residuals]) -> pd.DataFrame:
             f"[{r.source}]",
             r.definition,
             *("outside" if math.isnan(value) else f"{value:+.2f}" for value in r.values.values()),
-            f"{r.rms:.2f}",
+            f"{r.rms:.2f}" if len(r.compared) else "-",
             len(r.compared),
         )
         for r in compared

@@ -6,7 +6,9 @@ from importlib import import_module
 import pytest
 
 
-@pytest.mark.parametrize("name", ["histograms", "intervals", "ranking", "roc_curve", "significance"])
+@pytest.mark.parametrize(
+    "name", ["calibration", "histograms", "hypotheses", "intervals", "ranking", "roc_curve", "significance"]
+)
 def test_examples_in_docstrings_run(name):
     assert doctest.testmod(import_module(f"higgs_lib.metrics.{name}")).failed == 0
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn import metrics as sk
 
 from higgs_lib import metrics
@@ -68,3 +69,32 @@ def test_the_best_cut_leaves_enough_background(scored):
 def test_rejections_at_several_efficiencies_are_those_at_each(scored):
     expected = [metrics.background_rejection(*scored, at) for at in (0.3, 0.5, 0.7)]
     assert metrics.background_rejection(*scored, (0.3, 0.5, 0.7)).tolist() == expected
+
+
+def test_the_band_agrees_with_the_bootstrap():
+    """Events of both classes are drawn again; pointwise, within a tenth."""
+    rng = np.random.default_rng(8)
+    labels = np.repeat([0.0, 1.0], (8000, 12_000))
+    scores = rng.normal(1.5 * labels).astype(np.float32)
+    at = np.linspace(0.1, 0.9, 9)
+    draws = []
+    for _ in range(700):
+        rows = rng.integers(len(labels), size=len(labels))
+        draws.append(metrics.background_rejection(labels[rows], scores[rows], at))
+    band = metrics.roc_band(labels, scores, n_points=11)
+    assert band.signal_efficiency[1:-1] == pytest.approx(at)
+    assert ((band.high - band.low)[1:-1] / 2).mean() == pytest.approx(1.96 * np.std(draws, 0).mean(), rel=0.05)
+    assert (band.high - band.low)[1:-1] / 2 == pytest.approx(1.96 * np.std(draws, 0), rel=0.1)
+
+
+def test_the_band_covers_the_true_curve_and_stays_within_zero_and_one():
+    rng, at = np.random.default_rng(9), np.linspace(0, 1, 11)
+    truth = stats.norm.cdf(stats.norm.isf(at) + 1)  # of normal scores one apart
+    inside = []
+    for _ in range(400):
+        labels = np.repeat([0, 1], 300)
+        band = metrics.roc_band(labels, rng.normal(labels), n_points=11)
+        assert band.low.min() >= 0
+        assert band.high.max() <= 1
+        inside.append((band.low <= truth) & (truth <= band.high))
+    assert np.mean(inside, 0)[1:-1] == pytest.approx(0.95, abs=0.035)

@@ -5,11 +5,12 @@ import pytest
 from higgs_lib import metrics
 from higgs_lib.metrics import Experiment
 
-NO_CUT = {"S/√B": 3.162, "S/√(S+B)": 3.015, "Asimov": 3.112, "Asimov, σ_B": 1.644}
+NO_CUT = {"S/√B": 3.162, "S/√(S+B)": 3.015, "S/√(S+B+σ_B²)": 1.667, "Asimov": 3.112, "Asimov, σ_B": 1.644}
 
 
 def test_without_a_cut_the_definitions_give_the_known_values():
     experiment = Experiment()
+    assert set(NO_CUT) == set(experiment.definitions())
     for definition, value in NO_CUT.items():
         assert experiment.significance(definition, 1.0, 1.0) == pytest.approx(value, abs=5e-4)
 
@@ -43,6 +44,9 @@ def test_limiting_cases():
     assert metrics.asimov_with_uncertainty(100.0, 1000.0, 0.0) == metrics.asimov(100.0, 1000.0)
     assert metrics.asimov_with_uncertainty(100.0, 1000.0, 1e-4) == pytest.approx(
         metrics.asimov(100.0, 1000.0), rel=1e-4
+    )
+    assert metrics.signal_over_root_total_with_uncertainty(100.0, 1000.0, 0.0) == pytest.approx(
+        metrics.signal_over_root_total(100.0, 1000.0)
     )
     assert metrics.asimov(1.0, 1e6) == pytest.approx(metrics.signal_over_root_background(1.0, 1e6), rel=1e-3)
     # for a large background s / sqrt(b + sigma^2)

@@ -55,6 +55,35 @@ def test_roc_is_rejection_against_efficiency(ax, legend):
     assert legend() == ["deep"]
 
 
+def test_the_band_of_a_roc_curve_has_its_colour(ax, legend):
+    sample = np.array([0, 0, 1, 1]), np.array([0.1, 0.6, 0.4, 0.9])
+    band = metrics.roc_band(*sample, n_points=5)
+    plots.roc(metrics.roc(*sample), label="deep", colour="red", band=band, ax=ax)
+    (drawn,) = ax.collections
+    assert drawn.get_facecolor()[0][:3] == pytest.approx((1, 0, 0))
+    corners = drawn.get_paths()[0].vertices
+    assert {(x, y) for x, y in zip(band.signal_efficiency, band.low, strict=True)} <= set(map(tuple, corners))
+    assert {(x, y) for x, y in zip(band.signal_efficiency, band.high, strict=True)} <= set(map(tuple, corners))
+    assert legend() == ["deep"]
+
+
+@pytest.mark.parametrize(
+    ("deviation", "values", "label"),
+    [(False, [0.3, 0.7], "fraction of signal"), (True, [0.1, -0.1], "fraction of signal - score")],
+)
+def test_reliability_is_the_fraction_against_the_score(ax, legend, deviation, values, label):
+    score, fraction = np.array([0.2, 0.8]), np.array([0.3, 0.7])
+    curve = metrics.Reliability(score, fraction, fraction - 0.1, fraction + 0.2, np.array([5, 5]))
+    assert plots.reliability(curve, label="deep", deviation=deviation, ax=ax) is ax
+    assert (ax.get_xlabel(), ax.get_ylabel(), legend()) == ("mean score", label, ["deep"])
+    points, _, (bars,) = ax.containers[0].lines
+    assert points.get_xydata() == pytest.approx(np.stack([score, values], 1))
+    ends = np.array(bars.get_segments())[:, :, 1]
+    assert ends == pytest.approx(np.array(values)[:, None] + [[-0.1, 0.2]])
+    diagonal = ax.lines[-1].get_ydata()
+    assert list(diagonal) == [0, 0 if deviation else 1]
+
+
 @pytest.mark.parametrize(("normalised", "label"), [(True, "density"), (False, "events")])
 def test_scores_of_both_classes(ax, legend, normalised, label):
     plots.scores(HISTOGRAM, title="deep", normalised=normalised, ax=ax)

@@ -1,11 +1,12 @@
 import math
 from itertools import product
 
+import numpy as np
 import pytest
 
 from higgs_lib import data, metrics, models, training
 from higgs_lib.data import FEATURE_SETS, Origin
-from higgs_lib.metrics import Interval
+from higgs_lib.metrics import AucTest, Experiment, Interval
 from higgs_lib.models import ModelSpec
 from higgs_lib.study import Study, comparison, published
 from higgs_lib.study.comparison import ClassifierSummary, _reason
@@ -103,6 +104,79 @@ def test_only_results_of_a_common_seed_are_paired(run):
     assert paired.value == pytest.approx(shallow - trees, abs=1e-6)
     with pytest.raises(ValueError, match="other_seed, high and deep, high have no seed in common"):
         comparison.difference(run, "other_seed, high", "deep, high")
+
+
+def test_paired_tests_are_those_of_the_common_seeds(run):
+    one, other = (run.scores(f"{kind}-high-seed1", "test") for kind in ("shallow", "trees"))
+    expected = metrics.auc_test(one.labels, one.scores, other.scores)
+    assert comparison.paired_test(run, "shallow, high", "trees, high") == expected
+    assert comparison.difference(run, "shallow, high", "trees, high") == expected.difference
+    itself = comparison.paired_test(run, "shallow, high", "shallow, high")  # two seeds
+    assert itself == (Interval(0, 0, 0), 1.0)
+
+
+def test_the_table_of_tests_corrects_for_their_number():
+    tests = {
+        "a - b": AucTest(Interval(0.004, 0.001, 0.007), 0.02),
+        "a - c": AucTest(Interval(0.05, 0.04, 0.06), 1e-20),
+        "b - c": AucTest(Interval(0.001, -0.001, 0.003), 0.3),
+    }
+    table = comparison.test_table(tests, dict.fromkeys(tests, "more is better"))
+    assert table["p-value, Holm"].tolist() == ["0.04", "< 1e-06", "0.3"]
+    assert table["size"].tolist() == ["small", "large", "negligible"]
+    assert table["paired 95 % interval"][0] == "+0.0040 [+0.0010, +0.0070]"
+
+
+def test_the_significance_is_that_of_the_best_cut_on_validation_events(run):
+    experiment = Experiment()
+    reached = comparison.significances(run, "deep-complete-seed1", experiment)
+    assert set(reached) == set(experiment.definitions())
+    validation, test = (run.scores("deep-complete-seed1", part) for part in ("validation", "test"))
+    counts = metrics.efficiencies(*validation, np.linspace(0, 1, 501))
+    for definition, value in reached.items():
+        at = metrics.efficiencies(*test, np.array([metrics.best_cut(counts, experiment, definition)]))
+        assert value == pytest.approx(metrics.significance_interval(at, experiment, definition, seed=1).value)
+
+
+def test_the_definition_of_a_published_column_is_found_at_equal_auc():
+    """Made-up classifiers whose significance by one definition is a cubic through [B]'s column, and by one [G]'s + 1."""
+    aucs = np.linspace(0.70, 0.87, 15)  # [B]'s 0.880 and 0.885 are outside, and [G]'s 0.675
+
+    def through(source):
+        rows = [r for r in published.TABLE_3_1 if r.source == source and r.significance and 0.7 <= r.auc <= 0.87]
+        return np.polynomial.Polynomial.fit([r.auc for r in rows], [r.significance for r in rows], 3)(aucs)
+
+    values = {"theirs": through("B"), "one more": through("G") + 1, "far off": np.full(15, 20.0)}
+    found = {(r.source, r.definition): r for r in comparison.residuals(aucs, values)}
+    assert len(found) == 2 * 3
+    theirs = found["B", "theirs"]
+    assert theirs.compared == pytest.approx(np.zeros(4), abs=1e-9)  # a cubic meets four points
+    assert math.isnan(theirs.values["deep", "low"])
+    assert found["G", "one more"].rms == pytest.approx(1.0, abs=0.03)
+    assert len(found["G", "one more"].compared) == 5
+    assert math.isnan(found["G", "one more"].values["shallow", "low"])
+    assert found["B", "far off"].values["shallow", "high"] == pytest.approx(20 - 3.1)
+
+
+def test_the_nearest_definitions_in_words():
+    aucs = np.linspace(0.70, 0.87, 15)
+    compared = comparison.residuals(aucs, {"three": np.full(15, 3.0), "four": np.full(15, 4.0)})
+    table = comparison.residual_table(compared)
+    assert table[["published", "definition"]].to_numpy().tolist() == [
+        *(["[B]", "three"], ["[B]", "four"]),
+        *(["[G]", "three"], ["[G]", "four"]),
+    ]
+    assert table["shallow, high"].tolist() == ["-0.10", "+0.90", "-0.69", "+0.31"]
+    assert table["deep, complete"].tolist() == ["outside", "outside", "-1.66", "-0.66"]
+    assert table["values"].tolist() == [4, 4, 5, 5]
+    rms = np.sqrt(np.mean(np.square([0.5, -0.1, -0.7, -0.6])))  # of [B]'s 2.5, 3.1, 3.7 and 3.6 below three
+    assert table["rms [σ]"][0] == f"{rms:.2f}"
+    statement = comparison.nearest_definitions(compared)
+    assert f"Baldi et al. [B] is nearest to three (rms {rms:.2f} σ over 4 values, 2 left out; next four, " in statement
+    assert "Grosso [G] is nearest to four (rms 0.3" in statement
+    outside = comparison.residuals(np.linspace(0.5, 0.6, 6), {"three": np.full(6, 3.0), "four": np.full(6, 4.0)})
+    assert "no published AUC of Grosso [G] is within the range" in comparison.nearest_definitions(outside)
+    assert comparison.residual_table(outside)["rms [σ]"].tolist() == ["-"] * 4
 
 
 def test_reasons_name_only_what_was_measured():
