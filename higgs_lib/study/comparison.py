@@ -174,7 +174,7 @@ def difference(run: Run, one: str, other: str) -> Interval:
     return paired_test(run, one, other).difference
 
 
-def test_table(tests: Mapping[str, AucTest], meanings: Mapping[str, str]) -> pd.DataFrame:
+def difference_table(tests: Mapping[str, AucTest], meanings: Mapping[str, str]) -> pd.DataFrame:
     """Returns paired tests as a table to read, with p-values by Holm's correction for all rows.
 
     `tests` and `meanings`, which say what a positive difference means, are by the name of the difference.
@@ -184,7 +184,7 @@ def test_table(tests: Mapping[str, AucTest], meanings: Mapping[str, str]) -> pd.
         (
             name,
             f"{test.difference:+.4f}",
-            f"{p:.1g}" if p >= MIN_P else f"< {MIN_P:g}",
+            f"{p:.1g}" if p >= MIN_P else f"below {MIN_P:g}",
             test.effect_size,
             meanings[name],
         )
@@ -386,7 +386,7 @@ def nearest_definitions(compared: list[Residuals]) -> str:
         first, second = ranked[:2]
         left_out = len(first.values) - len(first.compared)
         statements.append(
-            f"{published.NAMES[source]} is nearest to {first.definition} (rms {first.rms:.2f} σ over "
+            f"the column of {published.NAMES[source]} is nearest to {first.definition} (rms {first.rms:.2f} σ over "
             f"{len(first.compared)} values, {left_out or 'none'} left out; next {second.definition}, "
             f"{second.rms:.2f} σ)"
         )

@@ -121,8 +121,8 @@ def test_the_table_of_tests_corrects_for_their_number():
         "a - c": AucTest(Interval(0.05, 0.04, 0.06), 1e-20),
         "b - c": AucTest(Interval(0.001, -0.001, 0.003), 0.3),
     }
-    table = comparison.test_table(tests, dict.fromkeys(tests, "more is better"))
-    assert table["p-value, Holm"].tolist() == ["0.04", "< 1e-06", "0.3"]
+    table = comparison.difference_table(tests, dict.fromkeys(tests, "more is better"))
+    assert table["p-value, Holm"].tolist() == ["0.04", "below 1e-06", "0.3"]
     assert table["size"].tolist() == ["small", "large", "negligible"]
     assert table["paired 95 % interval"][0] == "+0.0040 [+0.0010, +0.0070]"
 
@@ -139,7 +139,7 @@ def test_the_significance_is_that_of_the_best_cut_on_validation_events(run):
 
 
 def test_the_definition_of_a_published_column_is_found_at_equal_auc():
-    """Made-up classifiers whose significance by one definition is a cubic through [B]'s column, and by one [G]'s + 1."""
+    """Of made-up classifiers, whose significance is a cubic through the column of [B], or through that of [G] plus 1."""
     aucs = np.linspace(0.70, 0.87, 15)  # [B]'s 0.880 and 0.885 are outside, and [G]'s 0.675
 
     def through(source):
