@@ -1,5 +1,7 @@
 """Measures ROC curve and AUC of 11 million scores against scikit-learn, and checks that they agree.
 
+The paired test of DeLong et al. for two classifiers is timed as well, on a million scores each.
+
 make bench            # this and others, with their competitors installed
 """
 
@@ -8,13 +10,14 @@ import numpy as np
 from harness import Contender
 
 N_EVENTS = 11_000_000
+N_TESTED = 1_000_000
 
 
-def scores() -> tuple[np.ndarray, np.ndarray]:
+def scores(n_events: int = N_EVENTS) -> tuple[np.ndarray, np.ndarray]:
     """Returns labels and float32 scores in (0, 1), with the AUC of a good network."""
     rng = np.random.default_rng(1)
-    labels = (rng.random(N_EVENTS, np.float32) < 0.53).astype(np.float32)
-    separated = rng.standard_normal(N_EVENTS, np.float32) + 1.6 * labels
+    labels = (rng.random(n_events, np.float32) < 0.53).astype(np.float32)
+    separated = rng.standard_normal(n_events, np.float32) + 1.6 * labels
     return labels, 1 / (1 + np.exp(-separated))
 
 
@@ -60,6 +63,15 @@ def scikit_learn(shared: bool):
     return measure
 
 
+def paired_test():
+    """Makes DeLong's test of two classifiers on the same events."""
+    from higgs_lib import metrics
+
+    labels, sample = scores(N_TESTED)
+    others = sample + np.random.default_rng(2).normal(0, 0.05, N_TESTED).astype(np.float32)
+    return lambda: metrics.auc_test(labels, sample, others).p_value
+
+
 def _checks(signal_efficiency: np.ndarray, background_efficiency: np.ndarray) -> tuple[float, float]:
     """Returns two sums that agree for two curves only if their points are the same."""
     places = np.arange(len(signal_efficiency)) / len(signal_efficiency)
@@ -86,6 +98,9 @@ def main() -> None:
     )
     print(harness.table(f"ROC and AUC of {N_EVENTS:,} scores", results, N_EVENTS, "scores"))
     values = np.array([result["result"] for result in results.values()])
+    tests = harness.run([Contender("paired test", paired_test, {})], options.repeats)
+    seconds = harness.spread(np.array(tests["paired test"]["seconds"]))
+    print(f"  DeLong's test of two classifiers, {N_TESTED:,} events: {seconds['median']:.2f} s")
     difference = float(np.abs(values[:, 0] - values[0, 0]).max())
     same = bool(np.ptp(values[:, 1]) == 0 and np.allclose(values[:, 2:], values[0, 2:], rtol=1e-12))
     ratios = {name: harness.ratio(results, *pair) for name, pair in PAIRS.items()}
@@ -94,8 +109,9 @@ def main() -> None:
     print(f"  AUC differs by {difference:.1e} at most; same points of the curve: {same}")
     rates = {name: harness.rate(N_EVENTS, result["seconds"]) for name, result in results.items()}
     agreement = {"auc_difference": difference, "same_points": same}
+    tested = {"paired_test": {"n_scores": N_TESTED, "seconds": seconds}}
     about = {"n_scores": N_EVENTS, "repeats": options.repeats}
-    harness.save(options.result, about | {"rates": rates, "ratios": ratios} | agreement)
+    harness.save(options.result, about | {"rates": rates, "ratios": ratios} | agreement | tested)
 
 
 if __name__ == "__main__":

@@ -139,7 +139,7 @@ def test_the_significance_is_that_of_the_best_cut_on_validation_events(run):
 
 
 def test_the_definition_of_a_published_column_is_found_at_equal_auc():
-    """Of made-up classifiers, whose significance is a cubic through the column of [B], or through that of [G] plus 1."""
+    """The significance of made-up classifiers is a cubic through the column of [B], or through that of [G] plus 1."""
     aucs = np.linspace(0.70, 0.87, 15)  # [B]'s 0.880 and 0.885 are outside, and [G]'s 0.675
 
     def through(source):
