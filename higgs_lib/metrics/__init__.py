@@ -5,10 +5,10 @@ import lazy_loader as lazy
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
-        "histograms": ["Histogram", "histogram", "peak"],
         "calibration": [
             *("CalibrationError", "Reliability", "brier_score", "calibration_error", "reliability"),
         ],
+        "histograms": ["Histogram", "histogram", "peak"],
         "hypotheses": ["AucTest", "auc_test", "effect_size", "holm"],
         "intervals": [
             *("Interval", "auc_covariance", "auc_difference", "auc_interval", "jeffreys_interval", "mean_interval"),

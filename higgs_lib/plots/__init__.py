@@ -4,7 +4,7 @@ import lazy_loader as lazy
 
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
-    submodules=["asynchronous", "scaling", "throughput"],
+    submodules=["asynchronous", "scaling", "systematics", "throughput"],
     submod_attrs={
         "classification": [
             "against_cut",

@@ -28,6 +28,41 @@ class Particles(NamedTuple):
     """The pT, rapidity and phi of massless initial-state partons, (3, m, n); pT is zero in empty slots."""
 
 
+PARAMETERS = frozenset(
+    {
+        "b_virtuality",
+        "energy",
+        "higgs_width",
+        "isr_density",
+        "isr_density_quarks",
+        "isr_log_exponent",
+        "isr_pt_min",
+        "isr_rapidity_follow_background",
+        "isr_rapidity_follow_signal",
+        "isr_rapidity_limit_background",
+        "isr_rapidity_limit_signal",
+        "isr_rapidity_offset_background",
+        "isr_rapidity_offset_signal",
+        "isr_scale_background",
+        "isr_scale_signal",
+        "light_virtuality",
+        "m_charged_higgs",
+        "m_heavy_higgs",
+        "m_light_higgs",
+        "m_top",
+        "m_w",
+        "signal_density_exponent",
+        "signal_w_polarised",
+        "soft_recoil",
+        "soft_recoil_shape",
+        "top_pair_mass_exponent",
+        "top_w_polarised",
+        "top_width",
+        "w_width",
+    }
+)
+"""The parameters of the simulation that the particles depend on; all others are the detector's."""
+
 MAX_EMISSIONS = 5
 VIRTUALITY_SHAPE = 1.3  # shape of the Gamma distribution of a quark's mass
 TOP_PAIR_MASS_MAX = 3000.0  # GeV
@@ -220,13 +255,13 @@ def _decay_w_pair(ws, parents, polarised: float, helicity: str, physics, rng) ->
 
 
 @lru_cache(maxsize=8)
-def _heavy_higgs_rapidity(physics: SimulationParameters) -> _Rapidity:
-    """Returns the rapidity distribution of H0, made by two gluons."""
+def _heavy_higgs_rapidity(m_heavy_higgs: float, energy: float, exponent: float) -> _Rapidity:
+    """Returns the rapidity distribution of H0, made by two gluons of density x^-1/2 (1-x)^exponent."""
 
     def density(x):
-        return x**-0.5 * (1 - x) ** physics.signal_density_exponent
+        return x**-0.5 * (1 - x) ** exponent
 
-    return _Rapidity.tabulate(np.array([physics.m_heavy_higgs]), physics.energy, density, density)
+    return _Rapidity.tabulate(np.array([m_heavy_higgs]), energy, density, density)
 
 
 def signal(n: int, physics: SimulationParameters, rng) -> Particles:
@@ -236,7 +271,8 @@ def signal(n: int, physics: SimulationParameters, rng) -> Particles:
     # the W is off-shell where the tails of the Higgs bosons' masses leave less room
     m_w_1 = np.minimum(_breit_wigner(physics.m_w, physics.w_width, n, rng), m_heavy - m_charged - 0.5)
     m_w_2 = np.minimum(_breit_wigner(physics.m_w, physics.w_width, n, rng), m_charged - physics.m_light_higgs - 0.5)
-    y = _heavy_higgs_rapidity(physics).sample(np.zeros(n), rng.random((2, n)))
+    tables = _heavy_higgs_rapidity(physics.m_heavy_higgs, physics.energy, physics.signal_density_exponent)
+    y = tables.sample(np.zeros(n), rng.random((2, n)))
     spread = physics.isr_rapidity_follow_signal, physics.isr_rapidity_offset_signal, physics.isr_rapidity_limit_signal
     scale = physics.isr_scale_signal * m_heavy
     emissions = _initial_state_radiation(scale, physics.isr_density, y, *spread, physics, rng)
@@ -289,15 +325,15 @@ class _TopPairs(NamedTuple):
 
 
 @lru_cache(maxsize=8)
-def _top_pair_tables(physics: SimulationParameters) -> _TopPairs:
+def _top_pair_tables(m_top: float, energy: float, mass_exponent: float) -> _TopPairs:
     """Tabulates the matrix elements of B. Combridge, Nucl. Phys. B151 (1979) 429."""
-    threshold = 2 * physics.m_top + 0.5
-    masses = threshold * (min(TOP_PAIR_MASS_MAX, 0.99 * physics.energy) / threshold) ** np.linspace(0, 1, 300)
+    threshold = 2 * m_top + 0.5
+    masses = threshold * (min(TOP_PAIR_MASS_MAX, 0.99 * energy) / threshold) ** np.linspace(0, 1, 300)
     rapidity = (
-        _Rapidity.tabulate(masses, physics.energy, _gluons, _gluons),
-        _Rapidity.tabulate(masses, physics.energy, _quarks, _antiquarks),
+        _Rapidity.tabulate(masses, energy, _gluons, _gluons),
+        _Rapidity.tabulate(masses, energy, _quarks, _antiquarks),
     )
-    rho = ((2 * physics.m_top / masses) ** 2)[:, None]
+    rho = ((2 * m_top / masses) ** 2)[:, None]
     beta = np.sqrt(1 - rho)
     beta_cos_2 = (beta * _COSINES) ** 2
     product = (1 - beta_cos_2) / 4  # product of the two momentum transfers, in units of the squared mass
@@ -305,7 +341,7 @@ def _top_pair_tables(physics: SimulationParameters) -> _TopPairs:
     quarks = (4 / 9) * ((1 + beta_cos_2) / 2 + rho / 2)
     rate_gluons = rapidity[0].luminosity * gluons.mean(1)
     rate_quarks = 2 * rapidity[1].luminosity * quarks.mean(1)  # the quark comes from either side
-    spectrum = (rate_gluons + rate_quarks) * beta[:, 0] * masses**-3 * masses**-physics.top_pair_mass_exponent
+    spectrum = (rate_gluons + rate_quarks) * beta[:, 0] * masses**-3 * masses**-mass_exponent
     cumulative = np.pad(((spectrum[1:] + spectrum[:-1]) * np.diff(masses)).cumsum(), (1, 0))
     angles = (_tabulate_quantiles(_COSINES, gluons), _tabulate_quantiles(_COSINES, quarks))
     return _TopPairs(masses, cumulative / cumulative[-1], rate_quarks / (rate_gluons + rate_quarks), rapidity, angles)
@@ -313,7 +349,7 @@ def _top_pair_tables(physics: SimulationParameters) -> _TopPairs:
 
 def _top_pairs(n: int, physics: SimulationParameters, rng) -> tuple[np.ndarray, ...]:
     """Draws mass, rapidity, cosine of the scattering angle and whether quarks collide, each (n,)."""
-    tables = _top_pair_tables(physics)
+    tables = _top_pair_tables(physics.m_top, physics.energy, physics.top_pair_mass_exponent)
     rows = np.arange(len(tables.masses))
     row = np.interp(rng.random(n), tables.cumulative, rows)
     by_quarks = rng.random(n) < np.interp(row, rows, tables.quark_fraction)

@@ -17,7 +17,7 @@ from higgs_lib.device import cores
 from higgs_lib.simulation import detector, hard_process
 from higgs_lib.simulation.parameters import SimulationParameters
 
-BLOCK = 20_000  # collisions that share random numbers, generated at once
+BLOCK = 10_000  # collisions that share random numbers, generated at once
 
 
 class Variation(NamedTuple):
@@ -95,7 +95,7 @@ def simulate_together(
     parameter: a response moves each event a little, a changed density of radiation replaces a few.
 
     Args:
-        n_collisions: the number of collisions, rounded up to whole blocks of 20,000.
+        n_collisions: the number of collisions, rounded up to whole blocks of 10,000.
         label: the class, 1 signal or 0 background.
         physics: the sets of parameters.
         seed: of the collisions, at least 0.
@@ -126,13 +126,11 @@ def _simulate_block(number: int, label: int, physics: tuple[SimulationParameters
 
     drawn = [detector.draw_tag_candidates(BLOCK, p, generator(0)) for p in physics]
     possible = np.flatnonzero(np.any([candidates.possible() for candidates in drawn], 0))
-    return [
-        detector.measure(
-            process(len(possible), p, generator(1)),
-            candidates.take(possible),
-            p,
-            generator(2),
-            keep_random_numbers=True,
-        )
-        for p, candidates in zip(physics, drawn, strict=True)
-    ]
+    particles, measured = {}, []
+    for p, candidates in zip(physics, drawn, strict=True):
+        of_process = tuple(getattr(p, name) for name in hard_process.PARAMETERS)
+        if of_process not in particles:
+            particles[of_process] = process(len(possible), p, generator(1))
+        candidates, rng = candidates.take(possible), generator(2)
+        measured.append(detector.measure(particles[of_process], candidates, p, rng, keep_random_numbers=True))
+    return measured

@@ -5,6 +5,7 @@ K. Cranmer et al., CERN-OPEN-2012-016 (HistFactory), by pyhf, L. Heinrich et al.
 """
 
 import contextlib
+import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -16,13 +17,14 @@ import pyhf
 from scipy import stats
 
 from higgs_lib.device import cores
-from higgs_lib.metrics import Experiment, Interval, asimov
+from higgs_lib.metrics import Experiment, Interval, asimov, jeffreys_interval
 
 SIGNAL_STRENGTH, BACKGROUND_NORMALISATION, SIGNAL_NORMALISATION = (
     "mu",
     "background_normalisation",
     "signal_normalisation",
 )
+SCORE, CONTROL = "score", "control"  # channels
 STATISTICAL = "simulation_statistics"  # one parameter for each bin
 
 
@@ -46,6 +48,15 @@ class Templates(NamedTuple):
     """The same of the background."""
     effects: Mapping[str, Effect]
     """The effect of each nuisance parameter."""
+
+    def uncertainty(self, experiment: Experiment) -> np.ndarray:
+        """Returns the standard deviation of the expected events, (n_bins,), without Poisson fluctuations."""
+        shifts = [
+            (effect.signal_up + effect.background_up - effect.signal_down - effect.background_down) / 2
+            for effect in self.effects.values()
+        ]
+        shifts += [experiment.background_uncertainty * self.background, self.signal_error, self.background_error]
+        return np.sqrt(np.square(shifts).sum(0))
 
 
 def binned_significance(signal: np.ndarray, background: np.ndarray) -> float:
@@ -113,37 +124,59 @@ def workspace(templates: Templates, experiment: Experiment, *, signal_uncertaint
         },
         {"name": "background", "data": templates.background.tolist(), "modifiers": of_background},
     ]
-    channels = [{"name": "score", "samples": score}]
-    observations = [{"name": "score", "data": (templates.signal + templates.background).tolist()}]
+    channels = [{"name": SCORE, "samples": score}]
+    observations = [{"name": SCORE, "data": (templates.signal + templates.background).tolist()}]
     parameters = [{"name": SIGNAL_STRENGTH, "bounds": [[0.0, 10.0]], "inits": [1.0]}]
     if experiment.background_uncertainty > 0:
         n_control = experiment.background_uncertainty**-2
         normalisation = factor(BACKGROUND_NORMALISATION)
         of_background.append(normalisation)
         control = [{"name": "background", "data": [n_control], "modifiers": [normalisation]}]
-        channels.append({"name": "control", "samples": control})
-        observations.append({"name": "control", "data": [n_control]})
+        channels.append({"name": CONTROL, "samples": control})
+        observations.append({"name": CONTROL, "data": [n_control]})
         parameters.append({"name": BACKGROUND_NORMALISATION, "bounds": [[0.1, 3.0]], "inits": [1.0]})
     measurement = {"name": "discovery", "config": {"poi": SIGNAL_STRENGTH, "parameters": parameters}}
     return {"channels": channels, "observations": observations, "measurements": [measurement], "version": "1.0.0"}
 
 
+def nuisance_parameters(specification: dict) -> list[str]:
+    """Returns the nuisance parameters of a workspace; those of finite simulation count as one."""
+    model, _ = _model(specification)
+    return [name for name in model.config.par_order if name != SIGNAL_STRENGTH]
+
+
+def with_data(specification: dict, counts: np.ndarray) -> dict:
+    """Returns a workspace with other observed events (n_bins,) of the score; the control measurement stays."""
+    observations = [
+        {**channel, "data": counts.tolist()} if channel["name"] == SCORE else channel
+        for channel in specification["observations"]
+    ]
+    return {**specification, "observations": observations}
+
+
 @contextlib.contextmanager
-def _minuit() -> Iterator[None]:
-    """Fits with MINUIT while it is open; the user's own choice of pyhf's backend and optimizer returns afterwards."""
+def _backend(tensors: str, optimizer) -> Iterator[None]:
+    """Lets pyhf compute with a backend and an optimizer while it is open; the user's own choice returns afterwards."""
     chosen = pyhf.get_backend()
-    pyhf.set_backend("numpy", pyhf.optimize.minuit_optimizer(tolerance=1e-3))
+    pyhf.set_backend(tensors, optimizer)
     try:
         yield
     finally:
         pyhf.set_backend(*chosen)
 
 
+def _minuit() -> contextlib.AbstractContextManager:
+    """Fits by MINUIT, which gives uncertainties as well."""
+    return _backend("numpy", pyhf.optimize.minuit_optimizer(tolerance=1e-3))
+
+
 def _model(specification: dict) -> tuple[pyhf.Model, np.ndarray]:
     """Returns the model of a workspace and its data."""
-    space = pyhf.Workspace(specification, validate=False)  # made here; pyhf's validation warns about itself
-    model = space.model(validate=False)
-    return model, np.asarray(space.data(model))
+    config = specification["measurements"][0]["config"]
+    parts = {"channels": specification["channels"], "parameters": config["parameters"]}
+    model = pyhf.Model(parts, poi_name=config["poi"], validate=False)  # made here; the validation warns about itself
+    observed = {channel["name"]: channel["data"] for channel in specification["observations"]}
+    return model, np.concatenate([*(observed[name] for name in model.config.channels), model.config.auxdata])
 
 
 def _twice_nll(model: pyhf.Model, data: np.ndarray, strength: float | None = None) -> tuple[np.ndarray, float]:
@@ -217,7 +250,7 @@ def _pull(model: pyhf.Model, name: str, value: float, error: float) -> Interval:
     unit, centre = 1.0, 0.0
     if name == BACKGROUND_NORMALISATION:
         n_control = float(
-            model.expected_actualdata(model.config.suggested_init())[model.config.channel_slices["control"]][0]
+            model.expected_actualdata(model.config.suggested_init())[model.config.channel_slices[CONTROL]][0]
         )
         unit, centre = n_control**-0.5, 1.0
     return Interval(*(float((value + side * error - centre) / unit) for side in (0, -1, 1)))
@@ -254,8 +287,8 @@ class Toys(NamedTuple):
 
 def _fraction(passed: np.ndarray) -> Interval:
     """Returns the fraction of true values with Jeffreys' 95 % interval."""
-    n, k = len(passed), int(passed.sum())
-    return Interval(k / n, *(float(q) for q in stats.beta.ppf([0.025, 0.975], k + 0.5, n - k + 0.5)))
+    n_passed = int(passed.sum())
+    return Interval(n_passed / len(passed), *(float(limit) for limit in jeffreys_interval(n_passed, len(passed))))
 
 
 def toys(specification: dict, n_toys: int, *, seed: int, workers: int | None = None) -> Toys:
@@ -272,28 +305,36 @@ def toys(specification: dict, n_toys: int, *, seed: int, workers: int | None = N
     Returns:
         The statistics of all experiments.
     """
-    workers = workers or cores()
-    make = partial(_fit_toy, specification, seed=seed)
-    if workers == 1:
-        rows = list(map(make, range(n_toys)))
-    else:
-        with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-            rows = list(pool.map(make, range(n_toys), chunksize=max(n_toys // (8 * workers), 1)))
-    return Toys(*np.array(rows).reshape(n_toys, 2).T)
+    make = partial(_fit_toys, specification, seed=seed)
+    shares = np.array_split(np.arange(n_toys), min(workers or cores(), n_toys))
+    with ProcessPoolExecutor(len(shares), get_context("spawn"), _use_processors) as pool:
+        rows = np.concatenate(list(pool.map(make, shares)))
+    return Toys(*rows.T)
 
 
-def _fit_toy(specification: dict, number: int, *, seed: int) -> tuple[float, float]:
-    """Draws and fits experiment `number`; returns q0 without signal, and t of the true strength with signal."""
+def _use_processors() -> None:
+    """Keeps JAX from a GPU, which gains nothing from so small a problem; called before JAX starts."""
+    os.environ["JAX_PLATFORMS"] = "cpu"
+
+
+def _fit_toys(specification: dict, numbers: np.ndarray, *, seed: int) -> np.ndarray:
+    """Draws and fits experiments by their numbers; returns q0 without signal, and t of the true strength with signal.
+
+    The fits use gradients by JAX: one takes a tenth of the time of MINUIT's.
+    """
     model, _ = _model(specification)
-    rng = np.random.default_rng([seed, number])
-    with _minuit():
-        without, expected = (_draw(model, strength, rng) for strength in (0.0, 1.0))
-        t = _twice_nll(model, expected, 1.0)[1] - _twice_nll(model, expected)[1]
-        return _q0(model, without), max(t, 0.0)
+    rows = []
+    with _backend("jax", "scipy"):
+        for number in numbers:
+            rng = np.random.default_rng([seed, number])
+            without, expected = (pyhf.tensorlib.astensor(_draw(model, strength, rng)) for strength in (0.0, 1.0))
+            t = _twice_nll(model, expected, 1.0)[1] - _twice_nll(model, expected)[1]
+            rows.append((_q0(model, without), max(t, 0.0)))
+    return np.array(rows)
 
 
 def _draw(model: pyhf.Model, strength: float, rng: np.random.Generator) -> np.ndarray:
-    """Draws one experiment: Poisson counts, and the measurements of the nuisance parameters around their true values."""
+    """Draws one experiment: Poisson counts, and measurements of the nuisance parameters around their true values."""
     parameters = np.array(model.config.suggested_init())
     parameters[model.config.poi_index] = strength
     counts = rng.poisson(np.asarray(model.expected_actualdata(parameters))).astype(float)

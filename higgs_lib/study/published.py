@@ -115,6 +115,12 @@ def auc_marks(rows: list[tuple[str, str]]) -> dict[str, list[float]]:
     return {NAMES[source]: [aucs.get((source, *row), math.nan) for row in rows] for source in DEFINITIONS}
 
 
+def significance_marks(rows: list[tuple[str, str]]) -> dict[str, list[float]]:
+    """Returns the significances of table 3.1 by source, in the order of `rows`, as `auc_marks`."""
+    values = {(r.source, r.classifier, r.features): r.significance or math.nan for r in TABLE_3_1}
+    return {NAMES[source]: [values.get((source, *row), math.nan) for row in rows] for source in DEFINITIONS}
+
+
 EPOCHS = {"B": "200 to 1000", "G": "40 to 60"}
 """The epochs of training, where the sources give them."""
 

@@ -46,6 +46,13 @@ class Run:
         """Returns the path of boosted trees."""
         return self.path / "models" / f"{name}.skops"
 
+    def save_workspace(self, name: str, specification: dict) -> Path:
+        """Stores a HistFactory workspace, which pyhf's command line reads, and returns its path."""
+        destination = self.path / "workspaces" / f"{name}.json"
+        with write_atomically(destination) as path:
+            path.write_text(json.dumps(specification, indent=1))
+        return destination
+
     def checkpoint(self, name: str, recipe: dict) -> Path:
         """Returns the path of an unfinished training's state; each recipe has its own, so that no other resumes it."""
         digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]

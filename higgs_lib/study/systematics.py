@@ -1,8 +1,9 @@
 """What the classifiers of a run are worth in a binned fit, without and with systematic uncertainties.
 
 The nominal templates are the run's test events, in bins that its validation events choose. The effect of a nuisance
-parameter is the ratio, bin by bin, of two samples of the same collisions, one of them shifted: built-in events are
-simulated again (`simulation.simulate_together`), other events have their stored features shifted (`stored_shifts`).
+parameter is measured on the same collisions, shifted up and down: built-in events are simulated again
+(`simulation.simulate_together`), other events have their stored features shifted (`stored_shifts`). It counts as
+symmetric, and as a parabola over the bins.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,20 +13,22 @@ from typing import NamedTuple
 import numpy as np
 
 from higgs_lib.data import Sample
-from higgs_lib.metrics import Experiment, Interval, best_cut, efficiencies
-from higgs_lib.simulation import VARIATIONS, SimulationParameters, simulate_together
+from higgs_lib.metrics import Experiment, Interval, best_cut, efficiencies, jeffreys_interval
+from higgs_lib.simulation import VARIATIONS, SimulationParameters, Variation, simulate_together
 from higgs_lib.study import stored_shifts
 from higgs_lib.study.likelihood import Effect, Templates, binned_significance, discovery_significance, workspace
+from higgs_lib.study.run import Scores
 
 SIDES = (1, -1)  # up and down
+SHIFT = 2.0  # standard deviations of each shift, whose effect is halved: less noise than a shift by one
 ACCEPTANCE = 0.09  # about what the selection keeps; sets how many collisions are simulated
 BINNED, WITH_SYSTEMATICS = "binned", "binned, systematics"
+SMOOTHING_DEGREE = 2
 CUTS = np.linspace(0, 1, 501)
 
 
 def score_bins(
-    labels: np.ndarray,
-    scores: np.ndarray,
+    validation: Scores,
     *,
     n_bins: int,
     expected_background: float,
@@ -39,8 +42,7 @@ def score_bins(
     background.
 
     Args:
-        labels: labels (n,), 1 for signal and 0 for background.
-        scores: scores (n,).
+        validation: the validation events.
         n_bins: the number of bins, at most.
         expected_background: the background events expected in all bins.
         min_expected: the background events expected in each bin, at least.
@@ -52,6 +54,7 @@ def score_bins(
     Raises:
         ValueError: the events are too few for two bins.
     """
+    labels, scores = validation
     order = np.argsort(-scores, kind="stable")
     descending, is_signal = scores[order], labels[order] > 0.5
     signal, background = np.cumsum(is_signal), np.cumsum(~is_signal)
@@ -68,7 +71,7 @@ def score_bins(
         first = last + 1
     if not edges:
         raise ValueError(
-            f"{background[-1]} background events are too few for two bins with {needed} each; use more validation events"
+            f"{background[-1]} background events are too few for two bins of {needed}; use more validation events"
         )
     return np.array([-np.inf, *edges[::-1], np.inf])
 
@@ -91,27 +94,26 @@ class ShiftedEvents:
     nominal: dict[int, ShiftedSample]
     """By class, 1 signal and 0 background."""
     shifted: dict[tuple[str, int], dict[int, ShiftedSample]]
-    """By name and side (1 up, -1 down), then by class."""
-
-    @property
-    def names(self) -> list[str]:
-        """The nuisance parameters."""
-        return list(dict.fromkeys(name for name, _ in self.shifted))
-
-    def samples(self) -> list[ShiftedSample]:
-        """Returns all samples."""
-        return [*self.nominal.values(), *(sample for by_class in self.shifted.values() for sample in by_class.values())]
+    """By name and side (1: `SHIFT` standard deviations up, -1: down), then by class."""
 
     def acceptance(self, name: str, side: int, label: int) -> float:
-        """Returns the relative change of the number of selected events of a class."""
-        return float(self.shifted[name, side][label].weights.sum() / self.nominal[label].weights.sum() - 1)
+        """Returns the relative change of the number of selected events of a class by one standard deviation."""
+        return float(self.shifted[name, side][label].weights.sum() / self.nominal[label].weights.sum() - 1) / SHIFT
 
 
-def simulate_shifts(physics: SimulationParameters, *, n_signal: int, n_background: int, seed: int) -> ShiftedEvents:
-    """Simulates built-in events, nominal and with every variation.
+def simulate_shifts(
+    physics: SimulationParameters,
+    variations: Sequence[Variation] = VARIATIONS,
+    *,
+    n_signal: int,
+    n_background: int,
+    seed: int,
+) -> ShiftedEvents:
+    """Simulates built-in events, nominal and with each variation.
 
     Args:
         physics: the nominal parameters.
+        variations: what to vary.
         n_signal: the signal events of each sample, about.
         n_background: the same of the background.
         seed: of the collisions; another than that of the run's events.
@@ -119,8 +121,8 @@ def simulate_shifts(physics: SimulationParameters, *, n_signal: int, n_backgroun
     Returns:
         The events.
     """
-    keys = [(variation.name, side) for variation in VARIATIONS for side in SIDES]
-    sets = [physics, *(variation.apply(physics, side) for variation in VARIATIONS for side in SIDES)]
+    keys = [(variation.name, side) for variation in variations for side in SIDES]
+    sets = [physics, *(variation.apply(physics, side * SHIFT) for variation in variations for side in SIDES)]
     by_class = {}
     for label, n in ((1, n_signal), (0, n_background)):
         samples = simulate_together(round(n / ACCEPTANCE), label, sets, seed=seed)
@@ -154,7 +156,7 @@ def shift_stored(events: Sample, *, seed: int, n_blocks: int = 20) -> ShiftedEve
     }
     shifted = {
         (name, side): {
-            label: ShiftedSample(*stored_shifts.shift(features, name, side, seed=seed), blocks[label])
+            label: ShiftedSample(*stored_shifts.shift(features, name, side * SHIFT, seed=seed), blocks[label])
             for label, features in classes.items()
         }
         for name in stored_shifts.STORED
@@ -163,118 +165,113 @@ def shift_stored(events: Sample, *, seed: int, n_blocks: int = 20) -> ShiftedEve
     return ShiftedEvents(nominal, shifted)
 
 
-class _Counts(NamedTuple):
-    """Histograms from which templates are made, before the events are scaled to the experiment's."""
-
-    place: np.ndarray
-    """The bin of each test event, (n_test,)."""
-    nominal: dict[int, np.ndarray]
-    """Weights of the nominal sample by class, (n_blocks, n_bins)."""
-    shifted: dict[tuple[str, int], dict[int, np.ndarray]]
-    """The same of the shifted samples."""
-
-
 @dataclass(frozen=True)
 class BinnedClassifier:
-    """A classifier's scores of test and shifted events in bins that its validation events chose."""
+    """A classifier's scores of test and shifted events, in bins that its validation events chose."""
 
     edges: np.ndarray
     """Edges of the bins, (n_bins + 1,), from -inf to inf."""
-    labels: np.ndarray
-    """Labels of the test events, (n_test,)."""
-    counts: _Counts
+    test: dict[int, np.ndarray]
+    """Test events of each class by bin, (..., n_bins); the first axis, if any, counts resamplings."""
+    nominal: dict[int, np.ndarray]
+    """Nominal events of `ShiftedEvents` by class, (n_blocks, n_bins)."""
+    shifted: dict[tuple[str, int], dict[int, np.ndarray]]
+    """The same of the shifted events, by name and side, then by class."""
 
     @classmethod
     def from_scores(
         cls,
         edges: np.ndarray,
-        test: tuple[np.ndarray, np.ndarray],
+        test: Scores,
         events: ShiftedEvents,
         score: Callable[[np.ndarray], np.ndarray],
     ) -> "BinnedClassifier":
-        """Counts test events and scores shifted ones.
+        """Counts test events, and scores and counts shifted ones.
 
         Args:
             edges: the edges of the bins (n_bins + 1,).
-            test: labels and scores of the test events.
+            test: the test events.
             events: the shifted events.
             score: from all features (n, 28) to scores (n,).
 
         Returns:
             The binned classifier.
         """
-        samples = events.samples()
-        scores = np.split(
-            score(np.concatenate([sample.features for sample in samples])),
-            np.cumsum([len(sample.features) for sample in samples])[:-1],
+        n_bins = len(edges) - 1
+        keys = [(None, label) for label in (1, 0)] + [(key, label) for key in events.shifted for label in (1, 0)]
+        samples = [events.nominal[label] if key is None else events.shifted[key][label] for key, label in keys]
+        ends = np.cumsum([len(sample.features) for sample in samples])
+        places = _places(edges, score(np.concatenate([sample.features for sample in samples])))
+        counts = {}
+        for key, sample, place in zip(keys, samples, np.split(places, ends[:-1]), strict=True):
+            n_blocks = int(events.nominal[key[1]].block.max()) + 1
+            flat = np.bincount(sample.block * n_bins + place, sample.weights, n_blocks * n_bins)
+            counts[key] = flat.reshape(n_blocks, n_bins)
+        return cls(
+            edges,
+            {c: np.bincount(_places(edges, test.scores[test.labels == c]), minlength=n_bins) for c in (1, 0)},
+            {label: counts[None, label] for label in (1, 0)},
+            {key: {label: counts[key, label] for label in (1, 0)} for key in events.shifted},
         )
-        by_sample = {id(sample): values for sample, values in zip(samples, scores, strict=True)}
-
-        def place(values: np.ndarray) -> np.ndarray:
-            return np.searchsorted(edges, values, side="right") - 1
-
-        def histogram(sample: ShiftedSample) -> np.ndarray:
-            n_bins, n_blocks = len(edges) - 1, int(events.nominal[0].block.max()) + 1
-            n_blocks = max(n_blocks, int(events.nominal[1].block.max()) + 1)
-            index = sample.block * n_bins + place(by_sample[id(sample)])
-            return np.bincount(index, sample.weights, n_blocks * n_bins).reshape(n_blocks, n_bins)
-
-        nominal = {label: histogram(sample) for label, sample in events.nominal.items()}
-        shifted = {
-            key: {label: histogram(sample) for label, sample in by_class.items()}
-            for key, by_class in events.shifted.items()
-        }
-        labels, test_scores = test
-        return cls(edges, labels, _Counts(place(test_scores), nominal, shifted))
-
-    def templates(
-        self, experiment: Experiment, weights: np.ndarray | None = None, blocks: np.ndarray | None = None
-    ) -> Templates:
-        """Returns the templates, scaled to the experiment's expected events.
-
-        Args:
-            experiment: the expected numbers of events.
-            weights: what each test event counts, (n_test,); None: 1.
-            blocks: what each block of shifted events counts, (n_blocks,); None: 1.
-
-        Returns:
-            The templates with their statistical errors and effects.
-        """
-        expected = {1: experiment.signal, 0: experiment.background}
-        values, errors = {}, {}
-        for label in (1, 0):
-            of_class = self.labels == label
-            weight = np.ones(of_class.sum()) if weights is None else weights[of_class]
-            n_bins = len(self.edges) - 1
-            count = np.bincount(self.counts.place[of_class], weight, n_bins)
-            scale = expected[label] / count.sum()
-            values[label], errors[label] = count * scale, np.sqrt(count) * scale
-        effects = {}
-        for name in dict.fromkeys(name for name, _ in self.counts.shifted):
-            ratios = [self._ratio(name, side, label, blocks) * values[label] for label in (1, 0) for side in SIDES]
-            effects[name] = Effect(*ratios)
-        return Templates(values[1], values[0], errors[1], errors[0], effects)
-
-    def _ratio(self, name: str, side: int, label: int, blocks: np.ndarray | None) -> np.ndarray:
-        """Returns shifted over nominal events in each bin, (n_bins,); 1 where there are no nominal ones."""
-        sums = [
-            counts.sum(0) if blocks is None else blocks[: len(counts)] @ counts
-            for counts in (self.counts.shifted[name, side][label], self.counts.nominal[label])
-        ]
-        return np.divide(*sums, where=sums[1] > 0, out=np.ones_like(sums[0]))
 
     @property
-    def n_blocks(self) -> int:
-        """The number of blocks of shifted events."""
-        return len(self.counts.nominal[0])
+    def names(self) -> list[str]:
+        """The nuisance parameters."""
+        return list(dict.fromkeys(name for name, _ in self.shifted))
+
+    def templates(self, experiment: Experiment) -> Templates:
+        """Returns the templates, scaled to the experiment's expected events."""
+        expected = {1: experiment.signal, 0: experiment.background}
+        scales = {label: expected[label] / self.test[label].sum() for label in (1, 0)}
+        values = {label: self.test[label] * scales[label] for label in (1, 0)}
+        errors = {label: np.sqrt(self.test[label]) * scales[label] for label in (1, 0)}
+        effects = {}
+        for name in self.names:
+            shifts = {label: values[label] * self.effect(name, label) for label in (1, 0)}
+            effects[name] = Effect(*(values[label] + side * shifts[label] for label in (1, 0) for side in SIDES))
+        return Templates(values[1], values[0], errors[1], errors[0], effects)
+
+    def measured_effect(self, name: str, label: int) -> np.ndarray:
+        """Returns the relative change in each bin, (n_bins,), by one standard deviation: half of that between sides."""
+        up, down = (self.shifted[name, side][label].sum(0) for side in SIDES)
+        return (up - down) / (2 * SHIFT * np.maximum(self.nominal[label].sum(0), 1))
+
+    def effect(self, name: str, label: int) -> np.ndarray:
+        """Returns the measured effect as a parabola over the bins, (n_bins,).
+
+        Events that cross an edge in one direction only by chance would otherwise look like an effect, which the fit
+        could measure. The parabola is fitted by least squares, each bin weighted by its nominal events.
+        """
+        nominal = self.nominal[label].sum(0)
+        degree = min(SMOOTHING_DEGREE, len(nominal) - 1)
+        powers = np.vander(np.linspace(-1, 1, len(nominal)), degree + 1)
+        weights = np.sqrt(nominal + 1)[:, None]
+        coefficients = np.linalg.lstsq(powers * weights, self.measured_effect(name, label) * weights[:, 0], rcond=None)[
+            0
+        ]
+        return powers @ coefficients
+
+    def resampled(self, test: dict[int, np.ndarray], blocks: dict[int, np.ndarray]) -> "BinnedClassifier":
+        """Returns the classifier with other counts of test events by class, and weights (n_blocks,) of the blocks."""
+
+        def weighted(counts: dict[int, np.ndarray]) -> dict[int, np.ndarray]:
+            return {label: blocks[label][:, None] * counts[label] for label in (1, 0)}
+
+        shifted = {key: weighted(counts) for key, counts in self.shifted.items()}
+        return BinnedClassifier(self.edges, test, weighted(self.nominal), shifted)
+
+
+def _places(edges: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Returns the bin (n,) of each score."""
+    return np.searchsorted(edges, scores, side="right") - 1
 
 
 def gaussian_significance(templates: Templates, experiment: Experiment) -> float:
     """Returns the significance in the limit of many events in each bin, where the likelihood is Gaussian.
 
     All uncertainties are then one covariance matrix: Z^2 = s V^-1 s, with V the variance of the counts, the error of
-    finite simulation, and the outer product of each nuisance parameter's effect on the background (G. Cowan et al. 2011,
-    section 5). It is fast, and used for how the significance fluctuates, not for its value.
+    finite simulation, and the outer product of each nuisance parameter's effect on the background. It is fast, and used
+    for how the significance fluctuates, not for its value.
     """
     s, b = templates.signal, templates.background
     covariance = np.diag(b + templates.background_error**2)
@@ -282,6 +279,38 @@ def gaussian_significance(templates: Templates, experiment: Experiment) -> float
     for shift in [*shifts, experiment.background_uncertainty * b]:
         covariance += np.outer(shift, shift)
     return float(np.sqrt(s @ np.linalg.solve(covariance, s)))
+
+
+class Resampling(NamedTuple):
+    """Bootstrap weights of the test events and of the blocks of shifted events, the same for all classifiers."""
+
+    test: np.ndarray
+    """What each test event counts, Poisson-distributed, (n_draws, n_test) uint8."""
+    blocks: dict[int, np.ndarray]
+    """What each block counts, multinomial, by class, (n_draws, n_blocks)."""
+
+    @classmethod
+    def draw(cls, n_test: int, events: ShiftedEvents, n_draws: int, *, seed: int) -> "Resampling":
+        """Draws the weights.
+
+        Args:
+            n_test: the number of test events.
+            events: the shifted events.
+            n_draws: the number of draws.
+            seed: of the draws.
+
+        Returns:
+            The weights.
+        """
+        rng = np.random.default_rng(seed)
+        sizes = {label: int(sample.block.max()) + 1 for label, sample in events.nominal.items()}
+        blocks = {label: rng.multinomial(n, np.full(n, 1 / n), n_draws).astype(float) for label, n in sizes.items()}
+        return cls(rng.poisson(1.0, (n_draws, n_test)).astype(np.uint8), blocks)
+
+    def counts(self, places: np.ndarray, n_bins: int, chosen: np.ndarray) -> np.ndarray:
+        """Returns the chosen test events in each bin, (n_draws, n_bins), given the bin (n_test,) of each event."""
+        places = places[chosen]
+        return np.stack([np.bincount(places, weights[chosen], n_bins) for weights in self.test])
 
 
 class Worth(NamedTuple):
@@ -294,80 +323,75 @@ class Worth(NamedTuple):
 
     def interval(self, treatment: str) -> Interval:
         """Returns a significance with its 95 % interval from the finite number of simulated events."""
-        return _around(self.values[treatment], self.draws[treatment] - self.draws[treatment].mean())
+        return _around(self.values[treatment], self.draws[treatment])
 
     def minus(self, other: "Worth", treatment: str) -> Interval:
         """Returns the difference to another classifier on the same events, with its paired interval."""
         difference = self.draws[treatment] - other.draws[treatment]
-        return _around(self.values[treatment] - other.values[treatment], difference - difference.mean())
+        return _around(self.values[treatment] - other.values[treatment], difference)
 
-    def ratio(self, other: "Worth", treatment: str) -> Interval:
+    def over(self, other: "Worth", treatment: str) -> Interval:
         """Returns the ratio to another classifier on the same events, with its paired interval."""
         ratio = self.draws[treatment] / other.draws[treatment]
-        return _around(self.values[treatment] / other.values[treatment], ratio - ratio.mean())
+        return _around(self.values[treatment] / other.values[treatment], ratio)
 
 
-def _around(value: float, deviations: np.ndarray) -> Interval:
-    """Returns a value with a normal 95 % interval of the standard deviation of `deviations` (n,)."""
-    half = 1.96 * float(np.std(deviations, ddof=1))
+def _around(value: float, draws: np.ndarray) -> Interval:
+    """Returns a value with the normal 95 % interval that has the standard deviation of `draws` (n,)."""
+    half = 1.96 * float(np.std(draws, ddof=1))
     return Interval(value, value - half, value + half)
 
 
 def worth(
-    binned: BinnedClassifier,
-    validation: tuple[np.ndarray, np.ndarray],
-    test: tuple[np.ndarray, np.ndarray],
-    experiment: Experiment,
-    *,
-    seed: int,
-    n_draws: int = 200,
+    binned: BinnedClassifier, validation: Scores, test: Scores, experiment: Experiment, resampling: Resampling
 ) -> Worth:
     """Returns the expected significance of a classifier by counting after a cut, and by binned fits.
 
-    The values with systematic uncertainties are those of pyhf's profile likelihood; their fluctuations are those of
-    `gaussian_significance`, relative to its own value. The draws give every test event a Poisson weight and every block
-    of shifted events a multinomial one, the same for all classifiers.
+    The value with systematic uncertainties is that of pyhf's profile likelihood; its fluctuations are those of
+    `gaussian_significance`, relative to its own value.
 
     Args:
         binned: the classifier in bins.
-        validation: labels and scores of the validation events, on which the cuts are chosen.
-        test: labels and scores of the test events.
+        validation: the validation events, on which the cuts are chosen.
+        test: the test events.
         experiment: the expected events.
-        seed: of the draws; the same for all classifiers that are compared.
-        n_draws: the number of draws.
+        resampling: the draws for the intervals.
 
     Returns:
         The significances.
     """
-    labels, scores = test
+    definitions = list(experiment.definitions())
     on_validation = efficiencies(*validation, CUTS)
-    passed = {
-        definition: scores >= best_cut(on_validation, experiment, definition) for definition in experiment.definitions()
-    }
+    cuts = np.array([best_cut(on_validation, experiment, definition) for definition in definitions])
+    ladder = np.array([-np.inf, *np.unique(cuts), np.inf])
 
-    def count(definition: str, weights: np.ndarray) -> float:
-        kept = [
-            (weights * passed[definition])[labels == label].sum() / weights[labels == label].sum() for label in (1, 0)
-        ]
-        return float(experiment.significance(definition, *kept))
+    def by_counting(counts: dict[int, np.ndarray]) -> dict[str, np.ndarray]:
+        """Takes events by class in the bins of `ladder`, (..., n); returns a significance for each definition."""
+        kept = {c: n[..., ::-1].cumsum(-1)[..., ::-1] / n.sum(-1, keepdims=True) for c, n in counts.items()}
+        return {
+            definition: experiment.significance(
+                definition, *(kept[label][..., _places(ladder, cut)] for label in (1, 0))
+            )
+            for definition, cut in zip(definitions, cuts, strict=True)
+        }
 
+    rungs, bins = _places(ladder, test.scores), _places(binned.edges, test.scores)
+    classes = {label: test.labels == label for label in (1, 0)}
+    n_rungs, n_bins = len(ladder) - 1, len(binned.edges) - 1
     nominal = binned.templates(experiment)
-    values = {definition: count(definition, np.ones(len(labels))) for definition in passed}
+    values = by_counting({c: np.bincount(rungs[of], minlength=n_rungs) for c, of in classes.items()})
     values[BINNED] = binned_significance(nominal.signal, nominal.background)
     values[WITH_SYSTEMATICS] = discovery_significance(workspace(nominal, experiment))
-    draws = {treatment: [] for treatment in values}
-    in_limit = gaussian_significance(nominal, experiment)
-    for draw in range(n_draws):
-        rng = np.random.default_rng([seed, draw])
-        weights = rng.poisson(1.0, len(labels)).astype(float)
-        blocks = rng.multinomial(binned.n_blocks, np.full(binned.n_blocks, 1 / binned.n_blocks)).astype(float)
-        for definition in passed:
-            draws[definition].append(count(definition, weights))
-        templates = binned.templates(experiment, weights, blocks)
-        draws[BINNED].append(binned_significance(templates.signal, templates.background))
-        relative = gaussian_significance(templates, experiment) / in_limit
-        draws[WITH_SYSTEMATICS].append(values[WITH_SYSTEMATICS] * relative)
-    return Worth(values, {treatment: np.array(of_treatment) for treatment, of_treatment in draws.items()})
+    draws = by_counting({c: resampling.counts(rungs, n_rungs, of) for c, of in classes.items()})
+    counts = {c: resampling.counts(bins, n_bins, of) for c, of in classes.items()}
+    in_limit, in_bins, relative = gaussian_significance(nominal, experiment), [], []
+    for draw in range(len(resampling.test)):
+        of_draw = ({label: array[draw] for label, array in arrays.items()} for arrays in (counts, resampling.blocks))
+        templates = binned.resampled(*of_draw).templates(experiment)
+        in_bins.append(binned_significance(templates.signal, templates.background))
+        relative.append(gaussian_significance(templates, experiment) / in_limit)
+    draws[BINNED], draws[WITH_SYSTEMATICS] = np.array(in_bins), values[WITH_SYSTEMATICS] * np.array(relative)
+    return Worth({treatment: float(value) for treatment, value in values.items()}, draws)
 
 
 class Sculpting(NamedTuple):
@@ -391,4 +415,8 @@ def sculpting(mass: np.ndarray, selected: np.ndarray, window: tuple[float, float
         The fractions with Jeffreys' 95 % intervals.
     """
     inside = (mass >= window[0]) & (mass < window[1])
-    return Sculpting(_fraction(inside), _fraction(inside[selected]))
+    fractions = []
+    for part in (inside, inside[selected]):
+        limits = jeffreys_interval(int(part.sum()), len(part))
+        fractions.append(Interval(float(part.mean()), *(float(limit) for limit in limits)))
+    return Sculpting(*fractions)

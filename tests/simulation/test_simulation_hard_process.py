@@ -1,3 +1,6 @@
+import inspect
+import re
+
 import numpy as np
 import pytest
 import vector
@@ -86,3 +89,7 @@ def test_top_pairs_follow_the_matrix_elements():
         expected = ((2 - beta_2) / 3 + beta_2 / 5) / ((2 - beta_2) + beta_2 / 3)
         assert (cosine[events] ** 2).mean() == pytest.approx(expected, abs=4 * 0.3 / np.sqrt(events.sum()))
     assert 0.1 < quarks.mean() < 0.35  # qq produces a sixth to a fifth of top pairs at 8 TeV
+
+
+def test_the_parameters_of_the_process_are_those_that_its_code_reads():
+    assert set(re.findall(r"physics\.(\w+)", inspect.getsource(hard_process))) == hard_process.PARAMETERS
