@@ -17,9 +17,9 @@ MIN_SCATTER = 1e-9  # relative; below it timings count as exact
 
 
 class Timings(NamedTuple):
-    """Measured epochs without the first of each training, which also compiles; a repeat is one entry.
+    """Measured epochs; a repeat is one entry.
 
-    Repeats are taken as independent: epochs of one training share its conditions, so several trainings are better.
+    Entries are taken as independent. Epochs of one training share its conditions, so a training is one entry.
     """
 
     workers: np.ndarray

@@ -23,7 +23,7 @@ class Interconnect(NamedTuple):
 INTERCONNECTS = {
     network.name: network
     for network in (
-        Interconnect("1 Gb/s", 50e-6, 1e9 / 8),  # the cluster of [T]
+        Interconnect("1 Gb/s", 50e-6, 1e9 / 8),
         Interconnect("10 Gb/s", 30e-6, 10e9 / 8),
         Interconnect("25 Gb/s", 20e-6, 25e9 / 8),
         Interconnect("100 Gb/s", 5e-6, 100e9 / 8),
@@ -79,6 +79,26 @@ def network_bound_from(work: StepWork, network: Interconnect, up_to: int = 10_00
     """Returns the smallest number of workers that is network-bound; inf if `up_to` workers are not."""
     bound = is_network_bound(np.arange(1, up_to + 1), work, network)
     return float(bound.argmax() + 1) if bound.any() else np.inf
+
+
+def compute_for_speed_up(speed_up: float, n_workers: int, n_bytes: int, network: Interconnect) -> float:
+    """Returns the compute with which several workers have a given speed-up over one: `step_seconds` solved for it.
+
+    Args:
+        speed_up: the seconds of a step with one worker over those with `n_workers`.
+        n_workers: two or more.
+        n_bytes: the size of the gradient vector.
+        network: the network between the workers.
+
+    Returns:
+        Seconds that one worker computes on a whole batch, all of it divided among the workers.
+
+    Raises:
+        ValueError: no compute has this speed-up, as it is not below the number of workers.
+    """
+    if not 0 < speed_up < n_workers:
+        raise ValueError(f"{n_workers} workers with an all-reduce are 0 to {n_workers} times as fast, not {speed_up:g}")
+    return all_reduce_seconds(n_workers, n_bytes, network) / (1 / speed_up - 1 / n_workers)
 
 
 class InterconnectFit(NamedTuple):

@@ -57,41 +57,60 @@ def _mapped(rising: Callable[[float], float], argument: Interval) -> Interval:
     return Interval(*(float(rising(value)) for value in argument))
 
 
-def summary(timings: Timings) -> Summary:
-    """Returns means over repeats with Student's interval, which is nan for a single repeat.
+class Scatter(NamedTuple):
+    """The relative scatter of repeated timings, pooled over configurations."""
 
-    Ratios are those of means, with an interval of their logarithm by the delta method and the degrees of freedom of
-    B. Welch, Biometrika 34 (1947) 28. Raises ValueError for invalid timings.
+    variance: float
+    """Relative variance of a single timing; nan where nothing was repeated"""
+    degrees: int
+    """Degrees of freedom: timings less configurations"""
+
+    def factor(self, relative: float) -> float:
+        """Returns the relative half-width of an interval, of a value with `relative` times the standard deviation."""
+        return float(stats.t.ppf(0.5 + LEVEL / 2, self.degrees) * np.sqrt(self.variance) * relative)
+
+
+def pooled_scatter(series: list[Timings]) -> Scatter:
+    """Returns the relative scatter of repeats, taken as the same for every series and number of workers."""
+    samples = [t.seconds[t.workers == n] for t in series for n in np.unique(t.workers)]
+    degrees = sum(len(sample) - 1 for sample in samples)
+    squares = sum(float(np.sum((sample / sample.mean() - 1) ** 2)) for sample in samples)
+    return Scatter(squares / degrees if degrees else np.nan, degrees)
+
+
+def summary(timings: Timings, scatter: Scatter | None = None) -> Summary:
+    """Returns means over repeats with Student's interval, which is nan where nothing was repeated.
+
+    Ratios are those of means, with an interval of their logarithm by the delta method.
+
+    Args:
+        timings: one entry for each repeat.
+        scatter: the relative scatter of a repeat; that of these timings if it is None.
+
+    Returns:
+        Seconds, speed-up, efficiency and gain for each number of workers.
+
+    Raises:
+        ValueError: the timings are invalid.
     """
     timings.check()
+    scatter = scatter or pooled_scatter([timings])
     workers = np.unique(timings.workers)
     samples = [timings.seconds[timings.workers == n] for n in workers]
 
     def mean(sample: np.ndarray) -> Interval:
         value = float(sample.mean())
-        half = float(stats.t.ppf(0.5 + LEVEL / 2, len(sample) - 1) * _standard_error(sample))
+        half = value * scatter.factor(len(sample) ** -0.5)
         return Interval(value, value - half, value + half)
 
     def ratio(i: int, j: int) -> Interval:
-        return _ratio_of_means(samples[i], samples[j]) if i != j else Interval(1.0, 1.0, 1.0)
+        if i == j:
+            return Interval(1.0, 1.0, 1.0)
+        value = float(samples[i].mean() / samples[j].mean())
+        factor = np.exp(scatter.factor((1 / len(samples[i]) + 1 / len(samples[j])) ** 0.5))
+        return Interval(value, float(value / factor), float(value * factor))
 
     return Summary.from_ratios(workers, [mean(sample) for sample in samples], ratio)
-
-
-def _standard_error(sample: np.ndarray) -> float:
-    """Returns the standard error of a mean; nan for a single value."""
-    return float(stats.sem(sample)) if len(sample) > 1 else np.nan
-
-
-def _ratio_of_means(first: np.ndarray, second: np.ndarray) -> Interval:
-    """Returns the ratio of two samples' means with its interval."""
-    ratio = first.mean() / second.mean()
-    variances = np.array([(_standard_error(sample) / sample.mean()) ** 2 for sample in (first, second)])
-    degrees = np.array([len(first) - 1, len(second) - 1])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        welch = variances.sum() ** 2 / np.sum(variances**2 / degrees)
-    factor = np.exp(stats.t.ppf(0.5 + LEVEL / 2, welch) * np.sqrt(variances.sum()))
-    return _mapped(lambda scale: ratio * scale, Interval(1.0, 1 / factor, factor))
 
 
 def amdahl(workers, seconds_of_one, serial):

@@ -144,6 +144,10 @@ def peaks(events: Origin) -> dict[str, dict[str, float]]:
     return {"m_jj": w, "m_lv": w, **higgs, "m_jjj": top, "m_jlv": top}
 
 
+T_SECOND_NODE = (1.30, 1.40)
+"""The speed-up with two nodes of eight cores [T, figure 4.2]; [T] names neither the network nor the batch size."""
+
+
 class ComparedGPU(NamedTuple):
     """A GPU that [T] compared with the cores of its cluster."""
 

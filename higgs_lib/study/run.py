@@ -118,9 +118,18 @@ class Run:
 
     def _published(self, classifier: str, features: str) -> list[dict]:
         """Returns the published results of a classifier on a feature set; none is an empty list."""
+        key = classifier, features
+        return [r for r in self.published() if (r["recipe"]["classifier"], r["recipe"]["features"]) == key]
+
+    def published(self) -> list[dict]:
+        """Returns the published results of all classifiers."""
         lists = [json.loads(path.read_text()) for path in sorted((self.path / "published").glob("*.json"))]
-        stored = [self.result(name) for names in lists for name in names]
-        return [r for r in stored if (r["recipe"]["classifier"], r["recipe"]["features"]) == (classifier, features)]
+        return [self.result(name) for names in lists for name in names]
+
+    def with_values(self) -> dict[str, dict]:
+        """Returns the stored results that hold `values`, rows of a key and an interval, by their names."""
+        stored = {path.stem: json.loads(path.read_text()) for path in sorted((self.path / "metrics").glob("*.json"))}
+        return {name: result for name, result in stored.items() if "values" in result}
 
     def save_scores(self, name: str, parts: dict[str, Scores]) -> None:
         """Stores a model's scores; `parts` names the part of the events, e.g. "validation" and "test"."""

@@ -128,13 +128,9 @@ class ScalingStudy:
 
 
 def epoch_timings(trainings: list[TimedTraining]) -> Timings:
-    """Returns the seconds of the epochs of some trainings, without the first epoch of each.
+    """Returns the seconds of an epoch of some trainings: of each the median, without the first epoch, which compiles.
 
-    Epochs of one training share its conditions: where no number of workers was trained twice, a training is one timing,
-    the mean of its epochs, so that no interval can be derived from them.
+    A training is one entry, as its epochs share its conditions.
     """
-    counts = [training.n_workers for training in trainings]
-    if len(set(counts)) == len(counts):
-        return Timings(np.array(counts), np.array([np.mean(training.steady_seconds) for training in trainings]))
-    workers = [np.full(len(t.steady_seconds), t.n_workers) for t in trainings]
-    return Timings(np.concatenate(workers), np.concatenate([t.steady_seconds for t in trainings]))
+    workers = [training.n_workers for training in trainings]
+    return Timings(np.array(workers), np.array([np.median(training.steady_seconds) for training in trainings]))
