@@ -36,7 +36,7 @@ $(error DATA: make can only take a path without spaces, not "$(DATA)")
 endif
 endif
 
-.PHONY: help env data reproduce report lab cluster cluster-stop bench bench-gpu test lint format clean lock
+.PHONY: help env data reproduce report check lab cluster cluster-stop bench bench-gpu test lint format clean lock
 
 help: ## List the targets
 	awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,6 +81,9 @@ reproduce: $(READY) ## Make the events, run the notebooks of PROFILE that are st
 
 report: $(READY) ## Render the report of PROFILE's finished notebooks again
 	$(PYTHON) -m higgs_lib report --profile $(PARAMS) --run $(RUN)
+
+check: $(READY) ## Compare the finished run of PROFILE with the stored results/PROFILE.json
+	$(PYTHON) -m higgs_lib check --profile $(PARAMS) --run $(RUN)
 
 lab: $(READY) ## Open the notebooks in JupyterLab
 	$(PYTHON) -m jupyterlab --notebook-dir=.

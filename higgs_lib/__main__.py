@@ -7,10 +7,11 @@ from pathlib import Path
 
 from higgs_lib import data, simulation, spark, study
 from higgs_lib.data import DataError
-from higgs_lib.report import notebook, reproduce
+from higgs_lib.report import check, notebook, reproduce
 from higgs_lib.report.notebook import NotebookError
 from higgs_lib.report.profile import ProfileError, read_profile
 from higgs_lib.spark import ClusterError, JavaError, java, local_cluster
+from higgs_lib.study.reference import CheckError
 
 
 def _reproduce(arguments: argparse.Namespace) -> None:
@@ -41,6 +42,14 @@ def _report(arguments: argparse.Namespace) -> None:
 
     run = Path(arguments.run)
     print(f"Report: {pages.build(run, Path(arguments.profile).stem, run / 'data' / 'events.parquet')}")
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Compares a run with the reference of its profile, or stores that reference."""
+    if arguments.store:
+        print(f"Reference: {check.store(arguments.profile, arguments.store)}")
+    else:
+        check.check(arguments.profile, arguments.run)
 
 
 def _ingest(arguments: argparse.Namespace) -> None:
@@ -127,6 +136,12 @@ def _parser() -> argparse.ArgumentParser:
             added.add_argument("--data", default="", help="a file in UCI's format, instead of the profile's events")
         if function is _notebook:
             added.add_argument("notebook", help="e.g. notebooks/02_training.ipynb")
+    added = command(_check, "check", "compare a finished run with the stored reference of its profile in results/")
+    added.add_argument("--profile", required=True, help="a YAML file of params/")
+    runs = added.add_mutually_exclusive_group(required=True)
+    runs.add_argument("--run", help="the folder of results, e.g. runs/laptop")
+    help_store = "store the reference from these runs instead; they differ in their seeds"
+    runs.add_argument("--store", nargs="+", metavar="RUN", help=help_store)
     added = command(_ingest, "ingest", "turn a .csv or .csv.gz in UCI's format into Parquet")
     added.add_argument("source")
     added.add_argument("destination")
@@ -142,7 +157,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-EXPECTED = (ClusterError, DataError, JavaError, ProfileError, NotebookError, OSError)
+EXPECTED = (CheckError, ClusterError, DataError, JavaError, ProfileError, NotebookError, OSError)
 """Errors whose message is all that a user needs."""
 
 

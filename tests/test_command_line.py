@@ -34,6 +34,7 @@ def test_make_alone_lists_the_targets():
         "data",
         "reproduce",
         "report",
+        "check",
         "lab",
         "cluster",
         "cluster-stop",
@@ -52,6 +53,7 @@ def test_make_alone_lists_the_targets():
         (["reproduce", "PROFILE=unknown"], "params/unknown.yaml: no such profile; PROFILE can be one of: "),
         (["reproduce", "PROFILE=smoke", "DATA=missing.csv.gz"], "missing.csv.gz: no such file"),
         (["reproduce", "DATA=two words.csv"], "without spaces"),
+        (["check", "PROFILE=unknown"], "params/unknown.yaml: no such profile; PROFILE can be one of: "),
     ],
 )
 def test_a_mistake_is_one_clear_error(arguments, message):

@@ -1,8 +1,8 @@
-"""Runs notebooks with the parameters of a profile, and renders them into pages."""
+"""Runs notebooks with the parameters of a profile, checks what they store, and renders them into pages."""
 
 import lazy_loader as lazy
 
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
-    submodules=["notebook", "pages"],
+    submodules=["check", "notebook", "pages"],
 )

@@ -43,6 +43,30 @@ def test_the_network_limits_steps_above_a_number_of_workers():
     assert interconnect.network_bound_from(WORK, Interconnect("free", 0.0, np.inf)) == np.inf
 
 
+@pytest.mark.parametrize("network", ["1 Gb/s", "100 Gb/s"])
+def test_the_compute_of_a_speed_up_gives_that_speed_up(network):
+    network = INTERCONNECTS[network]
+    compute = interconnect.compute_for_speed_up(1.4, 2, WORK.n_bytes, network)
+    one, two = interconnect.step_seconds(
+        np.array([1, 2]), WORK._replace(overhead=0, seconds_per_event=compute / 1024), network
+    )
+    assert one / two == pytest.approx(1.4)
+
+
+def test_without_latency_the_all_reduce_of_a_speed_up_of_1_4_takes_longer_from_4_workers_on():
+    """By hand: V/C = 1/1.4 - 1/2, and 2 (n - 1) V > C from n = 1 + C/2V = 3.33 on, whatever the bandwidth."""
+    network = Interconnect("bandwidth alone", 0.0, 1e9)
+    compute = interconnect.compute_for_speed_up(1.4, 2, WORK.n_bytes, network)
+    assert WORK.n_bytes / 1e9 / compute == pytest.approx(1 / 1.4 - 1 / 2)
+    work = WORK._replace(overhead=0, seconds_per_event=compute / 1024)
+    assert interconnect.network_bound_from(work, network) == 4
+
+
+def test_no_compute_has_an_impossible_speed_up():
+    with pytest.raises(ValueError, match="2 workers with an all-reduce are 0 to 2 times as fast, not 2"):
+        interconnect.compute_for_speed_up(2.0, 2, 1000, INTERCONNECTS["1 Gb/s"])
+
+
 def all_reduces(truth, seed, *, sizes=(1e3, 1e5, 1e7), scatter=0.05, repeats=5):
     n_bytes = np.repeat(sizes, repeats)
     n_workers = np.full(len(n_bytes), 2)

@@ -14,19 +14,34 @@ def toy(seed, *, scatter=0.03, repeats=6):
     return Timings(workers, seconds * np.exp(np.random.default_rng(seed).normal(0, scatter, len(workers))))
 
 
+def select(timings, workers):
+    chosen = np.isin(timings.workers, workers)
+    return Timings(timings.workers[chosen], timings.seconds[chosen])
+
+
 def test_mean_seconds_have_students_interval():
-    timings = toy(1)
-    for workers, interval in zip((1, 2, 4), scaling.summary(timings).seconds, strict=True):
-        expected = stats.ttest_1samp(timings.seconds[timings.workers == workers], 0).confidence_interval(0.95)
-        assert interval[1:] == pytest.approx((expected.low, expected.high))
+    timings = select(toy(1), [4])
+    expected = stats.ttest_1samp(timings.seconds, 0).confidence_interval(0.95)
+    assert scaling.summary(timings).seconds[0][1:] == pytest.approx((expected.low, expected.high))
 
 
-def test_the_interval_of_the_speed_up_is_that_of_welchs_test_of_logarithms():
-    timings = toy(2, scatter=0.01)
+def test_the_interval_of_the_speed_up_is_that_of_students_test_of_logarithms():
+    timings = select(toy(2, scatter=0.01), [1, 4])
     one, four = (np.log(timings.seconds[timings.workers == n]) for n in (1, 4))
-    expected = stats.ttest_ind(one, four, equal_var=False).confidence_interval(0.95)
-    speed_up = scaling.summary(timings).speed_up[-1]
-    assert np.log(speed_up[1:]) == pytest.approx((expected.low, expected.high), abs=2e-4)
+    expected = stats.ttest_ind(one, four).confidence_interval(0.95)
+    assert np.log(scaling.summary(timings).speed_up[-1][1:]) == pytest.approx((expected.low, expected.high), abs=2e-4)
+
+
+def test_the_scatter_is_pooled_over_configurations():
+    """As the residual of an analysis of variance of logarithms, with a level for each configuration."""
+    series = [toy(5, scatter=0.01), toy(6, scatter=0.01, repeats=2)]
+    residuals = np.concatenate([np.log(s) - np.log(s).mean() for t in series for s in np.split(t.seconds, 3)])
+    scatter = scaling.pooled_scatter(series)
+    assert scatter.degrees == 3 * 5 + 3 * 1
+    assert scatter.variance == pytest.approx(np.sum(residuals**2) / scatter.degrees, rel=0.02)
+    factor = stats.t.ppf(0.975, scatter.degrees) * np.sqrt(scatter.variance / 2)
+    mean = scaling.summary(series[1], scatter).seconds[0]
+    assert mean.high / mean.value - 1 == pytest.approx(factor)
 
 
 def test_efficiency_and_gain_follow_from_the_speed_up():
@@ -54,11 +69,13 @@ def test_intervals_have_their_coverage():
     assert low <= gain <= high
 
 
-def test_a_single_repeat_has_no_interval():
-    summary = scaling.summary(Timings(np.array([1, 2, 2]), np.array([3.0, 2.0, 2.2])))
+def test_without_any_repeat_there_is_no_interval():
+    single = Timings(np.array([1, 2]), np.array([3.0, 2.0]))
+    summary = scaling.summary(single)
     assert summary.seconds[0].value == 3
     assert np.isnan([*summary.seconds[0][1:], *summary.speed_up[1][1:]]).all()
-    assert not np.isnan(summary.seconds[1].low)
+    repeated = Timings(np.array([1, 2, 2]), np.array([3.0, 2.0, 2.2]))
+    assert np.isfinite(scaling.summary(repeated).seconds[0]).all()  # its relative scatter is that with two workers
 
 
 @pytest.mark.parametrize(

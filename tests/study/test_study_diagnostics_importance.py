@@ -1,14 +1,16 @@
 import keras
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.inspection import permutation_importance
+from sklearn.metrics import roc_auc_score
 
 from higgs_lib import data, models, training
 from higgs_lib.data import LOW, Sample
 from higgs_lib.models import PRESETS
 from higgs_lib.models.kinematic_layer import kinematic_features
-from higgs_lib.study import diagnostics
+from higgs_lib.study import diagnostics, trees
 
 
 @pytest.fixture
@@ -50,10 +52,24 @@ def test_the_loss_is_scikit_learns_permutation_importance(sample):
 def test_a_group_of_a_copy_is_used_but_not_needed(sample):
     training_half, test = sample.slice(0, 10_000), sample.slice(10_000)
     groups = {"one": np.array([0]), "both": np.array([0, 1]), "noise": np.array([2, 3])}
-    loss = diagnostics.removal_loss(training_half, test, groups, iterations=20, seed=1)
+    loss = diagnostics.removal_loss(training_half, test, groups, blocks=4, iterations=20, seed=1)
     assert loss["one"].value == pytest.approx(0, abs=0.002)
-    assert loss["both"].low < 0.26 < loss["both"].high + 0.01  # AUC 0.76 of two normals one deviation apart: 0.5
+    assert loss["both"].low < 0.26 < loss["both"].high  # AUC 0.76 of two normals one deviation apart: 0.5
+    assert loss["both"].low > 0.1
     assert loss["noise"].value == pytest.approx(0, abs=0.01)
+    with pytest.raises(ValueError, match="blocks must be 2 or more"):
+        diagnostics.removal_loss(training_half, test, groups, blocks=1, iterations=20, seed=1)
+
+
+def test_the_interval_of_a_loss_is_students_over_blocks(sample, monkeypatch):
+    """Of losses that are known: the scores are a column's values, so that the trees play no part."""
+    monkeypatch.setattr(trees, "fit_predict", lambda _, inputs, **__: [inputs[0][:, 0]])
+    groups, n = {"both": np.array([0, 1]), "other": np.array([3])}, 5
+    parts = [sample.slice(4000 * k, 4000 * (k + 1)) for k in range(n)]
+    losses = [roc_auc_score(p.labels, p.features[:, 0]) - roc_auc_score(p.labels, p.features[:, 2]) for p in parts]
+    expected = stats.ttest_1samp(losses, 0).confidence_interval(1 - 0.05 / len(groups))
+    found = diagnostics.removal_loss(sample, sample, groups, blocks=n, iterations=1, seed=1)["both"]
+    assert found == pytest.approx((np.mean(losses), expected.low, expected.high))
 
 
 def test_behind_a_layer_the_model_is_the_same(events, tmp_path):
