@@ -37,7 +37,7 @@ from higgs_lib.training.update_rules import (
 SPEC = ModelSpec((50, 50))
 CONFIG = TrainConfig(epochs=2, batch_size=128)
 N_TRAINING = 15_030  # 117 whole batches and a smaller one
-N_WHOLE = 15_360  # as many whole batches for each of three workers, which saves compiling
+N_WHOLE = 15_360  # as many whole batches for each of three workers, which saves compiling, as `jit_compile` False does
 SEED = 2
 
 
@@ -124,7 +124,7 @@ def test_three_workers_train_by_every_rule(session, whole, plain, name):
     model, optimizer = build(whole, optimizer=keras.optimizers.Adam(0.001 * rule.rate_factor))
     initial = layers.weights_of(model)
     config = TrainConfig(epochs=1, batch_size=128)
-    options = {"rule": rule, "n_workers": 3, "seed": SEED, "record": True}
+    options = {"rule": rule, "n_workers": 3, "seed": SEED, "record": True, "jit_compile": False}
     trained = asynchronous.fit(session, model, optimizer, *whole, config, **options)
     assert trained.history.validation[0].auc == pytest.approx(plain[1].validation[0].auc, abs=0.1)
     assert [len(phases) for phases in trained.phases] == [3]
@@ -187,7 +187,7 @@ def check_that_a_loss_cost_a_window(session, whole, caplog, n_workers, **options
     rule = options.pop("rule", DOWNPOUR())
     model, optimizer = build(whole)
     initial = layers.weights_of(model)
-    options |= {"n_workers": n_workers, "seed": SEED, "record": True}
+    options |= {"n_workers": n_workers, "seed": SEED, "record": True, "jit_compile": False}
     trained = asynchronous.fit(session, model, optimizer, *whole, config, rule=rule, **options)
     assert len(trained.history.seconds) == 30
     seen = {n: max(c.seen for c in trained.commits if c.worker == n) for n in range(n_workers)}
@@ -273,7 +273,7 @@ def test_weights_that_are_not_finite_stop_the_training(session, streams):
 
 def test_a_checkpoint_of_the_centre_resumes(session, whole, tmp_path):
     """One worker resumes to the weights of an undisturbed training, and what is finished is read back."""
-    options = {"rule": EAMSGD(window=10, momentum=0.2), "n_workers": 1, "seed": SEED}
+    options = {"rule": EAMSGD(window=10, momentum=0.2), "n_workers": 1, "seed": SEED, "jit_compile": False}
     config = CONFIG._replace(epochs=4)
     model, optimizer = build(whole)
     asynchronous.fit(session, model, optimizer, *whole, config, **options)
@@ -296,6 +296,7 @@ def test_a_checkpoint_of_the_centre_resumes(session, whole, tmp_path):
 
 def test_several_workers_resume_as_well(session, whole, tmp_path):
     options = {"rule": AEASGD(window=10), "n_workers": 2, "seed": SEED, "checkpoint": tmp_path / "training.npz"}
+    options |= {"jit_compile": False}
     for patience, n_epochs in ((1, 2), (0, 3)):
         config = TrainConfig(3, 128, patience=patience, min_delta=1.0)
         model, optimizer = build(whole)

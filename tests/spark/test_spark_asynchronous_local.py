@@ -15,7 +15,7 @@ def test_a_loss_on_threads_of_one_process_costs_a_window_as_well(whole, monkeypa
     with spark.session("local[2]") as local:
         model, optimizer = build(whole)
         config = CONFIG._replace(epochs=30)
-        options = {"rule": DOWNPOUR(), "n_workers": 2, "seed": SEED, "retries": 1}
+        options = {"rule": DOWNPOUR(), "n_workers": 2, "seed": SEED, "retries": 1, "jit_compile": False}
         trained = asynchronous.fit(local, model, optimizer, *whole, config, **options)
     assert {n: max(c.seen for c in trained.commits if c.worker == n) for n in range(2)} == {
         0: 15 * N_WHOLE,

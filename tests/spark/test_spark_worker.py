@@ -5,6 +5,7 @@ import re
 import stat
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import keras
@@ -16,6 +17,27 @@ from higgs_lib.models import ModelSpec
 from higgs_lib.spark import synchronous
 from higgs_lib.spark.synchronous import WorkerError
 from higgs_lib.training import TrainConfig
+
+CHOSEN = {"synchronous": "losses_of_one_process or (loses_a_worker and not executor)"}
+CHOSEN["asynchronous"] = "as_one_machine_does and DOWNPOUR"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def on_jax(request):
+    """The processes of the tests on JAX by their training; they start here, so that they wait and compute at once."""
+    environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    with ExitStack() as stack:
+        processes = {}
+        for training in {item.callspec.params["training"] for item in request.session.items if is_on_jax(item)}:
+            file = str(Path(__file__).parent / f"test_spark_{training}.py")
+            command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", CHOSEN[training], file]
+            process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+            processes[training] = stack.enter_context(process)
+        yield processes
+
+
+def is_on_jax(item):
+    return item.nodeid.split("::")[-1].startswith(test_workers_train_on_jax_as_on_tensorflow.__name__)
 
 
 def test_each_task_computes_on_the_gpu_that_spark_gives_to_it(events, tmp_path, monkeypatch):
@@ -38,15 +60,8 @@ def test_each_task_computes_on_the_gpu_that_spark_gives_to_it(events, tmp_path, 
     assert re.search(r"worker 0 .* cannot compute on 'gpu', as .*CUDA_VISIBLE_DEVICES='5'", str(failure.value))
 
 
-CHOSEN = {"synchronous": "losses_of_one_process or (loses_a_worker and not executor)"}
-CHOSEN["asynchronous"] = "as_one_machine_does and DOWNPOUR"
-
-
 @pytest.mark.parametrize("training", list(CHOSEN))
-def test_workers_train_on_jax_as_on_tensorflow(training):
+def test_workers_train_on_jax_as_on_tensorflow(training, on_jax):
     """The losses of one process at every step; lost and hanging workers are noticed, and the weights are the same."""
-    file = str(Path(__file__).parent / f"test_spark_{training}.py")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", CHOSEN[training], file]
-    environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
-    answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert answer.returncode == 0, answer.stdout[-5000:]
+    output, _ = on_jax[training].communicate()
+    assert on_jax[training].returncode == 0, output[-5000:]

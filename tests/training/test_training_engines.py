@@ -40,7 +40,22 @@ def by_jax(events, tmp_path_factory):
         yield weights, wait
 
 
-def test_200_steps_of_each_optimizer_have_the_losses_of_tensorflow(events, by_jax):
+@pytest.fixture(scope="module")
+def tests_on_jax():
+    """The process of the tests of training on JAX; it starts here, so that it computes while others wait."""
+    names = ("loop", "steps", "batch_loader", "collectives", "checkpoint")
+    files = [str(FOLDER / f"test_training_{name}.py") for name in names]
+    # Left out: what is of processes, connections or warnings rather than of steps, and what follows from the losses of
+    # TensorFlow's steps, compared below with JAX' and in these tests with Keras'.
+    without_steps = "killed or vectors or gathered or noticed or stranger or unpickled or without_bfloat16"
+    follows = "sgd or adadelta or after_an_epoch_in_batches"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command += ["-k", f"not ({without_steps} or {follows})", *files]
+    with subprocess.Popen(command, env=ON_JAX, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+
+
+def test_200_steps_of_each_optimizer_have_the_losses_of_tensorflow(events, by_jax, tests_on_jax):
     """Up to the rounding of float32, which grows from step to step."""
     weights, wait = by_jax
     on_tensorflow = {name: engine_losses.losses(events, weights, name) for name in OPTIMIZERS}
@@ -51,18 +66,10 @@ def test_200_steps_of_each_optimizer_have_the_losses_of_tensorflow(events, by_ja
             assert here[-10:].mean() < here[:10].mean()
 
 
-def test_the_tests_of_training_pass_on_jax():
+def test_the_tests_of_training_pass_on_jax(tests_on_jax):
     """Order of events, exact resume, streams, groups, early stopping, any model, loss and optimizer."""
-    names = ("loop", "steps", "batch_loader", "collectives", "checkpoint")
-    files = [str(FOLDER / f"test_training_{name}.py") for name in names]
-    # Left out: what is of processes, connections or warnings rather than of steps, and what follows from the losses of
-    # TensorFlow's steps, compared above with JAX' and in these tests with Keras'.
-    without_steps = "killed or vectors or gathered or noticed or stranger or unpickled or without_bfloat16"
-    follows = "sgd or adadelta or after_an_epoch_in_batches"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    command += ["-k", f"not ({without_steps} or {follows})", *files]
-    answer = subprocess.run(command, env=ON_JAX, capture_output=True, text=True, check=False)
-    assert answer.returncode == 0, answer.stdout[-5000:]
+    output, _ = tests_on_jax.communicate()
+    assert tests_on_jax.returncode == 0, output[-5000:]
 
 
 def test_a_checkpoint_of_the_other_engine_is_refused(samples, by_jax):
