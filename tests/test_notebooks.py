@@ -28,7 +28,7 @@ common: {n_test: 1500, n_validation: 800}
 06_asynchronous: {rules: [DOWNPOUR, AEASGD], many_workers: [], windows: [], asynchronous_events: 1280,
   asynchronous_batch_size: 64, asynchronous_validation: 0, asynchronous_epochs: 2, asynchronous_target: 0.5}
 07_gpu_scaling: {gpu_optimizers: [sgd, adam], swept_batch_sizes: [64, 1024], events_per_timing: 4096}
-08_kinematics: {kinematic_seeds: [1], few_epochs: 3, tree_iterations: 20, importance_events: 1000,
+08_kinematics: {kinematic_seeds: [1], few_epochs: 3, tree_iterations: 20, importance_events: 1000, importance_blocks: 2,
   pre_training_events: 10000, pre_training_epochs: 1, tuning_epochs: 1}
 10_fidelity: {few_epochs: 2, few_patience: 0, n_compared: 3000, n_built_in_test: 3000}
 11_speed: {timed_events: 3000, batch_sizes: [100, 1024], repeats: 2, precision_epochs: 1}
@@ -101,7 +101,7 @@ def test_a_run_of_uci_events_is_pre_trained_on_built_in_ones():
     for features in ("low", "complete"):
         assert comparison.difference(run, f"tuned, {features}", f"kinematic, {features}").value > 0
         assert f"{comparison.auc(run, 'tuned', features):.4f}" in text(run, "08_kinematics")
-    assert comparison.auc(run, "kinematic", "low").value == pytest.approx(0.826, abs=0.012)  # as found by trying
+    assert comparison.auc(run, "kinematic", "low").value == pytest.approx(0.816, abs=0.012)  # as found by trying
     assert comparison.difference(run, "kinematic, low", "deep, complete").low > 0
     assert "After pre-training on" in text(run, "08_kinematics")
     assert "intervals without pairing" in text(run, "10_fidelity")
