@@ -48,12 +48,12 @@ def outcome(run: Run) -> Outcome:
 
     These are the published classifiers, and all stored results whose `values` are rows of a key and an interval.
     """
-    published = {f"{r['recipe']['classifier']}, {r['recipe']['features']}": [] for r in run.published()}
+    published = {}
     for result in run.published():
-        published[f"{result['recipe']['classifier']}, {result['recipe']['features']}"].append(result)
+        published.setdefault(f"{result['recipe']['classifier']}, {result['recipe']['features']}", []).append(result)
     if not published:
         raise CheckError(f"{run.path}: no classifiers are stored there; run `make reproduce` first")
-    facts = {"classifiers": sorted(published)}
+    facts = {"event type": origin(run.events).event_type, "classifiers": sorted(published)}
     for name, results in published.items():
         sizes = (results[0]["recipe"][f"n_{part}"] for part in Splits._fields)
         facts[f"split of {name}"] = " + ".join(f"{size:,}" for size in sizes)

@@ -50,7 +50,7 @@ def test_a_run_with_another_seed_agrees(runs, profile, events, tmp_path, capsys)
     check.check(profile, write_run(tmp_path / "run", events, 4))
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("  ")[0] for line in lines[1:-1]] == ["auc: deep, low", "auc: deep, low, test - validation"]
-    assert "run agrees with results/mine.json: 3 facts are the same, and 2 values are within" in lines[-1]
+    assert "run agrees with results/mine.json: 4 facts are the same, and 2 values are within" in lines[-1]
 
 
 def test_a_run_that_differs_is_one_clear_error(runs, profile, events, tmp_path, capsys):
