@@ -21,7 +21,7 @@ from higgs_lib.study import Run, comparison
 PROFILE = """
 events: {n_events: 8000, seed: 1}
 common: {n_test: 1500, n_validation: 800}
-02_training: {seeds: [1], small_epochs: [3, 3, 3], small_patience: 0, curve_sizes: [500, 1000], comparison_epochs: 1}
+02_training: {seeds: [1], small_epochs: [3, 3, 3], small_patience: 0, comparison_epochs: 1}
 03_performance: {tree_iterations: 20}
 05_cluster_scaling: {cluster_events: 2048, optimizers: [adam], cluster_batch_sizes: [512], cluster_batch_size: 1024,
   cluster_repeats: 1, transfer_events: 1024, target_auc: 0.5}
@@ -32,6 +32,9 @@ common: {n_test: 1500, n_validation: 800}
   pre_training_events: 10000, pre_training_epochs: 1, tuning_epochs: 1}
 10_fidelity: {few_epochs: 2, few_patience: 0, n_compared: 3000, n_built_in_test: 3000}
 11_speed: {timed_events: 3000, batch_sizes: [100, 1024], repeats: 2, precision_epochs: 1}
+13_learning: {curve_classifiers: ["shallow, high", "deep, low"], curve_sizes: [500, 1000, 2000, 4000], curve_passes: 2,
+  curve_batch_size: 128, shortest_epoch: 8, curve_seeds: [1, 2], repeated_events: 500, equal_epochs: [],
+  tree_iterations: 20, readout_events: 800}
 """
 
 
@@ -89,6 +92,8 @@ def test_notebooks_show_what_was_measured(run, shown):
     assert re.search(r"the calculation gives: (launches|arithmetic|in batches of 100)", text(run, "07_gpu_scaling"))
     assert re.search(r"Compared with 1 worker, training with 2 is \d\.\d+ times", text(run, "05_cluster_scaling"))
     assert re.search(r"2 workers that do not wait train \d\.\d+ to \d\.\d+ times", text(run, "06_asynchronous"))
+    assert re.search(r"the AUC from [\d,]+ events within its interval for \d of \d", text(run, "13_learning"))
+    assert run.result("learning")["verdict"] in text(run, "13_learning")
     verdict = run.result("asynchronous")["verdict"]
     assert re.search(r"with one worker, and with 2 workers \d+\.\d s under \w+ and \d+\.\d s with synchronous", verdict)
     assert verdict in text(run, "09_conclusions")

@@ -14,6 +14,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
             "expected",
             "intervals",
             "learning_curve",
+            "prediction_band",
+            "r_squared",
             "ratio",
             "reliability",
             "roc",

@@ -299,3 +299,48 @@ def learning_curve(n_training: list[int], aucs: list[Interval], *, label: str, c
     ax.set(xscale="log", xlabel="training events", ylabel="test AUC")
     ax.legend(fontsize="small")
     return ax
+
+
+def prediction_band(n_training, predicted: list[Interval], *, colour: str, line: str = "-", label=None, ax=None):
+    """Draws a fitted learning curve with the band of its intervals.
+
+    Args:
+        n_training: the numbers of events (n,).
+        predicted: the AUC by the curve (n,).
+        colour: of line and band.
+        line: its style.
+        label: the legend; None: none.
+        ax: the axes.
+
+    Returns:
+        The axes.
+    """
+    ax = axes(ax)
+    value, low, high = np.array(predicted).T
+    ax.plot(n_training, value, color=colour, linestyle=line, linewidth=1, label=label)
+    ax.fill_between(n_training, low, high, color=colour, alpha=0.2, linewidth=0)
+    ax.set(xscale="log", xlabel="training events", ylabel="test AUC")
+    return ax
+
+
+def r_squared(values: np.ndarray, rows: list[str], columns: list[str], *, title: str, ax=None):
+    """Draws R^2 by rows and columns as a heat map with its values.
+
+    Args:
+        values: R^2 (n_rows, n_columns).
+        rows: their names.
+        columns: their names.
+        title: of the axes.
+        ax: the axes.
+
+    Returns:
+        The axes.
+    """
+    ax = axes(ax)
+    labels = {"xticklabels": columns, "yticklabels": rows}
+    bar = {"label": "$R^2$ on test events"}
+    sns.heatmap(values, vmin=0, vmax=1, cmap="viridis", annot=True, fmt=".2f", ax=ax, cbar_kws=bar, **labels)
+    ax.tick_params(labelsize="small", length=0)
+    ax.tick_params(axis="y", rotation=0)
+    ax.set_title(title)
+    return ax

@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "likelihood",
         "measured",
         "published",
+        "readout",
         "reference",
         "regions",
         "stored_shifts",

@@ -73,9 +73,15 @@ class Study:
         splits = data.split(n_events, n_test=n_test, n_validation=n_validation, n_training=n_training)
         return cls(Run(run), Path(events), splits)
 
-    def with_training_events(self, n_training: int) -> "Study":
-        """Returns the same study with only the first `n_training` of the training events."""
-        return Study(self.run, self.events, self.splits._replace(training=self.splits.training[:n_training]))
+    def with_training_events(self, n_training: int, *, part: int = 0) -> "Study":
+        """Returns the same study with only the first `n_training` of the training events, or a later part of as many.
+
+        Raises ValueError if there are too few events for this part, counted from 0.
+        """
+        training = self.splits.training[part * n_training : (part + 1) * n_training]
+        if part and len(training) < n_training:
+            raise ValueError(f"{len(self.splits.training)} training events have no part {part} of {n_training}")
+        return Study(self.run, self.events, self.splits._replace(training=training))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -97,6 +103,7 @@ class Study:
         seed: int,
         config: TrainConfig,
         *,
+        events_per_epoch: int = 0,
         before: dict | None = None,
     ) -> dict:
         """Trains the network of a `ModelSpec`, or reads it back if it was trained in the same way before.
@@ -110,6 +117,7 @@ class Study:
             features: the feature set, "low", "high" or "complete".
             seed: of initial weights, dropout and the order of events.
             config: length, batch size and early stopping.
+            events_per_epoch: the events of an epoch, to which the training events are repeated; 0: each of them once.
             before: the stored result of a network of this run, trained on other events, whose weights and
                 standardisation the training starts from.
 
@@ -117,10 +125,15 @@ class Study:
             The stored result.
 
         Raises:
-            ValueError: `before` differs in its features or, but for the optimizer, in its `ModelSpec`.
+            ValueError: `before` differs in its features or, but for the optimizer, in its `ModelSpec`; or an epoch is
+                shorter than the training events.
         """
+        if 0 < events_per_epoch < len(self.splits.training):
+            raise ValueError(f"an epoch of {events_per_epoch} events cannot hold {len(self.splits.training)}")
         recipe = self._recipe(classifier, features, seed, (device.backend(), "keras", "numpy"))
         recipe |= {"spec": asdict(spec), **config._asdict()}
+        if events_per_epoch:
+            recipe |= {"events_per_epoch": events_per_epoch}
         if before:
             _check_same_network(before, recipe)
             recipe |= {"before": {"name": before["name"], **before["recipe"]}}
@@ -137,6 +150,8 @@ class Study:
         else:
             of_features = models.standardisation(events, columns if spec.inputs == "kinematics" else ())
             model = models.build(spec, of_features, recipe["seed"], columns)
+        if "events_per_epoch" in recipe:
+            events = events.take(np.arange(recipe["events_per_epoch"]) % events.n_events)
         optimizer = models.optimizer(spec, events.n_events, config.batch_size, config.epochs)
         place = {"computes_on": provenance.stamp()["computes_on"]}  # on another device a training starts over
         checkpoint = self.run.checkpoint(name, recipe | place)

@@ -74,3 +74,15 @@ def test_the_interval_of_draws_holds_their_central_part():
 def test_the_complement_of_an_auc_is_that_of_reversed_scores(scored):
     labels, scores = scored
     assert metrics.auc_interval(labels, scores).complement() == pytest.approx(metrics.auc_interval(labels, -scores))
+
+
+def test_the_covariance_agrees_with_the_intervals_of_aucs_and_differences(scored):
+    labels, scores = scored
+    others = scores + np.random.default_rng(1).normal(0, 1, len(scores))
+    covariance = metrics.auc_covariance(labels, np.stack([scores, others]))
+    for one, variance in zip((scores, others), np.diag(covariance), strict=True):
+        interval = metrics.auc_interval(labels, one)
+        assert (interval.high - interval.low) / (2 * 1.96) == pytest.approx(np.sqrt(variance), rel=1e-4)
+    difference = metrics.auc_difference(labels, scores, others)
+    variance = np.array([1, -1]) @ covariance @ np.array([1, -1])
+    assert (difference.high - difference.low) / (2 * 1.96) == pytest.approx(np.sqrt(variance), rel=1e-4)

@@ -124,3 +124,18 @@ def test_a_learning_curve_is_logarithmic_in_events(ax, legend):
     assert np.array(ax.containers[0].lines[2][0].get_segments())[:, :, 1] == pytest.approx(
         np.array([[0.69, 0.71], [0.79, 0.82]])
     )
+
+
+def test_a_prediction_band_holds_the_intervals(ax, legend):
+    predicted = [Interval(0.7, 0.69, 0.71), Interval(0.8, 0.79, 0.82)]
+    plots.prediction_band([100, 1000], predicted, colour="red", label="fit", ax=ax)
+    assert ax.lines[0].get_ydata().tolist() == [0.7, 0.8]
+    corners = {tuple(corner) for corner in ax.collections[0].get_paths()[0].vertices.round(6).tolist()}
+    assert {(100, 0.69), (100, 0.71), (1000, 0.79), (1000, 0.82)} <= corners
+    assert ax.get_xscale() == "log"
+
+
+def test_r_squared_is_written_into_its_cells(ax):
+    plots.r_squared(np.array([[0.1, 0.2], [0.3, 0.4]]), ["features", "hidden 1"], ["a", "b"], title="deep", ax=ax)
+    assert [text.get_text() for text in ax.texts] == ["0.10", "0.20", "0.30", "0.40"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["features", "hidden 1"]

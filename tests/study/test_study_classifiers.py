@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from higgs_lib import data, metrics, provenance, training
+from higgs_lib import data, metrics, models, provenance, training
 from higgs_lib.data import LOW
 from higgs_lib.models import PRESETS, ModelSpec
 from higgs_lib.models.kinematic_layer import kinematic_features
@@ -138,6 +138,29 @@ def test_readers_see_published_results_only(small):
     assert by_epoch([one, two], "validation", "auc").shape == (2, 2)
     with pytest.raises(FileNotFoundError, match="no such scores"):
         small.run.scores("deep-low-seed1", "test")
+
+
+def test_the_events_of_an_epoch_are_repeated_to_its_length(small):
+    """An epoch of twice the events on the first half is one on the first half, written twice."""
+    half = small.with_training_events(2000)
+    result = half.train("repeated", SPEC, "high", 1, FIT, events_per_epoch=4000)
+    assert result["recipe"]["events_per_epoch"] == 4000
+    events = half.samples("high")
+    twice = events["training"].load().take(np.tile(np.arange(2000), 2))
+    model = models.build(SPEC, models.standardisation(events["training"]), 1)
+    optimizer = models.optimizer(SPEC, 4000, FIT.batch_size, FIT.epochs)
+    training.fit(model, optimizer, twice, events["validation"], FIT, seed=1)
+    scores = small.run.scores(result["name"], "test").scores
+    assert training.predict(model, events["test"].features) == pytest.approx(scores, abs=1e-6)
+    with pytest.raises(ValueError, match="an epoch of 1000 events cannot hold 2000"):
+        half.train("repeated", SPEC, "high", 1, FIT, events_per_epoch=1000)
+
+
+def test_parts_of_the_training_events_do_not_overlap(small):
+    parts = [small.with_training_events(1500, part=part).splits.training for part in (0, 1)]
+    assert parts == [range(1500), range(1500, 3000)]
+    with pytest.raises(ValueError, match="4000 training events have no part 2 of 1500"):
+        small.with_training_events(1500, part=2)
 
 
 def test_a_training_starts_from_a_network_of_other_events(small):
