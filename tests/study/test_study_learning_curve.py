@@ -94,6 +94,19 @@ def test_trainings_with_equally_many_events_are_averaged_and_their_spread_counts
     assert points.covariance - 1e-6 == pytest.approx(np.diag([2e-4, 1e-4, 2e-4]))
 
 
+def test_a_stored_benchmark_is_read_network_by_network():
+    trained = [("deep", "low", 100, 0.6), ("shallow", "high", 100, 0.7), ("deep", "low", 200, 0.65)]
+    names = ("preset", "features", "n_training", "auc")
+    trainings = [dict(zip(names, row, strict=True)) for row in trained]
+    trainings = [row | {"test_auc": {"value": row["auc"], "low": 0, "high": 1}} for row in trainings]
+    covariances = {"deep, low": [[1e-6, 5e-7], [5e-7, 1e-6]], "shallow, high": [[4e-6]]}
+    networks = learning_curve.benchmarked({"trainings": trainings, "covariances": covariances})
+    assert networks["deep, low"].n_training.tolist() == [100, 200]
+    assert networks["deep, low"].auc.tolist() == [0.6, 0.65]
+    assert networks["deep, low"].covariance[0, 1] == 5e-7
+    assert networks["shallow, high"].errors == pytest.approx([2e-3])
+
+
 def test_of_scores_the_intervals_are_those_of_delong():
     rng = np.random.default_rng(1)
     labels = np.repeat([0.0, 1.0], 500)
