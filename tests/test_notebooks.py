@@ -34,7 +34,7 @@ common: {n_test: 1500, n_validation: 800}
 11_speed: {timed_events: 3000, batch_sizes: [100, 1024], repeats: 2, precision_epochs: 1}
 13_learning: {curve_classifiers: ["shallow, high", "deep, low"], curve_sizes: [500, 1000, 2000, 4000], curve_passes: 2,
   curve_batch_size: 128, shortest_epoch: 8, curve_seeds: [1, 2], repeated_events: 500, equal_epochs: [],
-  tree_iterations: 20, readout_events: 800}
+  tree_iterations: 20}
 """
 
 

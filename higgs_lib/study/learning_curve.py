@@ -264,10 +264,20 @@ def crossing(one: LearningCurve, other: LearningCurve, n_events: int) -> Interva
     return Interval(float(crossed[0]), low, high)
 
 
-def describe_crossing(crossed: Interval, n_events: int) -> str:
-    """Returns a crossing as text: where, or that there is none up to `n_events`."""
+def describe_crossing(one: str, other: str, crossed: Interval, n_events: int) -> str:
+    """Returns a crossing as text.
+
+    Args:
+        one: the classifier that overtakes, such as "the deep network".
+        other: the classifier that is overtaken.
+        crossed: the result of `crossing`.
+        n_events: the largest number of training events that was considered.
+
+    Returns:
+        A clause that begins with the classifier and has no full stop.
+    """
     value, low, high = (f"{float(f'{n:.2g}'):,.0f}" if math.isfinite(n) else f"more than {n_events:,}" for n in crossed)
     if math.isfinite(crossed.value):
-        return f"from {value} [{low}, {high}] training events on"
-    within = f", though within the interval from {low} on" if math.isfinite(crossed.low) else ""
-    return f"not up to {n_events:,} training events{within}"
+        return f"{one} overtakes {other} at {value} [{low}, {high}] training events"
+    within = f", though within the interval it may from {low} on" if math.isfinite(crossed.low) else ""
+    return f"{one} does not overtake {other} up to {n_events:,} training events{within}"

@@ -183,6 +183,8 @@ def describe(network: str, trained: list[Readout], references: list[Readout]) ->
         "without training."
     )
     most, least = best[0], best[-1]
+    if most.r2.low <= most.reference.high:
+        return f"{clearly} Training has clearly brought it none of the masses."
     return (
         f"{clearly} Training has brought it most of {symbol(most.mass)} (R² {most.r2:.2f} in "
         f"{most.layer.replace('_', ' ')}, {most.reference:.2f} without training) and least of {symbol(least.mass)} "

@@ -122,15 +122,18 @@ def test_curves_cross_where_they_are_equal():
     crossed = learning_curve.crossing(rising, flat, 10**7)
     expected = SIZES[0] * (0.1 / 0.02) ** (1 / 0.4)
     assert crossed.value == pytest.approx(expected, rel=0.02)
-    assert learning_curve.describe_crossing(crossed, 10**7).startswith("from 3,500,000 [")
+    assert learning_curve.describe_crossing("one", "another", crossed, 10**7).startswith(
+        "one overtakes another at 3,500,000 ["
+    )
     assert learning_curve.crossing(flat, rising, 10**6).value == SIZES[0]
     never = learning_curve.crossing(flat, rising, 10**7)
     assert never == (math.inf,) * 3
-    assert learning_curve.describe_crossing(never, 10**7) == "not up to 10,000,000 training events"
-    text = learning_curve.describe_crossing(Interval(2e5, 1e5, math.inf), 10**7)
-    assert text == "from 200,000 [100,000, more than 10,000,000] training events on"
-    text = learning_curve.describe_crossing(Interval(math.inf, 1.23e5, math.inf), 10**7)
-    assert text == "not up to 10,000,000 training events, though within the interval from 120,000 on"
+    text = learning_curve.describe_crossing("one", "another", never, 10**7)
+    assert text == "one does not overtake another up to 10,000,000 training events"
+    text = learning_curve.describe_crossing("one", "another", Interval(2e5, 1e5, math.inf), 10**7)
+    assert text.endswith(" at 200,000 [100,000, more than 10,000,000] training events")
+    text = learning_curve.describe_crossing("one", "another", Interval(math.inf, 1.23e5, math.inf), 10**7)
+    assert text.endswith(" up to 10,000,000 training events, though within the interval it may from 120,000 on")
 
 
 @pytest.mark.parametrize("n_training", [100, 999, 5000, 12_345, 25_600])
