@@ -281,3 +281,30 @@ def describe_crossing(one: str, other: str, crossed: Interval, n_events: int) ->
         return f"{one} overtakes {other} at {value} [{low}, {high}] training events"
     within = f", though within the interval it may from {low} on" if math.isfinite(crossed.low) else ""
     return f"{one} does not overtake {other} up to {n_events:,} training events{within}"
+
+
+def describe_overtaking(one: str, other: str, points: tuple[Measured, Measured], n_events: int, *, seed: int) -> str:
+    """States how two classifiers compare at the most events and where their curves cross, and if these can be trusted.
+
+    Args:
+        one: the classifier that may overtake, such as "the deep network".
+        other: the classifier that may be overtaken.
+        points: the AUCs of both.
+        n_events: the largest number of training events up to which the curves are followed.
+        seed: of the draws.
+
+    Returns:
+        Two sentences.
+
+    Raises:
+        ValueError: as `fit`.
+    """
+    n = np.intersect1d(*(measured.n_training for measured in points))[-1]
+    first, second = (measured.intervals[np.searchsorted(measured.n_training, n)] for measured in points)
+    crossed = crossing(*(fit(measured, seed=seed) for measured in points), n_events)
+    checked = [hold_out(measured, seed=seed).held for measured in points if len(measured.auc) > MIN_SIZES]
+    doubt = "" if all(checked) else ", but not both curves predict their largest sample from the others"
+    return (
+        f"From {n:,} training events, the most that both were given, the AUC of {one} less that of {other} is "
+        f"{first.minus(second):+.4f}. By the fitted curves {describe_crossing(one, other, crossed, n_events)}{doubt}."
+    )

@@ -136,6 +136,18 @@ def test_curves_cross_where_they_are_equal():
     assert text.endswith(" up to 10,000,000 training events, though within the interval it may from 120,000 on")
 
 
+def test_a_curve_that_its_largest_sample_contradicts_is_doubted():
+    rising, flat = measured(1e-4), measured(1e-4)._replace(auc=np.full(5, 0.88))
+    text = learning_curve.describe_overtaking("one", "another", (rising, flat), 10**7, seed=1)
+    assert "From 4,000,000 training events, the most that both were given, the AUC of one less that of another" in text
+    assert "is +0.0011 [+0.0008, +0.0013]" in text
+    assert text.endswith("training events.")
+    rising.auc[-1] -= 0.01
+    text = learning_curve.describe_overtaking("one", "another", (rising, flat.first(4)), 10**7, seed=1)
+    assert "From 2,000,000 training events" in text
+    assert text.endswith("but not both curves predict their largest sample from the others.")
+
+
 @pytest.mark.parametrize("n_training", [100, 999, 5000, 12_345, 25_600])
 def test_every_size_gets_as_many_steps(n_training):
     epochs, n_events = learning_curve.equal_steps(n_training, 128, 400, shortest=20)
