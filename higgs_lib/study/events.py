@@ -13,7 +13,7 @@ def prepare(
     destination: str | Path,
     *,
     source: str = "built-in",
-    n_events: int = 1_050_000,
+    n_events: int = 700_000,
     seed: int = 1,
     physics: Mapping[str, float] = {},
 ) -> Origin:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import pyhf
 from scipy import stats
+from threadpoolctl import threadpool_limits
 
 from higgs_lib.device import cores
 from higgs_lib.metrics import Experiment, Interval, asimov, jeffreys_interval
@@ -307,14 +308,19 @@ def toys(specification: dict, n_toys: int, *, seed: int, workers: int | None = N
     """
     make = partial(_fit_toys, specification, seed=seed)
     shares = np.array_split(np.arange(n_toys), min(workers or cores(), n_toys))
-    with ProcessPoolExecutor(len(shares), get_context("spawn"), _use_processors) as pool:
+    with ProcessPoolExecutor(len(shares), get_context("spawn"), _compute_alone) as pool:
         rows = np.concatenate(list(pool.map(make, shares)))
     return Toys(*rows.T)
 
 
-def _use_processors() -> None:
-    """Keeps JAX from a GPU, which gains nothing from so small a problem; called before JAX starts."""
+def _compute_alone() -> None:
+    """Keeps a process of its own to one thread, and JAX from a GPU: so small a problem gains nothing from more.
+
+    Threads of several such processes would wait for each other. Called before JAX starts.
+    """
+    threadpool_limits(1)
     os.environ["JAX_PLATFORMS"] = "cpu"
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false"
 
 
 def _fit_toys(specification: dict, numbers: np.ndarray, *, seed: int) -> np.ndarray:
