@@ -182,7 +182,9 @@ def _model(specification: dict) -> tuple[pyhf.Model, np.ndarray]:
 
 def _twice_nll(model: pyhf.Model, data: np.ndarray, strength: float | None = None) -> tuple[np.ndarray, float]:
     """Returns the best parameters and -2 ln L; with `strength` given, at this signal strength."""
-    if strength is None:
+    if strength is not None and model.config.npars == 1:  # nothing to fit
+        best, value = [strength], pyhf.infer.mle.twice_nll([strength], data, model)[0]
+    elif strength is None:
         best, value = pyhf.infer.mle.fit(data, model, return_fitted_val=True)
     else:
         best, value = pyhf.infer.mle.fixed_poi_fit(strength, data, model, return_fitted_val=True)

@@ -1,0 +1,142 @@
+import json
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyhf
+import pytest
+from pyhf.infer.test_statistics import q0
+from scipy import stats
+
+from higgs_lib.metrics import Experiment, asimov, asimov_with_uncertainty
+from higgs_lib.study import likelihood
+from higgs_lib.study.likelihood import Effect, Templates
+
+KNOWN = Experiment(background_uncertainty=0.0)
+
+
+def plain(signal, background):
+    """Templates without any uncertainty."""
+    none = np.zeros(len(signal))
+    return Templates(np.array(signal, float), np.array(background, float), none, none, {})
+
+
+@pytest.fixture(scope="module")
+def templates():
+    """Six bins with two nuisance parameters and errors of finite simulation."""
+    signal, background = np.array([2.0, 6, 12, 20, 28, 32]), np.array([400.0, 250, 160, 100, 60, 30])
+    tilt = np.linspace(-1, 1, 6)
+    effects = {
+        "tilt": Effect(signal, signal, background * (1 + 0.05 * tilt), background * (1 - 0.05 * tilt)),
+        "scale": Effect(signal * 1.02, signal * 0.98, background * 1.03, background * 0.97),
+    }
+    return Templates(signal, background, 0.01 * signal, 0.02 * background, effects)
+
+
+@pytest.mark.parametrize(("signal", "background"), [([100], [1000]), ([50, 30], [100, 900]), ([1, 5, 9], [50, 20, 3])])
+def test_known_backgrounds_give_the_closed_form(signal, background):
+    specification = likelihood.workspace(plain(signal, background), KNOWN, signal_uncertainty=0.0)
+    closed = np.sqrt(sum(asimov(float(s), float(b)) ** 2 for s, b in zip(signal, background, strict=True)))
+    assert likelihood.discovery_significance(specification) == pytest.approx(closed, abs=1e-6)
+    assert likelihood.binned_significance(np.array(signal, float), np.array(background, float)) == pytest.approx(closed)
+
+
+@pytest.mark.parametrize(
+    ("signal", "background", "uncertainty", "expected"), [(100, 1000, 0.05, 1.644), (50, 100, 0.07, 3.7195)]
+)
+def test_a_control_measurement_gives_the_closed_form_with_its_uncertainty(signal, background, uncertainty, expected):
+    experiment = Experiment(signal, background, uncertainty)
+    specification = likelihood.workspace(plain([signal], [background]), experiment, signal_uncertainty=0.0)
+    value = likelihood.discovery_significance(specification)
+    assert value == pytest.approx(asimov_with_uncertainty(signal, background, uncertainty), abs=1e-6)
+    assert value == pytest.approx(expected, abs=1e-3)
+
+
+def test_the_uncertainty_of_the_signal_does_not_change_a_discovery(templates):
+    values = [
+        likelihood.discovery_significance(likelihood.workspace(templates, Experiment(), signal_uncertainty=size))
+        for size in (0.0, 0.1)
+    ]
+    assert values[0] == pytest.approx(values[1], abs=1e-3)
+
+
+def test_every_uncertainty_lowers_the_significance(templates):
+    kept = {"effects": {}, "signal_error": np.zeros(6), "background_error": np.zeros(6)}
+    steps = [
+        (templates._replace(**kept), KNOWN),
+        (templates._replace(**kept), Experiment()),
+        (templates._replace(effects={}), Experiment()),
+        (templates, Experiment()),
+    ]
+    values = [likelihood.discovery_significance(likelihood.workspace(*step)) for step in steps]
+    assert all(one > other + 1e-3 for one, other in pairwise(values))
+    assert values[0] == pytest.approx(likelihood.binned_significance(templates.signal, templates.background), abs=1e-6)
+
+
+def test_q0_is_that_of_pyhf_with_its_own_optimizer(templates):
+    specification = likelihood.workspace(templates, Experiment())
+    model, data = likelihood._model(specification)
+    settings = model.config.suggested_init(), model.config.suggested_bounds(), model.config.suggested_fixed()
+    assert likelihood.discovery_significance(specification) ** 2 == pytest.approx(
+        float(q0(0.0, data, model, *settings)), abs=1e-3
+    )
+
+
+def test_the_users_own_choice_of_backend_returns(templates):
+    before = pyhf.get_backend()
+    likelihood.discovery_significance(likelihood.workspace(templates, Experiment()))
+    assert pyhf.get_backend() == before
+
+
+def test_the_fit_finds_what_was_put_in(templates):
+    """With 10,000 times the events the parameters are measured: a shifted one is found, and the signal stays."""
+    many = Templates(
+        *(1e4 * array for array in templates[:2]),
+        np.zeros(6),
+        np.zeros(6),
+        {name: Effect(*(1e4 * array for array in effect)) for name, effect in templates.effects.items()},
+    )
+    specification = likelihood.workspace(many, Experiment(), signal_uncertainty=0.0)
+    counts = many.signal + many.effects["tilt"].background_up
+    fitted = likelihood.fit(likelihood.with_data(specification, counts))
+    pulls = {impact.name: impact.pull for impact in fitted.impacts}
+    assert pulls["tilt"].value == pytest.approx(1.0, abs=0.05)
+    assert pulls["tilt"].high - pulls["tilt"].value < 0.1
+    assert fitted.strength.value == pytest.approx(1.0, abs=0.02)
+
+
+def test_impacts_are_ranked_and_the_signals_normalisation_has_its_own_size(templates):
+    fitted = likelihood.fit(likelihood.workspace(templates, Experiment(), signal_uncertainty=0.1))
+    sizes = [max(abs(impact.up), abs(impact.down)) for impact in fitted.impacts]
+    assert sizes == sorted(sizes, reverse=True)
+    by_name = {impact.name: impact for impact in fitted.impacts}
+    assert set(by_name) == {"tilt", "scale", "signal_normalisation", "background_normalisation"}
+    assert by_name["signal_normalisation"].up == pytest.approx(1 / 1.1 - 1, abs=0.005)
+    assert by_name["background_normalisation"].pull.value == pytest.approx(0.0, abs=1e-3)
+    assert fitted.strength.value == pytest.approx(1.0, abs=1e-3)
+
+
+def test_experiments_follow_the_asymptotic_formulae(templates):
+    drawn = likelihood.toys(likelihood.workspace(templates, Experiment()), 40, seed=2, workers=2)
+    coverage = drawn.coverage()
+    assert coverage.low < 0.6827 < coverage.high
+    assert drawn.tail(1.0).low < stats.norm.sf(1.0) < drawn.tail(1.0).high
+    assert drawn.tail(0.0).value == 1.0
+    assert drawn.q0.shape == drawn.t_expected.shape == (40,)
+
+
+def test_pyhfs_command_line_reads_a_workspace(templates, tmp_path):
+    path = tmp_path / "workspace.json"
+    specification = likelihood.workspace(templates, Experiment())
+    path.write_text(json.dumps(specification))
+    command = [Path(sys.executable).with_name("pyhf"), "inspect", path]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    for name in likelihood.nuisance_parameters(specification):
+        assert name in answer.stdout
+
+
+def test_a_bin_without_background_is_refused():
+    with pytest.raises(ValueError, match="without expected background has no likelihood: choose wider bins"):
+        likelihood.workspace(plain([1, 1], [10, 0]), Experiment())
