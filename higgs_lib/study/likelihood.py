@@ -26,6 +26,7 @@ SIGNAL_STRENGTH, BACKGROUND_NORMALISATION, SIGNAL_NORMALISATION = (
     "signal_normalisation",
 )
 SCORE, CONTROL = "score", "control"  # channels
+TOYS_PER_PROCESS = 50  # at least, as a process takes some seconds to start
 STATISTICAL = "simulation_statistics"  # one parameter for each bin
 
 
@@ -309,7 +310,7 @@ def toys(specification: dict, n_toys: int, *, seed: int, workers: int | None = N
         The statistics of all experiments.
     """
     make = partial(_fit_toys, specification, seed=seed)
-    shares = np.array_split(np.arange(n_toys), min(workers or cores(), n_toys))
+    shares = np.array_split(np.arange(n_toys), min(workers or cores(), -(-n_toys // TOYS_PER_PROCESS)))
     with ProcessPoolExecutor(len(shares), get_context("spawn"), _compute_alone) as pool:
         rows = np.concatenate(list(pool.map(make, shares)))
     return Toys(*rows.T)
