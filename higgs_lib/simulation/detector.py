@@ -140,8 +140,10 @@ def measure(
     events = np.flatnonzero(_preselection(partons, physics))
     lepton, neutrino, partons, left = (_take(x, events) for x in (lepton, particles.neutrino, partons, left))
     partons = _merge_partons(partons, _take(radius, left), physics)
-    all_noise = keep_random_numbers and _JetNoise.draw(n, physics, rng)
-    noise = _take(all_noise, left) if all_noise else _JetNoise.draw(len(left), physics, rng)
+    if keep_random_numbers:
+        noise = _take(_JetNoise.draw(n, physics, rng), left)
+    else:
+        noise = _JetNoise.draw(len(left), physics, rng)
     # fewer candidates towards the end of the tracker
     efficiency = 1 - (np.abs(partons.eta) / physics.tag_eta_max) ** physics.tag_eta_power  # below 0 beyond the end
     partons = partons._replace(candidate=partons.candidate & (noise.tracker < efficiency))

@@ -25,6 +25,7 @@ SIGNAL_STRENGTH, BACKGROUND_NORMALISATION, SIGNAL_NORMALISATION = (
     "background_normalisation",
     "signal_normalisation",
 )
+SIGNAL_UNCERTAINTY = 0.1  # relative, of the signal's cross-section
 SCORE, CONTROL = "score", "control"  # channels
 TOYS_PER_PROCESS = 50  # at least, as a process takes some seconds to start
 STATISTICAL = "simulation_statistics"  # one parameter for each bin
@@ -72,14 +73,17 @@ def binned_significance(signal: np.ndarray, background: np.ndarray) -> float:
     return float(np.sqrt((asimov(signal, background) ** 2).sum()))
 
 
-def workspace(templates: Templates, experiment: Experiment, *, signal_uncertainty: float = 0.1) -> dict:
+def workspace(templates: Templates, experiment: Experiment, *, signal_uncertainty: float = SIGNAL_UNCERTAINTY) -> dict:
     """Returns a HistFactory workspace with Asimov data for the expected signal.
 
     The background's normalisation is known from a control measurement, a channel of its own without signal, whose
     expected number of events has the relative Poisson error `experiment.background_uncertainty`; so in one bin the
-    significance is that of `metrics.asimov_with_uncertainty`. Each effect is a shape and a normalisation at once. The
-    error from finite simulation has one parameter for each bin (R. Barlow, C. Beeston, Comput. Phys. Commun. 77 (1993)
-    219, in the simplified form of J. Conway, arXiv:1103.0354).
+    significance is that of `metrics.asimov_with_uncertainty`. It selects events in the same way: what changes the
+    number of all selected background events changes that of the control measurement by the same factor, and only the
+    shape of the background is uncertain beyond it. The error of the background from finite simulation has one parameter
+    for each bin (R. Barlow, C. Beeston, Comput. Phys. Commun. 77 (1993) 219, in the simplified form of J. Conway,
+    arXiv:1103.0354); that of the signal, which matters only where there is a signal, is left out, as one parameter for
+    both would understate that of the background.
 
     Args:
         templates: the expected events; bins with zero background are refused.
@@ -108,16 +112,15 @@ def workspace(templates: Templates, experiment: Experiment, *, signal_uncertaint
             for name, effect in templates.effects.items()
         ]
 
-    def statistical(errors: np.ndarray) -> list[dict]:
-        return [{"name": STATISTICAL, "type": "staterror", "data": errors.tolist()}] if errors.any() else []
-
     def factor(name: str) -> dict:
         return {"name": name, "type": "normfactor", "data": None}
 
     sizes = {"hi": 1 + signal_uncertainty, "lo": 1 - signal_uncertainty}
     cross_section = {"name": SIGNAL_NORMALISATION, "type": "normsys", "data": sizes}
-    of_signal = [factor(SIGNAL_STRENGTH), *effects("signal"), *statistical(templates.signal_error)]
-    of_background = [*effects("background"), *statistical(templates.background_error)]
+    of_signal = [factor(SIGNAL_STRENGTH), *effects("signal")]
+    of_background = effects("background")
+    if templates.background_error.any():
+        of_background.append({"name": STATISTICAL, "type": "staterror", "data": templates.background_error.tolist()})
     score = [
         {
             "name": "signal",
@@ -133,7 +136,18 @@ def workspace(templates: Templates, experiment: Experiment, *, signal_uncertaint
         n_control = experiment.background_uncertainty**-2
         normalisation = factor(BACKGROUND_NORMALISATION)
         of_background.append(normalisation)
-        control = [{"name": "background", "data": [n_control], "modifiers": [normalisation]}]
+        acceptances = [
+            {
+                "name": name,
+                "type": "histosys",
+                "data": {
+                    side: [n_control * float(shifted.sum() / templates.background.sum())]
+                    for side, shifted in (("hi_data", effect.background_up), ("lo_data", effect.background_down))
+                },
+            }
+            for name, effect in templates.effects.items()
+        ]
+        control = [{"name": "background", "data": [n_control], "modifiers": [normalisation, *acceptances]}]
         channels.append({"name": CONTROL, "samples": control})
         observations.append({"name": CONTROL, "data": [n_control]})
         parameters.append({"name": BACKGROUND_NORMALISATION, "bounds": [[0.1, 3.0]], "inits": [1.0]})
@@ -226,13 +240,16 @@ class Fit(NamedTuple):
     strength: Interval
     """The signal strength with the interval of one standard deviation, by HESSE."""
     impacts: list[Impact]
-    """By size, the largest first; the parameters of finite simulation are left out."""
+    """By size, the largest first."""
+    finite_simulation: float
+    """The part of the standard deviation of the signal strength that comes from finite simulation, in quadrature."""
 
 
 def fit(specification: dict) -> Fit:
     """Fits a workspace, and refits it with every nuisance parameter shifted to find its impact."""
     model, data = _model(specification)
     names = [name for name in model.config.par_order if name not in (SIGNAL_STRENGTH, STATISTICAL)]
+    suggested = model.config.suggested_fixed()
     with _minuit():
         best, errors = np.asarray(pyhf.infer.mle.fit(data, model, return_uncertainties=True)).T
         poi = model.config.poi_index
@@ -244,9 +261,12 @@ def fit(specification: dict) -> Fit:
                 for side in (1, -1)
             ]
             impacts.append(Impact(name, _pull(model, name, best[place], errors[place]), *shifts))
+        fixed = [STATISTICAL in name or fix for name, fix in zip(model.config.par_names, suggested, strict=True)]
+        known = pyhf.infer.mle.fit(data, model, fixed_params=fixed, return_uncertainties=True)
+        finite = float(np.sqrt(max(errors[poi] ** 2 - np.asarray(known)[poi, 1] ** 2, 0.0)))
     impacts.sort(key=lambda impact: -max(abs(impact.up), abs(impact.down)))
     strength = Interval(*(float(best[poi] + side * errors[poi]) for side in (0, -1, 1)))
-    return Fit(strength, impacts)
+    return Fit(strength, impacts, finite)
 
 
 def _pull(model: pyhf.Model, name: str, value: float, error: float) -> Interval:

@@ -14,6 +14,9 @@ from higgs_lib.simulation import VARIATIONS, SimulationParameters
 STORED = ("jet_scale_light", "jet_scale_b", "jet_resolution", "met_noise", "tag_b")
 """The variations that stored features allow; light jets are those without a tag, b jets those with one."""
 
+WIDTHS = ("jet_resolution", "met_noise")
+"""Those of them that only widen a distribution: noise can be added to stored features, but not taken away."""
+
 _SIZES = {variation.name: variation.relative for variation in VARIATIONS}
 _COLUMN = {name: number for number, name in enumerate(COMPLETE)}
 _PT, _ETA, _PHI, _TAG = (
@@ -37,13 +40,13 @@ def shift(features: np.ndarray, variation: str, deviations: float, *, seed: int)
 
     Changed jet energies change the missing transverse momentum by the opposite amount. A mass that the stored jets give
     is multiplied by the ratio of its recomputed values with and without the shift; in events with other than two tags
-    among the four jets all but m_lv stay as stored. A worse resolution is made by additional Gaussian noise, a better
-    one by its mirror image, the same noise with the opposite sign, which is right to first order for templates.
+    among the four jets all but m_lv stay as stored. A worse resolution is made by additional Gaussian noise: a width
+    that grows by the fraction f needs the noise sqrt((1 + f)^2 - 1) times itself.
 
     Args:
         features: all features in normalised units, (n, 28).
         variation: the name of the variation.
-        deviations: the shift in standard deviations.
+        deviations: the shift in standard deviations; not negative for those of `WIDTHS`.
         seed: of the noise.
 
     Returns:
@@ -52,6 +55,8 @@ def shift(features: np.ndarray, variation: str, deviations: float, *, seed: int)
     Raises:
         ValueError: the variation cannot be made from stored features.
     """
+    if variation in WIDTHS and deviations < 0:
+        raise ValueError(f"{variation}: noise cannot be taken away from stored features; mirror the effect instead")
     if variation not in STORED:
         raise ValueError(f"{variation}: stored features do not allow this variation; they allow {', '.join(STORED)}")
     values, rng, physics = features.astype(float), np.random.default_rng(seed), SimulationParameters()
@@ -64,16 +69,15 @@ def shift(features: np.ndarray, variation: str, deviations: float, *, seed: int)
     x, y = met * np.cos(met_phi), met * np.sin(met_phi)
     if variation == "met_noise":
         width = np.hypot(physics.met_noise, physics.met_noise_root / 2 * np.sqrt(pt.sum(1)))
-        added = deviations * np.sqrt((1 + _SIZES[variation]["met_noise"]) ** 2 - 1) * width
+        added = np.sqrt((1 + deviations * _SIZES[variation]["met_noise"]) ** 2 - 1) * width
         x, y = x + added * rng.standard_normal(len(x)), y + added * rng.standard_normal(len(y))
         factors = np.ones_like(pt)
     elif variation == "jet_resolution":
         energy = pt * np.cosh(values[:, _ETA] * [kinematics.SCALES[COMPLETE[column]] for column in _ETA])
         stochastic = np.where(tagged, physics.stochastic_b, physics.stochastic_light)
-        width = np.sqrt((1 + _SIZES[variation]["constant"]) ** 2 - 1) * np.hypot(
-            stochastic / np.sqrt(energy), physics.constant
-        )
-        factors = np.maximum(1 + deviations * width * rng.standard_normal(pt.shape), 0)
+        width = np.hypot(stochastic / np.sqrt(energy), physics.constant)
+        width *= np.sqrt((1 + deviations * _SIZES[variation]["constant"]) ** 2 - 1)
+        factors = np.maximum(1 + width * rng.standard_normal(pt.shape), 0)
     else:
         (size,) = _SIZES[variation].values()
         factors = np.where(tagged == (variation == "jet_scale_b"), 1 + deviations * size, 1.0)

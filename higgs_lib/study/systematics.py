@@ -11,12 +11,20 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from scipy import stats
 
 from higgs_lib.data import Sample
 from higgs_lib.metrics import Experiment, Interval, best_cut, efficiencies, jeffreys_interval
 from higgs_lib.simulation import VARIATIONS, SimulationParameters, Variation, simulate_together
 from higgs_lib.study import stored_shifts
-from higgs_lib.study.likelihood import Effect, Templates, binned_significance, discovery_significance, workspace
+from higgs_lib.study.likelihood import (
+    SIGNAL_UNCERTAINTY,
+    Effect,
+    Templates,
+    binned_significance,
+    discovery_significance,
+    workspace,
+)
 from higgs_lib.study.run import Scores
 
 SIDES = (1, -1)  # up and down
@@ -97,8 +105,13 @@ class ShiftedEvents:
     """By name and side (1: `SHIFT` standard deviations up, -1: down), then by class."""
 
     def acceptance(self, name: str, side: int, label: int) -> float:
-        """Returns the relative change of the number of selected events of a class by one standard deviation."""
-        return float(self.shifted[name, side][label].weights.sum() / self.nominal[label].weights.sum() - 1) / SHIFT
+        """Returns the relative change of the number of selected events of a class by one standard deviation.
+
+        What was shifted to one side only changes as much in the other direction on the other.
+        """
+        sign = 1 if (name, side) in self.shifted else -1
+        changed = self.shifted[name, sign * side][label].weights.sum()
+        return sign * float(changed / self.nominal[label].weights.sum() - 1) / SHIFT
 
 
 def simulate_shifts(
@@ -138,7 +151,7 @@ def simulate_shifts(
     return ShiftedEvents(nominal, dict(zip(keys, shifted, strict=True)))
 
 
-def shift_stored(events: Sample, *, seed: int, n_blocks: int = 20) -> ShiftedEvents:
+def shift_stored(events: Sample, *, seed: int, n_blocks: int = 50) -> ShiftedEvents:
     """Shifts the stored features of events that cannot be simulated again.
 
     Args:
@@ -147,7 +160,7 @@ def shift_stored(events: Sample, *, seed: int, n_blocks: int = 20) -> ShiftedEve
         n_blocks: the number of blocks.
 
     Returns:
-        The events, with the variations of `stored_shifts.STORED`.
+        The events, with the variations of `stored_shifts.STORED`; those of `stored_shifts.WIDTHS` on one side only.
     """
     classes = {label: events.features[events.labels == label] for label in (1, 0)}
     blocks = {label: np.arange(len(features)) * n_blocks // len(features) for label, features in classes.items()}
@@ -160,7 +173,7 @@ def shift_stored(events: Sample, *, seed: int, n_blocks: int = 20) -> ShiftedEve
             for label, features in classes.items()
         }
         for name in stored_shifts.STORED
-        for side in SIDES
+        for side in SIDES[: 1 if name in stored_shifts.WIDTHS else 2]
     }
     return ShiftedEvents(nominal, shifted)
 
@@ -219,32 +232,35 @@ class BinnedClassifier:
         """The nuisance parameters."""
         return list(dict.fromkeys(name for name, _ in self.shifted))
 
-    def templates(self, experiment: Experiment) -> Templates:
-        """Returns the templates, scaled to the experiment's expected events."""
+    def templates(self, experiment: Experiment, degree: int = SMOOTHING_DEGREE) -> Templates:
+        """Returns the templates, scaled to the experiment's expected events, with effects smoothed by this degree."""
         expected = {1: experiment.signal, 0: experiment.background}
         scales = {label: expected[label] / self.test[label].sum() for label in (1, 0)}
         values = {label: self.test[label] * scales[label] for label in (1, 0)}
         errors = {label: np.sqrt(self.test[label]) * scales[label] for label in (1, 0)}
         effects = {}
         for name in self.names:
-            shifts = {label: values[label] * self.effect(name, label) for label in (1, 0)}
+            shifts = {label: values[label] * self.effect(name, label, degree) for label in (1, 0)}
             effects[name] = Effect(*(values[label] + side * shifts[label] for label in (1, 0) for side in SIDES))
         return Templates(values[1], values[0], errors[1], errors[0], effects)
 
     def measured_effect(self, name: str, label: int) -> np.ndarray:
-        """Returns the relative change in each bin, (n_bins,), by one standard deviation: half of that between sides."""
-        up, down = (self.shifted[name, side][label].sum(0) for side in SIDES)
-        return (up - down) / (2 * SHIFT * np.maximum(self.nominal[label].sum(0), 1))
+        """Returns the relative change in each bin, (n_bins,), by one standard deviation.
 
-    def effect(self, name: str, label: int) -> np.ndarray:
-        """Returns the measured effect as a parabola over the bins, (n_bins,).
+        It is half of the difference between both sides or, where one side was shifted, the difference to the nominal.
+        """
+        nominal, up = self.nominal[label].sum(0), self.shifted[name, 1][label].sum(0)
+        down = self.shifted[name, -1][label].sum(0) if (name, -1) in self.shifted else 2 * nominal - up
+        return (up - down) / (2 * SHIFT * np.maximum(nominal, 1))
+
+    def effect(self, name: str, label: int, degree: int = SMOOTHING_DEGREE) -> np.ndarray:
+        """Returns the measured effect as a parabola over the bins, or another polynomial, (n_bins,).
 
         Events that cross an edge in one direction only by chance would otherwise look like an effect, which the fit
-        could measure. The parabola is fitted by least squares, each bin weighted by its nominal events.
+        could measure. The polynomial is fitted by least squares, each bin weighted by its nominal events.
         """
         nominal = self.nominal[label].sum(0)
-        degree = min(SMOOTHING_DEGREE, len(nominal) - 1)
-        powers = np.vander(np.linspace(-1, 1, len(nominal)), degree + 1)
+        powers = np.vander(np.linspace(-1, 1, len(nominal)), min(degree, len(nominal) - 1) + 1)
         weights = np.sqrt(nominal + 1)[:, None]
         coefficients = np.linalg.lstsq(powers * weights, self.measured_effect(name, label) * weights[:, 0], rcond=None)[
             0
@@ -270,13 +286,14 @@ def gaussian_significance(templates: Templates, experiment: Experiment) -> float
     """Returns the significance in the limit of many events in each bin, where the likelihood is Gaussian.
 
     All uncertainties are then one covariance matrix: Z^2 = s V^-1 s, with V the variance of the counts, the error of
-    finite simulation, and the outer product of each nuisance parameter's effect on the background. It is fast, and used
-    for how the significance fluctuates, not for its value.
+    finite simulation, and the outer product of each nuisance parameter's effect on the shape of the background and of
+    its normalisation. It is fast, and used for how the significance fluctuates, not for its value.
     """
     s, b = templates.signal, templates.background
     covariance = np.diag(b + templates.background_error**2)
     shifts = [(effect.background_up - effect.background_down) / 2 for effect in templates.effects.values()]
-    for shift in [*shifts, experiment.background_uncertainty * b]:
+    shapes = [shift - b * shift.sum() / b.sum() for shift in shifts]  # the control measurement knows the rest
+    for shift in [*shapes, experiment.background_uncertainty * b]:
         covariance += np.outer(shift, shift)
     return float(np.sqrt(s @ np.linalg.solve(covariance, s)))
 
@@ -313,7 +330,7 @@ class Resampling(NamedTuple):
         return np.stack([np.bincount(places, weights[chosen], n_bins) for weights in self.test])
 
 
-class Worth(NamedTuple):
+class ExpectedSignificance(NamedTuple):
     """The expected significance of one classifier by every treatment, with draws that are paired over classifiers."""
 
     values: dict[str, float]
@@ -322,29 +339,33 @@ class Worth(NamedTuple):
     """The same for resampled events, (n_draws,)."""
 
     def interval(self, treatment: str) -> Interval:
-        """Returns a significance with its 95 % interval from the finite number of simulated events."""
-        return _around(self.values[treatment], self.draws[treatment])
+        """Returns a significance with its 95 % interval from the finite number of simulated events.
 
-    def minus(self, other: "Worth", treatment: str) -> Interval:
-        """Returns the difference to another classifier on the same events, with its paired interval."""
-        difference = self.draws[treatment] - other.draws[treatment]
-        return _around(self.values[treatment] - other.values[treatment], difference)
+        The spread of trainings is not in it.
+        """
+        return _around(self.values[treatment], self.draws[treatment], 0.95)
 
-    def over(self, other: "Worth", treatment: str) -> Interval:
-        """Returns the ratio to another classifier on the same events, with its paired interval."""
+    def over(self, other: "ExpectedSignificance", treatment: str, level: float = 0.95) -> Interval:
+        """Returns the ratio to another classifier on the same events, with its paired interval of this level."""
         ratio = self.draws[treatment] / other.draws[treatment]
-        return _around(self.values[treatment] / other.values[treatment], ratio)
+        return _around(self.values[treatment] / other.values[treatment], ratio, level)
 
 
-def _around(value: float, draws: np.ndarray) -> Interval:
-    """Returns a value with the normal 95 % interval that has the standard deviation of `draws` (n,)."""
-    half = 1.96 * float(np.std(draws, ddof=1))
+def _around(value: float, draws: np.ndarray, level: float) -> Interval:
+    """Returns a value with the normal interval of this level that has the standard deviation of `draws` (n,)."""
+    half = float(stats.norm.ppf(0.5 + level / 2) * np.std(draws, ddof=1))
     return Interval(value, value - half, value + half)
 
 
-def worth(
-    binned: BinnedClassifier, validation: Scores, test: Scores, experiment: Experiment, resampling: Resampling
-) -> Worth:
+def expected_significance(
+    binned: BinnedClassifier,
+    validation: Scores,
+    test: Scores,
+    experiment: Experiment,
+    resampling: Resampling,
+    *,
+    signal_uncertainty: float = SIGNAL_UNCERTAINTY,
+) -> ExpectedSignificance:
     """Returns the expected significance of a classifier by counting after a cut, and by binned fits.
 
     The value with systematic uncertainties is that of pyhf's profile likelihood; its fluctuations are those of
@@ -356,6 +377,7 @@ def worth(
         test: the test events.
         experiment: the expected events.
         resampling: the draws for the intervals.
+        signal_uncertainty: the relative uncertainty of the signal's cross-section.
 
     Returns:
         The significances.
@@ -363,26 +385,28 @@ def worth(
     definitions = list(experiment.definitions())
     on_validation = efficiencies(*validation, CUTS)
     cuts = np.array([best_cut(on_validation, experiment, definition) for definition in definitions])
-    ladder = np.array([-np.inf, *np.unique(cuts), np.inf])
+    cut_edges = np.array([-np.inf, *np.unique(cuts), np.inf])
 
     def by_counting(counts: dict[int, np.ndarray]) -> dict[str, np.ndarray]:
-        """Takes events by class in the bins of `ladder`, (..., n); returns a significance for each definition."""
+        """Takes events by class in the bins of `cut_edges`, (..., n); returns a significance for each definition."""
         kept = {c: n[..., ::-1].cumsum(-1)[..., ::-1] / n.sum(-1, keepdims=True) for c, n in counts.items()}
         return {
             definition: experiment.significance(
-                definition, *(kept[label][..., _places(ladder, cut)] for label in (1, 0))
+                definition, *(kept[label][..., _places(cut_edges, cut)] for label in (1, 0))
             )
             for definition, cut in zip(definitions, cuts, strict=True)
         }
 
-    rungs, bins = _places(ladder, test.scores), _places(binned.edges, test.scores)
+    cut_bins, bins = _places(cut_edges, test.scores), _places(binned.edges, test.scores)
     classes = {label: test.labels == label for label in (1, 0)}
-    n_rungs, n_bins = len(ladder) - 1, len(binned.edges) - 1
+    n_cut_bins, n_bins = len(cut_edges) - 1, len(binned.edges) - 1
     nominal = binned.templates(experiment)
-    values = by_counting({c: np.bincount(rungs[of], minlength=n_rungs) for c, of in classes.items()})
+    values = by_counting({c: np.bincount(cut_bins[of], minlength=n_cut_bins) for c, of in classes.items()})
     values[BINNED] = binned_significance(nominal.signal, nominal.background)
-    values[WITH_SYSTEMATICS] = discovery_significance(workspace(nominal, experiment))
-    draws = by_counting({c: resampling.counts(rungs, n_rungs, of) for c, of in classes.items()})
+    values[WITH_SYSTEMATICS] = discovery_significance(
+        workspace(nominal, experiment, signal_uncertainty=signal_uncertainty)
+    )
+    draws = by_counting({c: resampling.counts(cut_bins, n_cut_bins, of) for c, of in classes.items()})
     counts = {c: resampling.counts(bins, n_bins, of) for c, of in classes.items()}
     in_limit, in_bins, relative = gaussian_significance(nominal, experiment), [], []
     for draw in range(len(resampling.test)):
@@ -391,7 +415,42 @@ def worth(
         in_bins.append(binned_significance(templates.signal, templates.background))
         relative.append(gaussian_significance(templates, experiment) / in_limit)
     draws[BINNED], draws[WITH_SYSTEMATICS] = np.array(in_bins), values[WITH_SYSTEMATICS] * np.array(relative)
-    return Worth({treatment: float(value) for treatment, value in values.items()}, draws)
+    return ExpectedSignificance({treatment: float(value) for treatment, value in values.items()}, draws)
+
+
+def alternative_data(
+    templates: Templates,
+    edges: np.ndarray,
+    score: Callable[[np.ndarray], np.ndarray],
+    physics: tuple[SimulationParameters, SimulationParameters],
+    *,
+    n_signal: int,
+    n_background: int,
+    seed: int,
+) -> np.ndarray:
+    """Returns what a fit would see if the simulation were wrong, (n_bins,): the templates, changed by other collisions.
+
+    Args:
+        templates: the expected events.
+        edges: the edges of the bins (n_bins + 1,).
+        score: from all features (n, 28) to scores (n,).
+        physics: the parameters of the templates, and the true ones.
+        n_signal: the signal events that are simulated with each, about.
+        n_background: the same of the background.
+        seed: of the collisions; another than that of the shifted events.
+
+    Returns:
+        The expected events with the true parameters.
+    """
+    samples = []
+    for label, n in ((1, n_signal), (0, n_background)):
+        samples += [
+            np.concatenate(part) for part in simulate_together(round(n / ACCEPTANCE), label, physics, seed=seed)
+        ]
+    scores = np.split(score(np.concatenate(samples)), np.cumsum([len(sample) for sample in samples])[:-1])
+    before_signal, signal, before_background, background = (np.histogram(part, edges)[0] for part in scores)
+    changed = templates.signal * signal / np.maximum(before_signal, 1)
+    return changed + templates.background * background / np.maximum(before_background, 1)
 
 
 class Sculpting(NamedTuple):

@@ -54,6 +54,29 @@ def test_a_control_measurement_gives_the_closed_form_with_its_uncertainty(signal
     assert value == pytest.approx(expected, abs=1e-3)
 
 
+def test_the_error_of_finite_simulation_is_that_of_the_background():
+    """In one bin the best background without signal solves a quadratic equation; the signal does not dilute its error."""
+    signal, background, error = 200.0, 100.0, 10.0
+    templates = Templates(*(np.array([value]) for value in (signal, background, 2.0, error)), {})
+    value = likelihood.discovery_significance(likelihood.workspace(templates, KNOWN, signal_uncertainty=0.0))
+    n, variance = signal + background, (error / background) ** 2
+    factor = (1 - variance * background + np.sqrt((1 - variance * background) ** 2 + 4 * variance * n)) / 2
+    expected = background * factor
+    q = 2 * (expected - n - n * np.log(expected / n)) + (factor - 1) ** 2 / variance
+    assert value == pytest.approx(np.sqrt(q), rel=1e-4)
+
+
+def test_what_changes_all_background_alike_is_known_from_the_control_measurement():
+    """An effect without a shape costs nothing: the control measurement sees it as well."""
+    plain_one = plain([5, 15, 20], [300, 100, 30])
+    flat = Effect(plain_one.signal, plain_one.signal, plain_one.background * 1.1, plain_one.background * 0.9)
+    values = [
+        likelihood.discovery_significance(likelihood.workspace(templates, Experiment(), signal_uncertainty=0.0))
+        for templates in (plain_one, plain_one._replace(effects={"flat": flat}))
+    ]
+    assert values[1] == pytest.approx(values[0], rel=0.01)
+
+
 def test_the_uncertainty_of_the_signal_does_not_change_a_discovery(templates):
     values = [
         likelihood.discovery_significance(likelihood.workspace(templates, Experiment(), signal_uncertainty=size))

@@ -57,19 +57,23 @@ def test_masses_follow_the_rules_where_they_can_be_told(features):
     assert (shifted[:, MASSES] * scales)[told] == pytest.approx(recomputed(shifted)[told], rel=1e-3)
 
 
-def test_both_sides_of_a_resolution_are_mirror_images(features):
-    up, down = (stored_shifts.shift(features, "met_noise", side, seed=1).features for side in (1.0, -1.0))
+def test_noise_widens_what_it_should(features):
+    """The noise of two standard deviations, 1.2 times the width, in the missing momentum and in m_lv."""
+    wider = stored_shifts.shift(features, "met_noise", 2.0, seed=1).features
     names = ["missing_energy", "missing_energy_phi"]
-    magnitude, phi = (COLUMN[name] for name in names)
 
     def vector(values):
-        met, angle = (
-            values[:, c].astype(float) * kinematics.SCALES[n] for c, n in zip((magnitude, phi), names, strict=True)
-        )
-        return np.stack([met * np.cos(angle), met * np.sin(angle)])
+        met, phi = (values[:, COLUMN[name]].astype(float) * kinematics.SCALES[name] for name in names)
+        return np.stack([met * np.cos(phi), met * np.sin(phi)])
 
-    assert vector(up) + vector(down) == pytest.approx(2 * vector(features), abs=0.01)
-    assert np.std(vector(up) - vector(features)) > 1  # GeV
+    pt = features[:, PT] * [kinematics.SCALES[COMPLETE[column]] for column in PT]
+    physics = simulation.SimulationParameters()
+    width = np.hypot(physics.met_noise, physics.met_noise_root / 2 * np.sqrt(pt.sum(1)))
+    noise = (vector(wider) - vector(features)) / width
+    assert np.std(noise) == pytest.approx(np.sqrt(1.2**2 - 1), rel=0.03)
+    assert np.std(wider[:, COLUMN["m_lv"]]) > np.std(features[:, COLUMN["m_lv"]])
+    with pytest.raises(ValueError, match="met_noise: noise cannot be taken away from stored features"):
+        stored_shifts.shift(features, "met_noise", -1.0, seed=1)
 
 
 def test_tags_change_weights_by_the_number_of_tagged_jets(features):

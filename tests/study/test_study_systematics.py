@@ -102,26 +102,26 @@ def test_counting_agrees_with_the_page_on_counting(scored, events):
     """The cut of validation events and its value on test events, as `04_significance` computes them."""
     scores, binned = scored
     resampling = systematics.Resampling.draw(len(scores.labels), events, 100, seed=3)
-    worth = systematics.worth(binned, scores, scores, Experiment(), resampling)
+    significance = systematics.expected_significance(binned, scores, scores, Experiment(), resampling)
     on_validation = efficiencies(*scores, systematics.CUTS)
     for definition in Experiment().definitions():
         cut = choose_cut(on_validation, Experiment(), definition)
         alone = significance_interval(efficiencies(*scores, np.array([cut])), Experiment(), definition, seed=1)
-        assert worth.values[definition] == pytest.approx(alone.value)
-        half = worth.interval(definition).high - worth.values[definition]
+        assert significance.values[definition] == pytest.approx(alone.value)
+        half = significance.interval(definition).high - significance.values[definition]
         assert half == pytest.approx((alone.high - alone.low) / 2, rel=0.35, abs=0.002)
 
 
 def test_worth_of_a_fit_and_its_order(scored, events):
     scores, binned = scored
     resampling = systematics.Resampling.draw(len(scores.labels), events, 50, seed=3)
-    worth = systematics.worth(binned, scores, scores, Experiment(), resampling)
+    significance = systematics.expected_significance(binned, scores, scores, Experiment(), resampling)
     templates = binned.templates(Experiment())
-    assert worth.values[systematics.BINNED] == binned_significance(templates.signal, templates.background)
-    assert worth.values[systematics.BINNED] > worth.values["Asimov"]
-    assert worth.values[systematics.WITH_SYSTEMATICS] < worth.values[systematics.BINNED]
-    assert worth.minus(worth, systematics.BINNED) == (0.0, 0.0, 0.0)
-    assert worth.over(worth, systematics.BINNED) == (1.0, 1.0, 1.0)
+    assert significance.values[systematics.BINNED] == binned_significance(templates.signal, templates.background)
+    assert significance.values[systematics.BINNED] > significance.values["Asimov"]
+    assert significance.values[systematics.WITH_SYSTEMATICS] < significance.values[systematics.BINNED]
+    assert significance.over(significance, systematics.BINNED, 0.99) == (1.0, 1.0, 1.0)
+    assert significance.over(significance, systematics.BINNED) == (1.0, 1.0, 1.0)
 
 
 def test_the_gaussian_limit_is_the_profile_likelihood_of_many_events(scored):
@@ -151,6 +151,18 @@ def test_stored_events_are_shifted_by_class(events):
     assert set(shifted.nominal[0].block) == set(range(5))
     assert shifted.acceptance("tag_b", 1, 1) > 0.04
     assert {name for name, _ in shifted.shifted} == set(systematics.stored_shifts.STORED)
+    assert shifted.acceptance("jet_resolution", -1, 0) == -shifted.acceptance("jet_resolution", 1, 0)
+
+
+def test_alternative_data_are_the_templates_where_nothing_is_wrong(scored):
+    _, binned = scored
+    templates = binned.templates(Experiment())
+    numbers = {"n_signal": 1000, "n_background": 2000, "seed": 9}
+    same = systematics.alternative_data(templates, binned.edges, score, (NOMINAL, NOMINAL), **numbers)
+    assert same == pytest.approx(templates.signal + templates.background)
+    more = next(v for v in VARIATIONS if v.name == "tag_b").apply(NOMINAL, 2)
+    changed = systematics.alternative_data(templates, binned.edges, score, (NOMINAL, more), **numbers)
+    assert changed.sum() / same.sum() == pytest.approx(1.09, abs=0.02)
 
 
 def test_sculpting_counts_the_background_in_a_window():
