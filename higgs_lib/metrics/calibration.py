@@ -12,6 +12,8 @@ from scipy import stats
 from higgs_lib.metrics.intervals import Interval, jeffreys_interval
 from higgs_lib.metrics.ranking import check_scores
 
+N_TRUE_ERRORS = 30  # of the grid on which `calibration_error` inverts its tests
+
 
 class Reliability(NamedTuple):
     """The fraction of signal against the mean score, in bins of about equal numbers of events; arrays are (n_bins,)."""
@@ -27,6 +29,14 @@ class Reliability(NamedTuple):
     n_events: np.ndarray
     """Numbers of events, int64."""
 
+    def fractions(self) -> np.ndarray:
+        """Returns the fractions with their lower and upper limits (n_bins, 3)."""
+        return np.stack([self.fraction, self.low, self.high], 1)
+
+    def deviations(self) -> np.ndarray:
+        """Returns the fractions less the mean scores, with their lower and upper limits (n_bins, 3)."""
+        return self.fractions() - self.score[:, None]
+
     def error(self) -> float:
         """Returns the expected calibration error: the mean of |fraction - score|, weighted with the events."""
         return float(np.average(np.abs(self.fraction - self.score), weights=self.n_events))
@@ -36,11 +46,12 @@ class CalibrationError(NamedTuple):
     """How far scores are from the probability of signal, on average over the events."""
 
     error: Interval
-    """The expected calibration error without its bias, with its 95 % interval."""
+    """The expected calibration error without its bias, with its 95 % interval; the lower limit is 0 where `uncorrected`
+    is at most `if_calibrated`."""
     uncorrected: float
     """The expected calibration error as it is usually quoted."""
     if_calibrated: float
-    """The uncorrected error below which 95 % of samples stay if the scores are exact probabilities."""
+    """The uncorrected error below which 97.5 % of samples stay if the scores are exact probabilities."""
 
 
 def reliability(labels: np.ndarray, scores: np.ndarray, *, n_bins: int = 20, level: float = 0.95) -> Reliability:
@@ -79,16 +90,18 @@ def brier_score(labels: np.ndarray, scores: np.ndarray, level: float = 0.95) -> 
 
 
 def calibration_error(
-    labels: np.ndarray, scores: np.ndarray, *, seed: int, n_bins: int = 20, n_draws: int = 2000
+    labels: np.ndarray, scores: np.ndarray, *, seed: int, n_bins: int = 20, n_draws: int = 1000
 ) -> CalibrationError:
-    """Returns the expected calibration error of scores, with its interval by the bootstrap.
+    """Returns the expected calibration error of scores, with its interval by inverted tests.
 
     As the fraction of signal in a bin fluctuates, the mean of |fraction - score| is too large, and above zero even for
-    exact probabilities. The bootstrap draws the signal events of each bin again, for the same scores; the excess of the
-    draws over the measured value estimates the bias, which is subtracted, down to zero (as A. Kumar, P. Liang, T. Ma,
-    NeurIPS 2019, arXiv:1909.10155, do). The interval is the basic one: the quantiles of the draws, reflected at the
-    measured value. Close to zero a part of the bias remains, so `if_calibrated` says what exact probabilities would
-    give. Deviations of opposite sign inside of one bin cancel.
+    exact probabilities. For each true error on a grid from zero, the signal events of all bins are drawn, with true
+    deviations in proportion to the measured ones. The limits are the true errors whose draws exceed, or stay below, the
+    measured value with a probability of 2.5 % (J. Neyman, Phil. Trans. A 236 (1937) 333); at the corrected value half
+    of the draws do. A downward fluctuation does not tighten the upper limit beyond the one that exact probabilities
+    give in the median (power constraint: G. Cowan et al., arXiv:1105.3166). Zero is inside of the interval of 97.5 % of
+    samples whose scores are exact probabilities. The bias depends on how the true deviations are spread over the bins:
+    where a few bins hold all of the error, a part of it remains. Deviations of opposite sign inside of one bin cancel.
 
     Args:
         labels: Labels (n,).
@@ -104,15 +117,24 @@ def calibration_error(
         ValueError: A score is outside of [0, 1]; and the errors of `auc`.
     """
     curve, rng = reliability(labels, scores, n_bins=n_bins), np.random.default_rng(seed)
+    uncorrected, weights = curve.error(), curve.n_events / curve.n_events.sum()
+    shape = (curve.fraction - curve.score) / uncorrected if uncorrected else np.zeros(len(weights))
 
-    def draw(probability: np.ndarray) -> np.ndarray:
-        fractions = rng.binomial(curve.n_events, probability, (n_draws, len(probability))) / curve.n_events
-        return np.average(np.abs(fractions - curve.score), axis=1, weights=curve.n_events)
+    def quantiles(true_error: float) -> np.ndarray:
+        probabilities = np.clip(curve.score + true_error * shape, 0, 1)
+        fractions = rng.binomial(curve.n_events, probabilities, (n_draws, len(weights))) / curve.n_events
+        return np.quantile(np.abs(fractions - curve.score) @ weights, [0.025, 0.5, 0.975])
 
-    measured, draws = curve.error(), draw(curve.fraction)
-    reflected = 2 * measured - np.array([draws.mean(), *np.quantile(draws, [0.975, 0.025])])
-    error = Interval(*(float(value) for value in np.maximum(reflected, 0)))
-    return CalibrationError(error, measured, float(np.quantile(draw(np.clip(curve.score, 0, 1)), 0.95)))
+    _, expected, if_calibrated = quantiles(0.0)
+    grid = np.linspace(0, max(uncorrected, expected) + 2 * if_calibrated, N_TRUE_ERRORS)
+    of_grid = np.array([[0.0, expected, if_calibrated], *(quantiles(true_error) for true_error in grid[1:])])
+    lowest, median, highest = np.maximum.accumulate(of_grid).T
+    error = Interval(
+        float(np.interp(uncorrected, median, grid)),
+        float(np.interp(uncorrected, highest, grid)),
+        float(np.interp(max(uncorrected, expected), lowest, grid)),
+    )
+    return CalibrationError(error, uncorrected, float(if_calibrated))
 
 
 def _check_probabilities(labels: np.ndarray, scores: np.ndarray) -> None:

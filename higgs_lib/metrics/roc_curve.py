@@ -120,6 +120,10 @@ def roc_band(labels: np.ndarray, scores: np.ndarray, *, n_points: int = 201, lev
     )
 
 
+CUTS = np.linspace(0, 1, 501)
+"""Cuts on scores in [0, 1], among which the one with the highest figure of merit or significance is searched."""
+
+
 class Efficiencies(NamedTuple):
     """Numbers of events that pass each of several cuts; all arrays have the shape of the cuts."""
 

@@ -164,8 +164,7 @@ def reliability(
         The axes.
     """
     ax = axes(ax)
-    shift = curve.score if deviation else np.zeros(len(curve.score))
-    values, errors = error_bars(np.stack([curve.fraction, curve.low, curve.high], 1) - shift[:, None])
+    values, errors = error_bars(curve.deviations() if deviation else curve.fractions())
     ax.errorbar(
         curve.score, values, yerr=errors, marker=marker, markersize=4, linewidth=1, capsize=2, color=colour, label=label
     )

@@ -9,7 +9,7 @@ from higgs_lib.study import Run, reference
 from higgs_lib.study.reference import FALSE_ALARM, CheckError, Comparison
 
 N_SHOWN = 10  # values that moved most, of those within their tolerance
-N_TOLD = 3  # differences in the last line; the table has all
+N_NAMED = 3  # differences in the last line; the table has all
 
 
 def check(profile: str | Path, run: str | Path, folder: str | Path = "results") -> None:
@@ -31,9 +31,9 @@ def check(profile: str | Path, run: str | Path, folder: str | Path = "results") 
     print(_table(comparison))
     differences = comparison.broken + [f"{move.name} moved" for move in comparison.moved]
     if differences:
-        told = "; ".join(differences[:N_TOLD])
-        more = f" and {len(differences) - N_TOLD} more, see above" if len(differences) > N_TOLD else ""
-        raise CheckError(f"{run} differs from {path}: {told}{more}")
+        named = "; ".join(differences[:N_NAMED])
+        more = f" and {len(differences) - N_NAMED} more, see above" if len(differences) > N_NAMED else ""
+        raise CheckError(f"{run} differs from {path}: {named}{more}")
     print(
         f"{run} agrees with {path}: {len(stored['facts'])} facts are the same, and {len(comparison.moves)} values are "
         f"within their tolerances, which {FALSE_ALARM:.0%} of runs with other seeds exceed"
@@ -49,9 +49,9 @@ def store(profile: str | Path, runs: list[str], folder: str | Path = "results") 
     settings = read_profile(profile)
     for run in runs:
         _require_finished(settings, Path(run))
-    made = reference.make(settings.name, [reference.outcome(Run(run)) for run in runs])
+    stored = reference.make(settings.name, [reference.outcome(Run(run)) for run in runs])
     with write_atomically(Path(folder) / f"{settings.name}.json") as path:
-        path.write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n")
+        path.write_text(json.dumps(stored, indent=1, ensure_ascii=False) + "\n")
     return Path(folder) / f"{settings.name}.json"
 
 
@@ -79,7 +79,7 @@ def _table(comparison: Comparison) -> str:
     width = max((len(move.name) for move in shown), default=0)
     lines = [f"{'value':<{width}}  reference       run  difference in tolerances"]
     lines += [
-        f"{move.name:<{width}}  {move.reference:9.4f} {move.found:9.4f} {move.in_tolerances:+9.2f}"
+        f"{move.name:<{width}}  {move.reference:9.4f} {move.run:9.4f} {move.in_tolerances:+9.2f}"
         + (" MOVED" if move in comparison.moved else "")
         for move in shown
     ]

@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 
 from higgs_lib.metrics import (
+    CUTS,
     AucTest,
     Experiment,
     Interval,
     auc_difference,
     auc_interval,
-    best_working_point,
+    best_cut,
     efficiencies,
     holm,
     mean_interval,
@@ -26,9 +27,9 @@ HALF_EVENTS = "_half_events"  # ends the name of a classifier trained on half of
 
 CONVERGED = 0.002  # of AUC: a network that gains less from the last doubling of its epochs counts as converged
 
-MIN_P = 1e-6  # a smaller p-value is not told apart: so far out the distribution of an AUC need not be normal
+MIN_P = 1e-6  # smaller p-values are not distinguished: so far out the distribution of an AUC need not be normal
 
-CUTS = np.linspace(0, 1, 501)  # on scores
+MIN_COMPARED = 4  # published AUCs of a source within the range of our classifiers, to say which definition is nearest
 
 
 class ClassifierSummary(NamedTuple):
@@ -299,13 +300,14 @@ def significance_table(values: dict[tuple[str, str, str], Interval]) -> pd.DataF
 
 def significances(run: Run, name: str, experiment: Experiment) -> dict[str, float]:
     """Returns the significance of a stored classifier by definition: on test events, at the best cut on validation."""
-    validation, test = (efficiencies(*run.scores(name, part), CUTS) for part in ("validation", "test"))
-    reached = {}
-    for definition in experiment.definitions():
-        on_validation = experiment.significance(definition, validation.signal, validation.background)
-        cut = best_working_point(validation, on_validation)
-        reached[definition] = float(experiment.significance(definition, test.signal[cut], test.background[cut]))
-    return reached
+    definitions = list(experiment.definitions())
+    validation = efficiencies(*run.scores(name, "validation"), CUTS)
+    cuts = np.array([best_cut(validation, experiment, definition) for definition in definitions])
+    test = efficiencies(*run.scores(name, "test"), cuts)
+    return {
+        definition: float(experiment.significance(definition, signal, background))
+        for definition, signal, background in zip(definitions, test.signal, test.background, strict=True)
+    }
 
 
 class Residuals(NamedTuple):
@@ -376,21 +378,27 @@ def residual_table(compared: list[Residuals]) -> pd.DataFrame:
 
 
 def nearest_definitions(compared: list[Residuals]) -> str:
-    """States which definition is nearest to each published column, and by how much the next one is farther away."""
+    """States which definition is nearest to each published column, and by how much the next one is farther away.
+
+    Nothing is stated of a column with fewer than `MIN_COMPARED` AUCs within the range of our classifiers.
+    """
     statements = []
-    for source in published.DEFINITIONS:
-        ranked = sorted((r for r in compared if r.source == source and len(r.compared)), key=lambda r: r.rms)
-        if not ranked:
-            statements.append(f"no published AUC of {published.NAMES[source]} is within the range of our classifiers")
-            continue
-        first, second = ranked[:2]
-        left_out = len(first.values) - len(first.compared)
-        statements.append(
-            f"the column of {published.NAMES[source]} is nearest to {first.definition} (rms {first.rms:.2f} σ over "
-            f"{len(first.compared)} values, {left_out or 'none'} left out; next {second.definition}, "
-            f"{second.rms:.2f} σ)"
-        )
-    return f"Of the {len({r.definition for r in compared})} definitions, " + "; ".join(statements) + "."
+    for source, name in ((source, published.NAMES[source]) for source in published.DEFINITIONS):
+        of_source = [r for r in compared if r.source == source]
+        first, second = sorted(of_source, key=lambda r: r.rms)[:2]
+        n_compared, n_published = len(first.compared), len(first.values)
+        if n_compared < MIN_COMPARED:
+            statements.append(
+                f"Too few of the published AUCs of {name}, {n_compared} of {n_published}, are within the range of this "
+                "run's classifiers to say which definition is nearest to its column."
+            )
+        else:
+            statements.append(
+                f"Of the {len(of_source)} definitions {first.definition} is nearest to the column of {name} (rms "
+                f"{first.rms:.2f} σ over {n_compared} values, {n_published - n_compared or 'none'} left out; next "
+                f"{second.definition}, {second.rms:.2f} σ)."
+            )
+    return " ".join(statements)
 
 
 def _reason(result: published.Result, ours: ClassifierSummary, gap: float) -> str:

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve
 
@@ -19,6 +20,10 @@ def exact(scores):
 
 def too_low(scores):
     return scores + 0.03 * np.sin(np.pi * scores) / np.pi  # mean deviation known by integration
+
+
+def far_too_low(scores):
+    return scores + 0.4 * scores * (1 - scores)
 
 
 def test_the_curve_agrees_with_scikit_learn(scored):
@@ -51,17 +56,42 @@ def test_exact_probabilities_lie_within_the_intervals():
     curves = [metrics.reliability(*events(4000, exact, seed)) for seed in range(40)]
     inside = [(curve.low <= curve.score) & (curve.score <= curve.high) for curve in curves]
     assert np.mean(inside) == pytest.approx(0.95, abs=0.03)
-    errors = [metrics.calibration_error(*events(4000, exact, seed), seed=seed) for seed in range(100)]
-    below = np.mean([error.uncorrected <= error.if_calibrated for error in errors])
-    assert below == pytest.approx(0.95, abs=0.05)
-    assert np.mean([error.error.value for error in errors]) < 0.7 * np.mean([e.uncorrected for e in errors])
 
 
-def test_a_known_calibration_error_is_found_without_bias():
+def test_the_interval_of_exact_probabilities_contains_zero():
+    """In 97.5 % of samples, which are those whose uncorrected error is not above its limit."""
+    errors = [metrics.calibration_error(*events(1000, exact, seed), seed=seed, n_draws=200) for seed in range(250)]
+    excluded = [measured.error.low > 0 for measured in errors]
+    assert excluded == [measured.uncorrected > measured.if_calibrated for measured in errors]
+    assert sum(excluded) <= stats.binom.isf(0.001, len(errors), 0.025)
+    assert all(measured.error.low <= measured.error.value <= measured.error.high for measured in errors)
+    typical = np.median([measured.uncorrected for measured in errors])
+    assert np.median([measured.error.value for measured in errors]) < 0.2 * typical
+    assert min(measured.error.high for measured in errors) > 0.5 * typical  # not by a downward fluctuation
+
+
+def test_the_interval_of_a_large_calibration_error_covers_it():
+    _, scores = events(1_000_000, exact)
+    truth = np.abs(far_too_low(scores) - scores).mean()
+    samples = [events(10_000, far_too_low, seed) for seed in range(100)]
+    errors = [metrics.calibration_error(*sample, seed=seed, n_draws=300).error for seed, sample in enumerate(samples)]
+    assert min(error.low for error in errors) > 0
+    covered = sum(error.low <= truth <= error.high for error in errors)
+    assert stats.binom.ppf(0.001, len(errors), 0.95) <= covered
+    assert np.mean([error.value for error in errors]) == pytest.approx(truth, rel=0.03)
+
+
+def test_scores_that_are_the_labels_have_no_calibration_error():
+    labels = np.repeat([0.0, 1.0], 50)
+    assert metrics.calibration_error(labels, labels, seed=1) == ((0, 0, 0), 0, 0)
+
+
+def test_a_small_calibration_error_is_measured():
     _, scores = events(1_000_000, too_low)
     truth = np.abs(too_low(scores) - scores).mean()
-    errors = [metrics.calibration_error(*events(40_000, too_low, seed), seed=seed).error for seed in range(100)]
-    assert np.mean([error.value for error in errors]) == pytest.approx(truth, rel=0.07)
+    samples = [events(40_000, too_low, seed) for seed in range(60)]
+    errors = [metrics.calibration_error(*sample, seed=seed, n_draws=300).error for seed, sample in enumerate(samples)]
+    assert np.median([error.value for error in errors]) == pytest.approx(truth, rel=0.2)
     assert np.mean([error.low <= truth <= error.high for error in errors]) >= 0.9
 
 

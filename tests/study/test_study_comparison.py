@@ -132,13 +132,13 @@ def test_the_significance_is_that_of_the_best_cut_on_validation_events(run):
     reached = comparison.significances(run, "deep-complete-seed1", experiment)
     assert set(reached) == set(experiment.definitions())
     validation, test = (run.scores("deep-complete-seed1", part) for part in ("validation", "test"))
-    counts = metrics.efficiencies(*validation, np.linspace(0, 1, 501))
+    counts = metrics.efficiencies(*validation, metrics.CUTS)
     for definition, value in reached.items():
         at = metrics.efficiencies(*test, np.array([metrics.best_cut(counts, experiment, definition)]))
         assert value == pytest.approx(metrics.significance_interval(at, experiment, definition, seed=1).value)
 
 
-def test_the_definition_of_a_published_column_is_found_at_equal_auc():
+def test_the_definition_of_a_published_column_fits_at_equal_auc():
     """The significance of made-up classifiers is a cubic through the column of [B], or through that of [G] plus 1."""
     aucs = np.linspace(0.70, 0.87, 15)  # [B]'s 0.880 and 0.885 are outside, and [G]'s 0.675
 
@@ -147,15 +147,15 @@ def test_the_definition_of_a_published_column_is_found_at_equal_auc():
         return np.polynomial.Polynomial.fit([r.auc for r in rows], [r.significance for r in rows], 3)(aucs)
 
     values = {"theirs": through("B"), "one more": through("G") + 1, "far off": np.full(15, 20.0)}
-    found = {(r.source, r.definition): r for r in comparison.residuals(aucs, values)}
-    assert len(found) == 2 * 3
-    theirs = found["B", "theirs"]
+    compared = {(r.source, r.definition): r for r in comparison.residuals(aucs, values)}
+    assert len(compared) == 2 * 3
+    theirs = compared["B", "theirs"]
     assert theirs.compared == pytest.approx(np.zeros(4), abs=1e-9)  # a cubic meets four points
     assert math.isnan(theirs.values["deep", "low"])
-    assert found["G", "one more"].rms == pytest.approx(1.0, abs=0.03)
-    assert len(found["G", "one more"].compared) == 5
-    assert math.isnan(found["G", "one more"].values["shallow", "low"])
-    assert found["B", "far off"].values["shallow", "high"] == pytest.approx(20 - 3.1)
+    assert compared["G", "one more"].rms == pytest.approx(1.0, abs=0.03)
+    assert len(compared["G", "one more"].compared) == 5
+    assert math.isnan(compared["G", "one more"].values["shallow", "low"])
+    assert compared["B", "far off"].values["shallow", "high"] == pytest.approx(20 - 3.1)
 
 
 def test_the_nearest_definitions_in_words():
@@ -172,10 +172,14 @@ def test_the_nearest_definitions_in_words():
     rms = np.sqrt(np.mean(np.square([0.5, -0.1, -0.7, -0.6])))  # of [B]'s 2.5, 3.1, 3.7 and 3.6 below three
     assert table["rms [σ]"][0] == f"{rms:.2f}"
     statement = comparison.nearest_definitions(compared)
-    assert f"Baldi et al. [B] is nearest to three (rms {rms:.2f} σ over 4 values, 2 left out; next four, " in statement
-    assert "Grosso [G] is nearest to four (rms 0.3" in statement
+    assert "Of the 2 definitions three is nearest to the column of Baldi et al. [B] (" in statement
+    assert f"(rms {rms:.2f} σ over 4 values, 2 left out; next four, " in statement
+    assert "four is nearest to the column of Grosso [G] (rms 0.3" in statement
     outside = comparison.residuals(np.linspace(0.5, 0.6, 6), {"three": np.full(6, 3.0), "four": np.full(6, 4.0)})
-    assert "no published AUC of Grosso [G] is within the range" in comparison.nearest_definitions(outside)
+    assert "published AUCs of Grosso [G], 0 of 6, are within the range" in comparison.nearest_definitions(outside)
+    few = comparison.residuals(np.linspace(0.72, 0.80, 6), {"three": np.full(6, 3.0), "four": np.full(6, 4.0)})
+    assert 0 < len(few[0].compared) < comparison.MIN_COMPARED
+    assert "Too few of the published AUCs of Baldi et al. [B]" in comparison.nearest_definitions(few)
     assert comparison.residual_table(outside)["rms [σ]"].tolist() == ["-"] * 4
 
 

@@ -1,5 +1,6 @@
 """A run beside its reference: what has to fail, and what other seeds may do."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -121,7 +122,7 @@ def test_training_on_rows_of_the_test_events_is_a_leak(events, tmp_path, of_tree
         monkeypatch.setattr(data, "split", lambda *_, leaking=leaking, **__: parts._replace(training=leaking))
         monkeypatch.setattr(Study, "with_training_events", lambda study, _: study)
         comparison = reference.compare(trees(events, tmp_path / words[:5]), of_trees)
-        assert any(words in told for told in comparison.broken)
+        assert any(words in leak for leak in comparison.broken)
 
 
 def test_test_events_that_are_trained_on_in_secret_are_a_leak(events, tmp_path, of_trees, monkeypatch):
@@ -153,6 +154,35 @@ def test_runs_of_a_reference_differ_in_seeds_alone(events, tmp_path):
     other = reference.outcome(write_run(tmp_path / "other", events, 2, nuisances=NUISANCES[:1]))
     with pytest.raises(CheckError, match="must differ in their seeds alone: nuisances of systematics"):
         reference.make("tiny", [one, other])
+
+
+def test_the_error_of_two_seeds_is_that_of_the_events_and_the_pooled_scatter():
+    """Not that of Student's t, whose interval is wide or narrow as two seeds happen to differ."""
+    alike, apart = ([Interval(v, v - 0.196, v + 0.196) for v in values] for values in ((1.0, 1.0), (0.9, 1.1)))
+    scatter = reference._pooled_scatter([alike, apart])
+    assert scatter == pytest.approx(np.sqrt(0.1**2 + 0.1**2) / np.sqrt(2))
+    one, other = (reference._mean(seeds, scatter) for seeds in (alike, apart))
+    assert reference._error(one) == pytest.approx(np.hypot(0.1, scatter / np.sqrt(2)))
+    assert reference._error(other) == pytest.approx(reference._error(one))
+    assert reference._pooled_scatter([alike[:1], apart[:1]]) == 0
+
+
+def test_a_value_that_is_nan_moves_and_breaks_no_fact(events, tmp_path, of_seeds):
+    run = write_run(tmp_path / "run", events, 11)
+    result = run.result("systematics")
+    result["values"][1]["interval"] = [math.nan] * 3
+    run.save("systematics", {key: result[key] for key in ("recipe", "values", "nuisances")})
+    comparison = compared(run, of_seeds)
+    assert comparison.broken == []
+    assert [move.name for move in comparison.moved] == ["systematics: deep, low, jet energy scale"]
+    outcomes = [reference.outcome(run), reference.outcome(write_run(tmp_path / "other", events, 12))]
+    assert len(reference.make("tiny", outcomes)["sections"]["systematics"]["values"]) == 3  # of 4
+
+
+def test_an_unlimited_interval_agrees_with_any_value():
+    bounded, unlimited = Interval(1.0, 0.5, 1.5), Interval(9.0, 0.5, math.inf)
+    stored = reference.make("toy", [Outcome({}, {AUC: {"a": bounded}}, {}, [], {})])
+    assert reference.compare(Outcome({}, {AUC: {"a": unlimited}}, {}, [], {}), stored).moved == []
 
 
 @pytest.mark.parametrize("n_runs", [3, 5])
