@@ -16,15 +16,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "ranking": ["Ranking"],
         "roc_curve": [
             *("CUTS", "MIN_BACKGROUND_PASSED", "Efficiencies", "Roc", "RocBand", "accuracy", "auc"),
-            *(
-                "background_rejection",
-                "best_figure_of_merit",
-                "best_working_point",
-                "efficiencies",
-                "figure_of_merit",
-                "roc",
-                "roc_band",
-            ),
+            *("background_rejection", "best_figure_of_merit", "best_working_point", "efficiencies"),
+            *("figure_of_merit", "roc", "roc_band"),
         ],
         "significance": [
             *("Experiment", "asimov", "asimov_with_uncertainty", "best_cut", "equivalent_luminosity"),
