@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy import stats
 
 from higgs_lib.metrics import Interval, auc, auc_covariance
 
 MIN_SIZES = 4  # numbers of training events: one more than the curve has parameters
 DRAWS = 500
 
-_EXPONENTS = np.geomspace(0.05, 2, 1000)  # among which the fit chooses
+_EXPONENTS = np.geomspace(0.05, 2, 1000)  # the grid of the fit
 
 
 class Schedule(NamedTuple):
@@ -53,15 +54,19 @@ class Measured(NamedTuple):
     auc: np.ndarray
     """The mean test AUC of the trainings at each (k,)."""
     covariance: np.ndarray
-    """The covariance (k, k): DeLong's of the common test events, and on the diagonal the spread of the trainings."""
+    """DeLong's covariance (k, k) of these by the common test events."""
+    spread: np.ndarray
+    """The variance (k,) of each mean by the spread of the trainings, 0 where it is not measured."""
+    degrees: np.ndarray
+    """The degrees of freedom (k,) from which that variance is estimated, 0 where it is not measured."""
 
     @classmethod
     def from_trainings(cls, n_training: Sequence[int], aucs: Sequence[float], covariance: np.ndarray) -> "Measured":
         """Returns the means over the trainings with equally many events.
 
-        The spread of n trainings adds their variance / n to the diagonal. Where there is one training alone, the
-        variance is that of the largest number of events with several, which overstates it as larger samples spread
-        less; without any it is left out.
+        The spread of n trainings adds their variance / n, known from n - 1 degrees of freedom. Where there is one
+        training alone, the variance is that of the largest number of events with several, which overstates it as larger
+        samples spread less; without any it is left out.
 
         Args:
             n_training: the number of training events of each training (m,), in any order.
@@ -69,13 +74,13 @@ class Measured(NamedTuple):
             covariance: the covariance (m, m) of these by the common test events, as of `metrics.auc_covariance`.
         """
         sizes, place, counts = np.unique(n_training, return_inverse=True, return_counts=True)
-        values = np.asarray(aucs, float)
-        mean = (place == np.arange(len(sizes))[:, None]) / counts[:, None]
-        variances = [values[place == i].var(ddof=1) if counts[i] > 1 else math.nan for i in range(len(sizes))]
-        repeated = np.flatnonzero(counts > 1)
-        alone = variances[repeated[-1]] if len(repeated) else 0.0
-        spread = np.where(counts > 1, variances, alone) / counts
-        return cls(sizes, mean @ values, mean @ np.asarray(covariance) @ mean.T + np.diag(spread))
+        values, mean = np.asarray(aucs, float), _averages(n_training)
+        variances = np.array([values[place == i].var(ddof=1) if counts[i] > 1 else 0.0 for i in range(len(sizes))])
+        degrees = counts - 1
+        if degrees.any():
+            largest = np.flatnonzero(degrees)[-1]
+            variances[degrees == 0], degrees[degrees == 0] = variances[largest], degrees[largest]
+        return cls(sizes, mean @ values, mean @ np.asarray(covariance) @ mean.T, variances / counts, degrees)
 
     @classmethod
     def from_scores(cls, n_training: Sequence[int], labels: np.ndarray, scores: np.ndarray) -> "Measured":
@@ -85,16 +90,94 @@ class Measured(NamedTuple):
     @property
     def errors(self) -> np.ndarray:
         """The standard errors (k,)."""
-        return np.sqrt(np.diag(self.covariance))
+        return np.sqrt(np.diag(self.covariance) + self.spread)
 
     @property
     def intervals(self) -> list[Interval]:
         """The AUC at each number of events with its 95 % interval."""
-        return [Interval(a, a - 1.96 * e, a + 1.96 * e) for a, e in zip(self.auc, self.errors, strict=True)]
+        half = np.sqrt(1.96**2 * np.diag(self.covariance) + self.half_spread**2)
+        return [Interval(a, a - h, a + h) for a, h in zip(self.auc.tolist(), half.tolist(), strict=True)]
+
+    @property
+    def half_spread(self) -> np.ndarray:
+        """The half-widths (k,) of 95 % intervals that contain the spread of the trainings alone, by Student's t."""
+        return stats.t.ppf(0.975, np.maximum(self.degrees, 1)) * np.sqrt(self.spread)
 
     def first(self, n: int) -> "Measured":
         """Returns the `n` smallest numbers of events alone."""
-        return Measured(self.n_training[:n], self.auc[:n], self.covariance[:n, :n])
+        covariance = self.covariance[:n, :n]
+        return Measured(self.n_training[:n], self.auc[:n], covariance, self.spread[:n], self.degrees[:n])
+
+
+def _averages(n_training: Sequence[int]) -> np.ndarray:
+    """Returns the matrix (k, m) that averages over the trainings with equally many events, for k numbers of events."""
+    sizes, place, counts = np.unique(n_training, return_inverse=True, return_counts=True)
+    return (place == np.arange(len(sizes))[:, None]) / counts[:, None]
+
+
+def describe_intervals(measured: Measured) -> str:
+    """Returns a sentence on what the intervals of measured AUCs contain."""
+    if not measured.degrees.any():
+        return (
+            "The 95 % intervals contain the finite number of test events alone: no sample was trained on more than "
+            "once, so they leave out the spread of trainings."
+        )
+    return (
+        "The 95 % intervals contain the finite number of test events and, by Student's *t*, the spread of the "
+        "trainings, which for samples with one training is taken from the largest sample with several; this "
+        "overstates it, as larger samples spread less."
+    )
+
+
+class Pair(NamedTuple):
+    """The test AUCs of two classifiers on the same test events."""
+
+    one: Measured
+    """Those of the one."""
+    other: Measured
+    """Those of the other."""
+    covariance: np.ndarray
+    """The covariance (k, l) of the one with the other by the common test events."""
+
+    @classmethod
+    def from_scores(
+        cls, n_training: tuple[Sequence[int], Sequence[int]], labels: np.ndarray, scores: tuple[np.ndarray, np.ndarray]
+    ) -> "Pair":
+        """Returns the AUCs of both by the scores of all their trainings.
+
+        Args:
+            n_training: the numbers of training events of the trainings of each.
+            labels: of the test events (n,).
+            scores: the scores (m, n) of the trainings of each.
+        """
+        one, other = (Measured.from_scores(n, labels, of_one) for n, of_one in zip(n_training, scores, strict=True))
+        n = len(scores[0])
+        covariance = auc_covariance(labels, np.concatenate(scores))[:n, n:]
+        return cls(one, other, _averages(n_training[0]) @ covariance @ _averages(n_training[1]).T)
+
+    @classmethod
+    def independent(cls, one: Measured, other: Measured) -> "Pair":
+        """Returns a pair whose covariance is unknown: without it, intervals of differences are too wide in general."""
+        return cls(one, other, np.zeros((len(one.auc), len(other.auc))))
+
+    def differences(self) -> dict[int, Interval]:
+        """Returns the AUC of the one less that of the other, paired, by the numbers of events that both have."""
+        common, first, second = np.intersect1d(self.one.n_training, self.other.n_training, return_indices=True)
+        differences = {}
+        for n, i, j in zip(common.tolist(), first, second, strict=True):
+            value = float(self.one.auc[i] - self.other.auc[j])
+            events = self.one.covariance[i, i] + self.other.covariance[j, j] - 2 * self.covariance[i, j]
+            half = math.sqrt(1.96**2 * events + self.one.half_spread[i] ** 2 + self.other.half_spread[j] ** 2)
+            differences[n] = Interval(value, value - half, value + half)
+        return differences
+
+    def fit(self, *, seed: int) -> tuple["LearningCurve", "LearningCurve"]:
+        """Fits both as `fit` does, to AUCs that are drawn together."""
+        covariance = np.block([[self.one.covariance, self.covariance], [self.covariance.T, self.other.covariance]])
+        spread, degrees = (np.concatenate([getattr(one, name) for one in self[:2]]) for name in ("spread", "degrees"))
+        noise = _noise(covariance, spread, degrees, seed)
+        n = len(self.one.auc)
+        return _fit(self.one, noise[:, :n], seed), _fit(self.other, noise[:, n:], seed + 1)
 
 
 def benchmarked(result: dict) -> dict[str, Measured]:
@@ -135,16 +218,27 @@ class LearningCurve(NamedTuple):
         return limit - amplitude * (n_events / self.smallest) ** -exponent
 
     def predict(self, n_events: float) -> Interval:
-        """Returns the AUC from `n_events` training events; what the interval contains is told at `fit`."""
+        """Returns the AUC from `n_events` training events; `fit` says what the interval contains."""
         values = self.values(n_events)
         return Interval.from_draws(float(values[0]), values[1:])
+
+    def gain(self, n_events: float, n_more: float) -> Interval:
+        """Returns by how much the AUC from `n_more` training events exceeds that from `n_events`, by the same draws."""
+        gains = self.values(n_more) - self.values(n_events)
+        return Interval.from_draws(float(gains[0]), gains[1:])
+
+    @property
+    def determined(self) -> bool:
+        """Whether the measured values determine the parameters: none lies at its bound."""
+        exponent_inside = _EXPONENTS[0] < self.exponent.value < _EXPONENTS[-1]
+        return exponent_inside and self.limit.value < 1 and self.amplitude.value > 0
 
 
 def fit(measured: Measured, *, seed: int) -> LearningCurve:
     """Returns the power law with a limit through measured AUCs, weighted by their errors.
 
     The 95 % intervals come from fits to values drawn about the measured ones. They contain the finite number of test
-    events, which moves all sizes together, the spread of trainings where several were made, and the scatter about the
+    events, which moves all sizes together, the spread of trainings where there are several, and the scatter about the
     curve: where chi^2 per degree of freedom is above 1, all errors are scaled by its root, as the Particle Data Group
     does. They do not contain what another kind of events or another network would change, nor that the true curve may
     not be a power law beyond the measured sizes.
@@ -159,23 +253,40 @@ def fit(measured: Measured, *, seed: int) -> LearningCurve:
     Raises:
         ValueError: there are fewer than `MIN_SIZES` sizes.
     """
-    return _fit(measured, _noise(measured, seed))
+    return _fit(measured, _noise(measured.covariance, measured.spread, measured.degrees, seed), seed)
 
 
-def _noise(measured: Measured, seed: int) -> np.ndarray:
-    """Returns deviations (`DRAWS`, k) with the covariance of the measured AUCs."""
-    return np.random.default_rng(seed).multivariate_normal(np.zeros(len(measured.auc)), measured.covariance, DRAWS)
+def _noise(covariance: np.ndarray, spread: np.ndarray, degrees: np.ndarray, seed: int) -> np.ndarray:
+    """Draws deviations of measured AUCs: normal ones by the test events and Student's by the spread of the trainings.
+
+    Args:
+        covariance: (k, k), as of `Measured`.
+        spread: (k,), as of `Measured`.
+        degrees: (k,), as of `Measured`.
+        seed: of the draws.
+
+    Returns:
+        The deviations (`DRAWS`, k).
+    """
+    random = np.random.default_rng(seed)
+    of_events = random.multivariate_normal(np.zeros(len(spread)), covariance, DRAWS)
+    return of_events + np.sqrt(spread) * random.standard_t(np.maximum(degrees, 1), (DRAWS, len(spread)))
 
 
-def _fit(measured: Measured, noise: np.ndarray) -> LearningCurve:
-    """Returns the curve through the measured AUCs, with deviations (n_draws, k) for its intervals."""
+def _fit(measured: Measured, noise: np.ndarray, seed: int) -> LearningCurve:
+    """Returns the curve through the measured AUCs.
+
+    Where they scatter more than their errors say, independent deviations, from `seed`, are added to `noise`
+    (`DRAWS`, k), so that each error grows by `scale` while what the AUCs have in common does not.
+    """
     n = len(measured.n_training)
     if n < MIN_SIZES:
         raise ValueError(f"a learning curve needs {MIN_SIZES} numbers of training events, not {n}")
     sizes = measured.n_training / measured.n_training[0]
     central, chi2 = _least_squares(sizes, measured.auc[None], measured.errors)
     scale = max(1.0, math.sqrt(chi2[0] / (n - 3)))
-    drawn, _ = _least_squares(sizes, measured.auc + scale * noise, measured.errors)
+    scatter = np.random.default_rng([seed, 1]).standard_normal(noise.shape) * measured.errors
+    drawn, _ = _least_squares(sizes, measured.auc + noise + math.sqrt(scale**2 - 1) * scatter, measured.errors)
     draws = np.concatenate([central, drawn])
     parameters = [Interval.from_draws(float(values[0]), values[1:]) for values in draws.T]
     return LearningCurve(*parameters, int(measured.n_training[0]), scale, draws)
@@ -183,6 +294,10 @@ def _fit(measured: Measured, noise: np.ndarray) -> LearningCurve:
 
 def _least_squares(sizes: np.ndarray, aucs: np.ndarray, errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Fits A - B sizes^-c with A <= 1 and B >= 0: at each exponent of a grid a linear problem.
+
+    The AUCs are weighted by their errors, without their covariance. What they have in common moves all of them, so it
+    is in the draws of A and not in the weights: with the whole covariance a curve that is no power law is fitted best
+    beside all the AUCs, as an offset common to all costs little.
 
     Args:
         sizes: (k,), in units of the smallest.
@@ -228,8 +343,9 @@ class HeldOut(NamedTuple):
 
 def hold_out(measured: Measured, *, seed: int) -> HeldOut:
     """Predicts the AUC at the largest number of events from the others; raises the errors of `fit`."""
-    noise, n = _noise(measured, seed), int(measured.n_training[-1])
-    curve = _fit(measured.first(len(measured.auc) - 1), noise[:, :-1])
+    noise = _noise(measured.covariance, measured.spread, measured.degrees, seed)
+    n = int(measured.n_training[-1])
+    curve = _fit(measured.first(len(measured.auc) - 1), noise[:, :-1], seed)
     difference = curve.values(n) - measured.auc[-1]
     difference[1:] -= noise[:, -1]
     return HeldOut(
@@ -240,22 +356,82 @@ def hold_out(measured: Measured, *, seed: int) -> HeldOut:
     )
 
 
-def crossing(one: LearningCurve, other: LearningCurve, n_events: int) -> Interval:
-    """Returns the number of training events from which one classifier is better than another, up to `n_events`.
+def describe_checks(held_out: dict[str, HeldOut]) -> str:
+    """Returns how many of the curves, by name, predict their largest sample, and by how much the others miss it."""
+    n_held = sum(test.held for test in held_out.values())
+    text = (
+        "The curve through the smaller samples predicts the AUC from the largest within its interval for "
+        f"{n_held} of {len(held_out)} curves."
+    )
+    for direction, sign in (("more", 1), ("less", -1)):
+        misses = {name: test.difference for name, test in held_out.items() if not test.held}
+        missed = [
+            f"{name}: {abs(miss.value):.4f} [{min(abs(miss.low), abs(miss.high)):.4f}, "
+            f"{max(abs(miss.low), abs(miss.high)):.4f}]"
+            for name, miss in misses.items()
+            if sign * miss.value > 0
+        ]
+        if missed:
+            text += f" It promises {direction} than was measured for {len(missed)} ({'; '.join(missed)})."
+    return text
 
-    The value or an end of the interval is infinite where it is not better up to `n_events`, and the smallest number of
-    both fits where it always is. The draws of the two curves are taken as independent, though the test events may be
-    the same, which makes the interval wide rather than narrow.
+
+def doubt(measured: Measured, *, seed: int) -> str:
+    """Returns why a curve does not hold beyond the measured AUCs, as a clause without its subject; "" where it may.
+
+    Raises ValueError as `fit`.
+    """
+    if not fit(measured, seed=seed).determined:
+        return "is not determined, as its limit or exponent lies at a bound of the fit"
+    if len(measured.auc) == MIN_SIZES:
+        return f"is unchecked, as {MIN_SIZES} sizes are too few to leave one out"
+    left_out = hold_out(measured, seed=seed)
+    if left_out.held:
+        return ""
+    return f"does not predict the largest sample from the others (predicted less measured {left_out.difference:+.4f})"
+
+
+def describe_gain(name: str, measured: Measured, n_events: int, n_steps: int, *, seed: int) -> str:
+    """States what more training events would bring by the fitted curve, and whether this can be trusted.
+
+    Args:
+        name: the classifier, such as "the deep network".
+        measured: its AUCs.
+        n_events: the number of training events that the curve is followed to.
+        n_steps: the number of steps, the same for all sizes.
+        seed: of the draws.
+
+    Returns:
+        A sentence, or two.
+
+    Raises:
+        ValueError: as `fit`.
+    """
+    n, curve = int(measured.n_training[-1]), fit(measured, seed=seed)
+    text = (
+        f"In {n_steps:,} steps {name} reaches {measured.intervals[-1]:.3f} from {n:,} training events. By its curve "
+        f"{n_events:,} would bring {curve.gain(n, n_events):+.3f} in as many steps, to {curve.predict(n_events):.3f}"
+    )
+    reason = doubt(measured, seed=seed)
+    return f"{text}, which is to be distrusted: the curve {reason}." if reason else f"{text}."
+
+
+def crossing(one: LearningCurve, other: LearningCurve, start: int, n_events: int) -> Interval:
+    """Returns the number of training events from which one classifier is better than another.
+
+    The value or an end of the interval is infinite where it is not better up to `n_events`, and `start` where it always
+    is. The draws of the two curves belong together, as of `Pair.fit`.
 
     Args:
         one: the curve that overtakes.
         other: the curve that is overtaken.
-        n_events: the largest number of training events that is considered.
+        start: the smallest number of training events that is considered.
+        n_events: the largest number.
 
     Returns:
         The number with its 95 % interval.
     """
-    sizes = np.geomspace(max(one.smallest, other.smallest), n_events, 500)
+    sizes = np.geomspace(start, max(start, n_events), 500)
     worse = np.stack([one.values(size) < other.values(size) for size in sizes])
     after = len(sizes) - np.argmax(worse[::-1], 0)  # the place that follows the last size at which it is worse
     place = np.where(worse.any(0), after, 0)
@@ -283,14 +459,17 @@ def describe_crossing(one: str, other: str, crossed: Interval, n_events: int) ->
     return f"{one} does not overtake {other} up to {n_events:,} training events{within}"
 
 
-def describe_overtaking(one: str, other: str, points: tuple[Measured, Measured], n_events: int, *, seed: int) -> str:
-    """States how two classifiers compare at the most events and where their curves cross, and if these can be trusted.
+def describe_overtaking(one: str, other: str, pair: Pair, n_events: int, n_steps: int, *, seed: int) -> str:
+    """States how two classifiers compare at the most events, and where their curves cross if these can be trusted.
+
+    No crossing is stated below the largest number of events at which the measured difference is negative.
 
     Args:
         one: the classifier that may overtake, such as "the deep network".
         other: the classifier that may be overtaken.
-        points: the AUCs of both.
+        pair: the AUCs of both.
         n_events: the largest number of training events up to which the curves are followed.
+        n_steps: the number of steps, the same for all sizes.
         seed: of the draws.
 
     Returns:
@@ -299,12 +478,22 @@ def describe_overtaking(one: str, other: str, points: tuple[Measured, Measured],
     Raises:
         ValueError: as `fit`.
     """
-    n = np.intersect1d(*(measured.n_training for measured in points))[-1]
-    first, second = (measured.intervals[np.searchsorted(measured.n_training, n)] for measured in points)
-    crossed = crossing(*(fit(measured, seed=seed) for measured in points), n_events)
-    checked = [hold_out(measured, seed=seed).held for measured in points if len(measured.auc) > MIN_SIZES]
-    doubt = "" if all(checked) else ", but not both curves predict their largest sample from the others"
-    return (
-        f"From {n:,} training events, the most that both were given, the AUC of {one} less that of {other} is "
-        f"{first.minus(second):+.4f}. By the fitted curves {describe_crossing(one, other, crossed, n_events)}{doubt}."
+    differences = pair.differences()
+    largest = max(differences)
+    behind = [n for n, difference in differences.items() if difference.value < 0]
+    start = max(behind, default=max(int(measured.n_training[0]) for measured in pair[:2]))
+    crossed = crossing(*pair.fit(seed=seed), start, n_events)
+    doubts = {name: doubt(measured, seed=seed) for name, measured in zip((one, other), pair[:2], strict=True)}
+    reasons = [f"the curve of {name} {reason}" for name, reason in doubts.items() if reason]
+    if behind and crossed.value == start:
+        reasons.append(f"they cross below {start:,} training events, where the measured difference is still negative")
+    measured = (
+        f"From {largest:,} training events, the most that both were given, in {n_steps:,} steps, the AUC of {one} less "
+        f"that of {other} is {differences[largest]:+.4f}."
     )
+    if reasons:
+        return f"{measured} Where {one} overtakes {other} is not told by these curves: {'; '.join(reasons)}."
+    if crossed.value == start:
+        return f"{measured} By the fitted curves {one} is better from {start:,} training events on, in as many steps."
+    crossed_in_words = describe_crossing(one, other, crossed, n_events)
+    return f"{measured} By the fitted curves {crossed_in_words}, in as many steps."
