@@ -32,9 +32,9 @@ common: {n_test: 1500, n_validation: 800}
   pre_training_events: 10000, pre_training_epochs: 1, tuning_epochs: 1}
 10_fidelity: {few_epochs: 2, few_patience: 0, n_compared: 3000, n_built_in_test: 3000}
 11_speed: {timed_events: 3000, batch_sizes: [100, 1024], repeats: 2, precision_epochs: 1}
-13_learning: {curve_classifiers: ["shallow, high", "deep, low"], curve_sizes: [500, 1000, 2000, 4000], curve_passes: 2,
-  curve_batch_size: 128, shortest_epoch: 8, curve_seeds: [1, 2], repeated_events: 500, equal_epochs: [],
-  tree_iterations: 20}
+13_learning: {curve_classifiers: ["shallow, high", "deep, low"], curve_sizes: [300, 600, 1000, 2000], curve_passes: 2,
+  curve_events: 3000, curve_batch_size: 128, shortest_epoch: 8, curve_seeds: [1, 2], repeated_events: 500,
+  equal_epochs: [], tree_iterations: 20}
 """
 
 

@@ -10,6 +10,7 @@ from scipy import stats
 from higgs_lib.metrics import Interval, auc, auc_covariance
 
 MIN_SIZES = 4  # numbers of training events: one more than the curve has parameters
+MAX_SCALE = 2  # chi^2 is 4 per degree of freedom; where AUCs scatter more about a curve they do not follow its form
 DRAWS = 500
 
 _EXPONENTS = np.geomspace(0.05, 2, 1000)  # the grid of the fit
@@ -64,7 +65,7 @@ class Measured(NamedTuple):
     def from_trainings(cls, n_training: Sequence[int], aucs: Sequence[float], covariance: np.ndarray) -> "Measured":
         """Returns the means over the trainings with equally many events.
 
-        The spread of n trainings adds their variance / n, known from n - 1 degrees of freedom. Where there is one
+        The spread of n trainings adds their variance / n, estimated from n - 1 degrees of freedom. Where there is one
         training alone, the variance is that of the largest number of events with several, which overstates it as larger
         samples spread less; without any it is left out.
 
@@ -157,7 +158,7 @@ class Pair(NamedTuple):
 
     @classmethod
     def independent(cls, one: Measured, other: Measured) -> "Pair":
-        """Returns a pair whose covariance is unknown: without it, intervals of differences are too wide in general."""
+        """Returns a pair whose covariance is not stored: intervals of differences are too wide in general."""
         return cls(one, other, np.zeros((len(one.auc), len(other.auc))))
 
     def differences(self) -> dict[int, Interval]:
@@ -334,6 +335,8 @@ class HeldOut(NamedTuple):
     """The measured AUC."""
     difference: Interval
     """Predicted less measured AUC, whose interval leaves out the errors that both have in common."""
+    scale: float
+    """The factor by which the smaller samples scatter about the curve more than their errors say."""
 
     @property
     def held(self) -> bool:
@@ -353,27 +356,30 @@ def hold_out(measured: Measured, *, seed: int) -> HeldOut:
         predicted=curve.predict(n),
         measured=measured.intervals[-1],
         difference=Interval.from_draws(float(difference[0]), difference[1:]),
+        scale=curve.scale,
     )
 
 
 def describe_checks(held_out: dict[str, HeldOut]) -> str:
-    """Returns how many of the curves, by name, predict their largest sample, and by how much the others miss it."""
-    n_held = sum(test.held for test in held_out.values())
+    """Returns how many of the curves, by name, predict their largest sample, and how the others miss it.
+
+    The text begins with a small letter, and is of whole sentences.
+    """
+    n, missed = len(held_out), {name: test.difference for name, test in held_out.items() if not test.held}
+    differences = [test.difference.value for test in held_out.values()]
+    scales = [test.scale for test in held_out.values()]
     text = (
-        "The curve through the smaller samples predicts the AUC from the largest within its interval for "
-        f"{n_held} of {len(held_out)} curves."
+        "the curve through the smaller samples predicts the AUC from the largest within its interval for "
+        f"{n - len(missed)} of {n} curves."
     )
-    for direction, sign in (("more", 1), ("less", -1)):
-        misses = {name: test.difference for name, test in held_out.items() if not test.held}
-        missed = [
-            f"{name}: {abs(miss.value):.4f} [{min(abs(miss.low), abs(miss.high)):.4f}, "
-            f"{max(abs(miss.low), abs(miss.high)):.4f}]"
-            for name, miss in misses.items()
-            if sign * miss.value > 0
-        ]
-        if missed:
-            text += f" It promises {direction} than was measured for {len(missed)} ({'; '.join(missed)})."
-    return text
+    if missed:
+        text += f" Predicted less measured, the others give {'; '.join(f'{m:+.4f} ({c})' for c, m in missed.items())}."
+    return (
+        f"{text} The curve promises more than was measured for {sum(d > 0 for d in differences)} of {n} (predicted less "
+        f"measured {min(differences):+.4f} to {max(differences):+.4f}). The smaller samples scatter about it "
+        f"{min(scales):.1f} to {max(scales):.1f} times as much as their errors say, and more than {MAX_SCALE} times, "
+        f"which refutes the power law, for {sum(scale > MAX_SCALE for scale in scales)} of {n}."
+    )
 
 
 def doubt(measured: Measured, *, seed: int) -> str:
@@ -381,8 +387,11 @@ def doubt(measured: Measured, *, seed: int) -> str:
 
     Raises ValueError as `fit`.
     """
-    if not fit(measured, seed=seed).determined:
+    curve = fit(measured, seed=seed)
+    if not curve.determined:
         return "is not determined, as its limit or exponent lies at a bound of the fit"
+    if curve.scale > MAX_SCALE:
+        return f"is refuted, as the AUCs scatter about it {curve.scale:.1f} times as much as their errors say"
     if len(measured.auc) == MIN_SIZES:
         return f"is unchecked, as {MIN_SIZES} sizes are too few to leave one out"
     left_out = hold_out(measured, seed=seed)

@@ -10,7 +10,7 @@ from higgs_lib.metrics import Interval
 RIDGE = 1e-6  # of the events' number, for inputs of variance 1: hidden units may be linearly dependent
 DRAWS, GROUPS = 500, 1000  # of the bootstrap; groups of events are drawn, which takes less time than events
 BLOCK = 8192  # events that a network computes at a time
-FOUND = 0.5  # of R^2: half of a mass' variance
+MIN_R2 = 0.5  # half of a mass' variance
 
 
 class Readout(NamedTuple):
@@ -20,6 +20,8 @@ class Readout(NamedTuple):
     """What the function is of: "features", or the name of a hidden layer."""
     r2: dict[str, Interval]
     """The R^2 on test events by mass, with its interval from their finite number."""
+    r2_fitted: dict[str, float]
+    """The R^2 by mass on the events to which the function is fitted, by which layers are selected."""
 
 
 def log_masses(high: np.ndarray) -> np.ndarray:
@@ -29,13 +31,13 @@ def log_masses(high: np.ndarray) -> np.ndarray:
     )
 
 
-def linear_prediction(known: np.ndarray, targets: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+def linear_prediction(fitted: np.ndarray, targets: np.ndarray, inputs: np.ndarray) -> np.ndarray:
     """Returns what the linear function that fits some events best gives for others.
 
     Least squares with a constant and a small ridge, so that dependent inputs do no harm; inputs are standardised.
 
     Args:
-        known: the inputs of the events that are fitted (n, k).
+        fitted: the inputs of the events that are fitted (n, k).
         targets: their targets (n, m).
         inputs: the inputs of the others (n_others, k).
 
@@ -44,9 +46,9 @@ def linear_prediction(known: np.ndarray, targets: np.ndarray, inputs: np.ndarray
     """
     from sklearn.linear_model import Ridge  # here, as it is slow to import
 
-    mean, spread = known.mean(0, dtype=np.float64), known.std(0, dtype=np.float64)
+    mean, spread = fitted.mean(0, dtype=np.float64), fitted.std(0, dtype=np.float64)
     scale = np.where(spread > 0, spread, 1.0)
-    ridge = Ridge(alpha=RIDGE * len(known), solver="cholesky").fit((known - mean) / scale, targets)
+    ridge = Ridge(alpha=RIDGE * len(fitted), solver="cholesky").fit((fitted - mean) / scale, targets)
     return ridge.predict((inputs - mean) / scale)
 
 
@@ -88,51 +90,58 @@ def untrained(model):
     return keras.models.clone_model(model)
 
 
-def read_layers(model, known: Sample, known_masses: np.ndarray, test: Sample, test_masses: np.ndarray) -> list[Readout]:
+def read_layers(
+    model, fitted: Sample, fitted_masses: np.ndarray, test: Sample, test_masses: np.ndarray
+) -> list[Readout]:
     """Reads the masses off every hidden layer of a network.
 
     Args:
         model: the network; it takes the features of the samples.
-        known: the events to which the linear functions are fitted.
-        known_masses: their logarithms of masses (n, 7), of `log_masses`.
+        fitted: the events to which the linear functions are fitted.
+        fitted_masses: their logarithms of masses (n, 7), of `log_masses`.
         test: the events on which R^2 is measured.
         test_masses: theirs.
 
     Returns:
         A result for each hidden layer, from the first on.
     """
-    fitted, judged = (hidden_layers(model, sample.features) for sample in (known, test))
-    return [read(name, fitted[name], known_masses, judged[name], test_masses) for name in fitted]
+    fitted_layers, test_layers = (hidden_layers(model, sample.features) for sample in (fitted, test))
+    return [read(name, fitted_layers[name], fitted_masses, test_layers[name], test_masses) for name in fitted_layers]
 
 
-def read(name: str, known: np.ndarray, known_masses: np.ndarray, test: np.ndarray, test_masses: np.ndarray) -> Readout:
+def read(
+    name: str, fitted: np.ndarray, fitted_masses: np.ndarray, test: np.ndarray, test_masses: np.ndarray
+) -> Readout:
     """Reads the masses off any inputs.
 
     Args:
         name: what the inputs are called.
-        known: the inputs (n, k) of the events to which the linear functions are fitted.
-        known_masses: their logarithms of masses (n, 7).
+        fitted: the inputs (n, k) of the events to which the linear functions are fitted.
+        fitted_masses: their logarithms of masses (n, 7).
         test: the inputs of the events on which R^2 is measured.
         test_masses: theirs.
 
     Returns:
         The result.
     """
-    r2 = r_squared(test_masses, linear_prediction(known, known_masses, test), seed=1)
-    return Readout(name, dict(zip(HIGH, r2, strict=True)))
+    predictions = linear_prediction(fitted, fitted_masses, np.concatenate([fitted, test]))
+    of_fitted, of_test = np.split(predictions, [len(fitted)])
+    r2_fitted = 1 - np.mean((fitted_masses - of_fitted) ** 2, 0) / fitted_masses.var(0)
+    r2 = r_squared(test_masses, of_test, seed=1)
+    return Readout(name, dict(zip(HIGH, r2, strict=True)), dict(zip(HIGH, r2_fitted.tolist(), strict=True)))
 
 
 class BestLayer(NamedTuple):
-    """The hidden layer off which one mass can be read best."""
+    """The hidden layer off which one mass can be read best, by the events to which the functions are fitted."""
 
     mass: str
     """The mass, by its name in the feature set "high"."""
     layer: str
     """The name of the layer."""
     r2: Interval
-    """Its R^2."""
+    """Its R^2 on test events."""
     reference: Interval
-    """The highest R^2 without training: of the features themselves, or of a layer before the training."""
+    """That of the best without training, of the features themselves and the layers before the training."""
 
     @property
     def gain(self) -> float:
@@ -140,30 +149,33 @@ class BestLayer(NamedTuple):
         return self.r2.value - self.reference.value
 
     @property
-    def found(self) -> bool:
+    def learnt(self) -> bool:
         """Whether the layer gives at least half of the variance, and clearly more than without training."""
-        return self.r2.value >= FOUND and self.r2.low > self.reference.high
+        return self.r2.value >= MIN_R2 and self.r2.low > self.reference.high
 
 
 def best_layers(trained: list[Readout], references: list[Readout]) -> list[BestLayer]:
     """Returns the best layer for each mass, the mass that training has brought most first.
 
+    The layers and the references are selected by R^2 on the events of the fit, so that the R^2 on test events is that
+    of a selection which these events had no part in.
+
     Args:
         trained: the layers of the network.
-        references: what training did not make: the features, and the layers before the training.
+        references: those without training: the features, and the layers before the training.
 
     Returns:
         A result for each mass.
     """
     best = []
     for mass in HIGH:
-        layer, reference = (max(some, key=lambda r, m=mass: r.r2[m].value) for some in (trained, references))
+        layer, reference = (max(some, key=lambda r, m=mass: r.r2_fitted[m]) for some in (trained, references))
         best.append(BestLayer(mass, layer.inputs, layer.r2[mass], reference.r2[mass]))
     return sorted(best, key=lambda layer: -layer.gain)
 
 
 def describe(network: str, trained: list[Readout], references: list[Readout]) -> str:
-    """Returns two sentences on the masses that a network has found.
+    """Returns two sentences on the masses that a network has learnt.
 
     Args:
         network: what texts call it, such as "deep network".
@@ -174,11 +186,11 @@ def describe(network: str, trained: list[Readout], references: list[Readout]) ->
         The sentences.
     """
     best = best_layers(trained, references)
-    found = ", ".join(symbol(layer.mass) for layer in best if layer.found)
+    learnt = ", ".join(symbol(layer.mass) for layer in best if layer.learnt)
     clearly = (
-        f"A linear function of a hidden layer of the {network} gives half or more of the variance of {found}, and more "
-        "than without training."
-        if found
+        f"A linear function of a hidden layer of the {network} gives half or more of the variance of {learnt}, and "
+        "more than without training."
+        if learnt
         else f"No linear function of a hidden layer of the {network} gives half of a mass' variance, and more than "
         "without training."
     )

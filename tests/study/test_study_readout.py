@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 
 from higgs_lib import data, models
@@ -46,11 +47,11 @@ def test_masses_are_in_gev():
 
 
 def test_the_linear_function_is_that_of_numpys_least_squares():
-    known, others = RNG.normal(3, [1, 10, 0.1], (2, 500, 3))
-    targets = known @ RNG.normal(size=(3, 2)) + RNG.normal(size=(500, 2))
+    fitted, others = RNG.normal(3, [1, 10, 0.1], (2, 500, 3))
+    targets = fitted @ RNG.normal(size=(3, 2)) + RNG.normal(size=(500, 2))
     constant = np.ones((500, 1))
-    solution = np.linalg.lstsq(np.hstack([known, constant]), targets)[0]
-    ours = readout.linear_prediction(known, targets, others)
+    solution = np.linalg.lstsq(np.hstack([fitted, constant]), targets)[0]
+    ours = readout.linear_prediction(fitted, targets, others)
     assert ours == pytest.approx(np.hstack([others, constant]) @ solution, abs=1e-4)
 
 
@@ -85,13 +86,13 @@ def test_an_untrained_network_has_the_initial_weights_of_its_seed():
 def layer(name, **r2):
     intervals = {mass: Interval(0.2, 0.19, 0.21) for mass in HIGH}
     intervals |= {mass: Interval(value, value - 0.01, value + 0.01) for mass, value in r2.items()}
-    return Readout(name, intervals)
+    return Readout(name, intervals, {mass: interval.value for mass, interval in intervals.items()})
 
 
-def test_masses_that_are_found_are_those_that_training_brought():
+def test_masses_that_are_learnt_are_those_that_training_brought():
     trained = [layer("hidden_1", m_bb=0.7, m_wbb=0.6), layer("hidden_2", m_bb=0.8, m_jj=0.4, m_lv=0.1)]
     best = readout.best_layers(trained, [layer("features", m_wbb=0.6, m_jj=0.1)])
-    assert [(b.mass, b.layer) for b in best if b.found] == [("m_bb", "hidden_2")]
+    assert [(b.mass, b.layer) for b in best if b.learnt] == [("m_bb", "hidden_2")]
     assert best[0].mass == "m_bb"
     text = readout.describe("deep network", trained, [layer("features", m_wbb=0.6)])
     assert "hidden layer of the deep network gives half or more of the variance of $m_{bb}$, and more" in text
@@ -99,3 +100,19 @@ def test_masses_that_are_found_are_those_that_training_brought():
     text = readout.describe("deep network", [layer("hidden_1")], [layer("features")])
     assert text.startswith("No linear function of a hidden layer of the deep network gives half")
     assert text.endswith("Training has clearly brought it none of the masses.")
+
+
+def test_layers_are_selected_by_the_events_of_the_fit():
+    trained = [layer("hidden_1", m_bb=0.7), layer("hidden_2", m_bb=0.8)]
+    trained[0].r2_fitted["m_bb"] = 0.9
+    (best,) = [b for b in readout.best_layers(trained, [layer("features")]) if b.mass == "m_bb"]
+    assert (best.layer, best.r2.value) == ("hidden_1", 0.7)
+
+
+def test_r_squared_of_the_fitted_events_is_scikit_learns_score():
+    inputs, targets = RNG.normal(size=(500, 3)), RNG.normal(size=(500, 7))
+    targets[:, 2] += inputs[:, 0]
+    result = readout.read("features", inputs, targets, inputs, targets)
+    expected = [LinearRegression().fit(inputs, column).score(inputs, column) for column in targets.T]
+    assert list(result.r2_fitted.values()) == pytest.approx(expected, abs=1e-4)
+    assert [r2.value for r2 in result.r2.values()] == pytest.approx(expected, abs=1e-4)
