@@ -374,11 +374,12 @@ def describe_checks(held_out: dict[str, HeldOut]) -> str:
     )
     if missed:
         text += f" Predicted less measured, the others give {'; '.join(f'{m:+.4f} ({c})' for c, m in missed.items())}."
+    n_above = sum(difference > 0 for difference in differences)
     return (
-        f"{text} The curve promises more than was measured for {sum(d > 0 for d in differences)} of {n} (predicted less "
-        f"measured {min(differences):+.4f} to {max(differences):+.4f}). The smaller samples scatter about it "
-        f"{min(scales):.1f} to {max(scales):.1f} times as much as their errors say, and more than {MAX_SCALE} times, "
-        f"which refutes the power law, for {sum(scale > MAX_SCALE for scale in scales)} of {n}."
+        f"{text} The curve promises more than was measured for {n_above} of {n} (predicted less measured "
+        f"{min(differences):+.4f} to {max(differences):+.4f}). The smaller samples scatter about it {min(scales):.1f} to "
+        f"{max(scales):.1f} times as much as their errors say, and more than {MAX_SCALE} times, which "
+        f" refutes the power law, for {sum(scale > MAX_SCALE for scale in scales)} of {n}."
     )
 
 
