@@ -10,7 +10,7 @@ from scipy import stats
 from higgs_lib.metrics import Interval, auc, auc_covariance
 
 MIN_SIZES = 4  # numbers of training events: one more than the curve has parameters
-MAX_SCALE = 2  # chi^2 is 4 per degree of freedom; where AUCs scatter more about a curve they do not follow its form
+MAX_SCALE = 2  # chi^2 is 4 per degree of freedom; where AUCs scatter more, the form does not fit
 DRAWS = 500
 
 _EXPONENTS = np.geomspace(0.05, 2, 1000)  # the grid of the fit
@@ -374,12 +374,12 @@ def describe_checks(held_out: dict[str, HeldOut]) -> str:
     )
     if missed:
         text += f" Predicted less measured, the others give {'; '.join(f'{m:+.4f} ({c})' for c, m in missed.items())}."
-    n_above = sum(difference > 0 for difference in differences)
+    n_above, n_unfit = sum(difference > 0 for difference in differences), sum(scale > MAX_SCALE for scale in scales)
     return (
         f"{text} The curve promises more than was measured for {n_above} of {n} (predicted less measured "
-        f"{min(differences):+.4f} to {max(differences):+.4f}). The smaller samples scatter about it {min(scales):.1f} to "
-        f"{max(scales):.1f} times as much as their errors say, and more than {MAX_SCALE} times, which "
-        f" refutes the power law, for {sum(scale > MAX_SCALE for scale in scales)} of {n}."
+        f"{min(differences):+.4f} to {max(differences):+.4f}). The smaller samples scatter about it "
+        f"{min(scales):.1f} to {max(scales):.1f} times as much as their errors say. For {n_unfit} of {n} it is more than "
+        f"{MAX_SCALE} times, so that a power law does not fit within these errors."
     )
 
 
@@ -391,14 +391,16 @@ def doubt(measured: Measured, *, seed: int) -> str:
     curve = fit(measured, seed=seed)
     if not curve.determined:
         return "is not determined, as its limit or exponent lies at a bound of the fit"
-    if curve.scale > MAX_SCALE:
-        return f"is refuted, as the AUCs scatter about it {curve.scale:.1f} times as much as their errors say"
     if len(measured.auc) == MIN_SIZES:
         return f"is unchecked, as {MIN_SIZES} sizes are too few to leave one out"
     left_out = hold_out(measured, seed=seed)
-    if left_out.held:
-        return ""
-    return f"does not predict the largest sample from the others (predicted less measured {left_out.difference:+.4f})"
+    if not left_out.held:
+        return (
+            f"does not predict the largest sample from the others (predicted less measured {left_out.difference:+.4f})"
+        )
+    if curve.scale > MAX_SCALE:
+        return f"does not fit, as the AUCs scatter about it {curve.scale:.1f} times as much as their errors say"
+    return ""
 
 
 def describe_gain(name: str, measured: Measured, n_events: int, n_steps: int, *, seed: int) -> str:

@@ -209,8 +209,7 @@ def test_no_crossing_is_stated_where_a_curve_cannot_be_trusted():
     falls.auc[-1] -= 0.01
     text = overtaking(falls, slow())
     assert (
-        "Where one overtakes another is not told by these curves: the curve of one is refuted, as the AUCs scatter"
-        in text
+        "Where one overtakes another is not told by these curves: the curve of one does not predict the largest" in text
     )
     text = overtaking(measured(1e-4), slow().first(4))
     assert "From 2,000,000 training events" in text
@@ -232,6 +231,8 @@ def test_doubts_name_the_fault_of_a_curve():
     assert learning_curve.doubt(measured(1e-4), seed=1) == ""
     steep = measured(1e-3)._replace(auc=np.array([0.6, 0.8, 0.8, 0.8, 0.8]))
     assert "at a bound of the fit" in learning_curve.doubt(steep, seed=1)
+    bent = measured(1e-4)._replace(auc=np.array([0.8, 0.84, 0.875, 0.8755, 0.88]))
+    assert learning_curve.doubt(bent, seed=1).startswith("does not fit, as the AUCs scatter about it ")
     missing = measured(1e-3)
     missing.auc[-1] -= 0.004
     assert learning_curve.doubt(missing, seed=1).startswith("does not predict the largest sample from the others (pre")
@@ -262,7 +263,8 @@ def test_checks_are_counted_and_misses_have_their_direction():
     assert "+0.0300] (high); -0.0200 [-0.0300, -0.0100] (low)." in text
     assert "more than was measured for 2 of 3 (predicted less measured -0.0200 to +0.0200)" in text
     assert text.endswith(
-        "1.0 to 3.0 times as much as their errors say, and more than 2 times, which refutes the power law, for 1 of 3."
+        "1.0 to 3.0 times as much as their errors say. For 1 of 3 it is more than 2 times, so that a power law does "
+        "not fit within these errors."
     )
 
 
