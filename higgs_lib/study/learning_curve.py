@@ -378,8 +378,8 @@ def describe_checks(held_out: dict[str, HeldOut]) -> str:
     return (
         f"{text} The curve promises more than was measured for {n_above} of {n} (predicted less measured "
         f"{min(differences):+.4f} to {max(differences):+.4f}). The smaller samples scatter about it "
-        f"{min(scales):.1f} to {max(scales):.1f} times as much as their errors say. For {n_unfit} of {n} it is more than "
-        f"{MAX_SCALE} times, so that a power law does not fit within these errors."
+        f"{min(scales):.1f} to {max(scales):.1f} times as much as their errors say. For {n_unfit} of {n} it is more "
+        f"than {MAX_SCALE} times, so that a power law does not fit within these errors."
     )
 
 

@@ -131,9 +131,11 @@ def test_the_interval_of_repeated_trainings_is_that_of_students_t():
 
 
 def test_the_spread_of_few_trainings_widens_the_curve_as_students_t():
-    known = measured(1e-3)
-    of_three = known._replace(covariance=np.zeros((5, 5)), spread=np.full(5, 1e-6), degrees=np.full(5, 2))
-    width = [np.subtract(*learning_curve.fit(points, seed=1).predict(SIZES[-1])[:0:-1]) for points in (known, of_three)]
+    normal = measured(1e-3)
+    of_three = normal._replace(covariance=np.zeros((5, 5)), spread=np.full(5, 1e-6), degrees=np.full(5, 2))
+    width = [
+        np.subtract(*learning_curve.fit(points, seed=1).predict(SIZES[-1])[:0:-1]) for points in (normal, of_three)
+    ]
     assert 1.3 < width[1] / width[0] < 4.303 / 1.96 * 1.2  # the quantiles of t and of the normal distribution
 
 
