@@ -1,6 +1,7 @@
 """What the classifiers of a run are worth in a binned fit, without and with systematic uncertainties.
 
-The nominal templates are the run's test events, in bins that its validation events choose. The effect of a nuisance
+The nominal templates are the run's test events, with nominal built-in events where those are simulated as well, in bins
+that its validation events choose. The effect of a nuisance
 parameter is measured on the same collisions, shifted up and down: built-in events are simulated again
 (`simulation.simulate_together`), other events have their stored features shifted (`stored_shifts`). It counts as
 symmetric, and as a parabola over the bins.
@@ -14,7 +15,7 @@ import numpy as np
 from scipy import stats
 
 from higgs_lib.data import Sample
-from higgs_lib.metrics import Experiment, Interval, best_cut, efficiencies, jeffreys_interval
+from higgs_lib.metrics import CUTS, Experiment, Interval, best_cut, efficiencies, jeffreys_interval
 from higgs_lib.simulation import VARIATIONS, SimulationParameters, Variation, simulate_together
 from higgs_lib.study import stored_shifts
 from higgs_lib.study.likelihood import (
@@ -32,7 +33,6 @@ SHIFT = 2.0  # standard deviations of each shift, whose effect is halved: less n
 ACCEPTANCE = 0.09  # about what the selection keeps; sets how many collisions are simulated
 BINNED, WITH_SYSTEMATICS = "binned", "binned, systematics"
 SMOOTHING_DEGREE = 2
-CUTS = np.linspace(0, 1, 501)
 
 
 def score_bins(
@@ -103,6 +103,8 @@ class ShiftedEvents:
     """By class, 1 signal and 0 background."""
     shifted: dict[tuple[str, int], dict[int, ShiftedSample]]
     """By name and side (1: `SHIFT` standard deviations up, -1: down), then by class."""
+    is_independent: bool
+    """Whether the nominal events are others than the test events, and so add to the templates."""
 
     def acceptance(self, name: str, side: int, label: int) -> float:
         """Returns the relative change of the number of selected events of a class by one standard deviation.
@@ -148,7 +150,7 @@ def simulate_shifts(
             for blocks in samples
         ]
     nominal, *shifted = ({label: by_class[label][number] for label in by_class} for number in range(len(sets)))
-    return ShiftedEvents(nominal, dict(zip(keys, shifted, strict=True)))
+    return ShiftedEvents(nominal, dict(zip(keys, shifted, strict=True)), is_independent=True)
 
 
 def shift_stored(events: Sample, *, seed: int, n_blocks: int = 50) -> ShiftedEvents:
@@ -175,7 +177,7 @@ def shift_stored(events: Sample, *, seed: int, n_blocks: int = 50) -> ShiftedEve
         for name in stored_shifts.STORED
         for side in SIDES[: 1 if name in stored_shifts.WIDTHS else 2]
     }
-    return ShiftedEvents(nominal, shifted)
+    return ShiftedEvents(nominal, shifted, is_independent=False)
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,8 @@ class BinnedClassifier:
     """Nominal events of `ShiftedEvents` by class, (n_blocks, n_bins)."""
     shifted: dict[tuple[str, int], dict[int, np.ndarray]]
     """The same of the shifted events, by name and side, then by class."""
+    is_independent: bool
+    """As that of the `ShiftedEvents`."""
 
     @classmethod
     def from_scores(
@@ -225,6 +229,7 @@ class BinnedClassifier:
             {c: np.bincount(_places(edges, test.scores[test.labels == c]), minlength=n_bins) for c in (1, 0)},
             {label: counts[None, label] for label in (1, 0)},
             {key: {label: counts[key, label] for label in (1, 0)} for key in events.shifted},
+            events.is_independent,
         )
 
     @property
@@ -235,9 +240,10 @@ class BinnedClassifier:
     def templates(self, experiment: Experiment, degree: int = SMOOTHING_DEGREE) -> Templates:
         """Returns the templates, scaled to the experiment's expected events, with effects smoothed by this degree."""
         expected = {1: experiment.signal, 0: experiment.background}
-        scales = {label: expected[label] / self.test[label].sum() for label in (1, 0)}
-        values = {label: self.test[label] * scales[label] for label in (1, 0)}
-        errors = {label: np.sqrt(self.test[label]) * scales[label] for label in (1, 0)}
+        counts = {c: self.test[c] + (self.nominal[c].sum(0) if self.is_independent else 0) for c in (1, 0)}
+        scales = {label: expected[label] / counts[label].sum() for label in (1, 0)}
+        values = {label: counts[label] * scales[label] for label in (1, 0)}
+        errors = {label: np.sqrt(counts[label]) * scales[label] for label in (1, 0)}
         effects = {}
         for name in self.names:
             shifts = {label: values[label] * self.effect(name, label, degree) for label in (1, 0)}
@@ -274,7 +280,7 @@ class BinnedClassifier:
             return {label: blocks[label][:, None] * counts[label] for label in (1, 0)}
 
         shifted = {key: weighted(counts) for key, counts in self.shifted.items()}
-        return BinnedClassifier(self.edges, test, weighted(self.nominal), shifted)
+        return BinnedClassifier(self.edges, test, weighted(self.nominal), shifted, self.is_independent)
 
 
 def _places(edges: np.ndarray, scores: np.ndarray) -> np.ndarray:

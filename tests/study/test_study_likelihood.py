@@ -55,7 +55,7 @@ def test_a_control_measurement_gives_the_closed_form_with_its_uncertainty(signal
 
 
 def test_the_error_of_finite_simulation_is_that_of_the_background():
-    """Without signal the best background of one bin solves a quadratic equation; the signal does not dilute its error."""
+    """Without signal the best background of one bin solves a quadratic equation."""
     signal, background, error = 200.0, 100.0, 10.0
     templates = Templates(*(np.array([value]) for value in (signal, background, 2.0, error)), {})
     value = likelihood.discovery_significance(likelihood.workspace(templates, KNOWN, signal_uncertainty=0.0))

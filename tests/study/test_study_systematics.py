@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from higgs_lib.data import COMPLETE, Sample
-from higgs_lib.metrics import Experiment, efficiencies, significance_interval
+from higgs_lib.metrics import CUTS, Experiment, efficiencies, significance_interval
 from higgs_lib.metrics import best_cut as choose_cut
 from higgs_lib.simulation import VARIATIONS, SimulationParameters
 from higgs_lib.study import Scores, systematics
@@ -69,9 +69,10 @@ def test_equal_scores_stay_in_one_bin():
 
 
 def test_templates_are_the_test_events_scaled_to_the_expected_ones(scored):
+    """With the nominal simulated ones, which here are the test events once more."""
     scores, binned = scored
     templates = binned.templates(Experiment())
-    counts = np.histogram(scores.scores[scores.labels == 0], binned.edges)[0]
+    counts = 2 * np.histogram(scores.scores[scores.labels == 0], binned.edges)[0]
     assert templates.background == pytest.approx(counts / counts.sum() * 1000)
     assert templates.background_error == pytest.approx(np.sqrt(counts) / counts.sum() * 1000)
     assert templates.signal.sum() == pytest.approx(100)
@@ -94,7 +95,7 @@ def test_the_parabola_keeps_parabolas(scored):
     n_bins = len(binned.edges) - 1
     shape = 0.01 + 0.02 * np.linspace(-1, 1, n_bins) ** 2
     exact = {("tag_b", side): {0: binned.nominal[0] * (1 + 2 * side * shape)} for side in (1, -1)}
-    changed = systematics.BinnedClassifier(binned.edges, binned.test, binned.nominal, exact)
+    changed = systematics.BinnedClassifier(binned.edges, binned.test, binned.nominal, exact, True)
     assert changed.effect("tag_b", 0) == pytest.approx(shape, abs=1e-12)
 
 
@@ -103,7 +104,7 @@ def test_counting_agrees_with_the_page_on_counting(scored, events):
     scores, binned = scored
     resampling = systematics.Resampling.draw(len(scores.labels), events, 100, seed=3)
     significance = systematics.expected_significance(binned, scores, scores, Experiment(), resampling)
-    on_validation = efficiencies(*scores, systematics.CUTS)
+    on_validation = efficiencies(*scores, CUTS)
     for definition in Experiment().definitions():
         cut = choose_cut(on_validation, Experiment(), definition)
         alone = significance_interval(efficiencies(*scores, np.array([cut])), Experiment(), definition, seed=1)
