@@ -105,7 +105,7 @@ def impacts(names: Sequence[str], up: Sequence[float], down: Sequence[float], pu
         names: of the parameters, the largest impact first.
         up: the change of the signal strength with each parameter one standard deviation higher.
         down: the same with it lower.
-        pulls: the fitted values in standard deviations before the fit.
+        pulls: the fitted values in standard deviations before the fit; nan where there is none.
         axes: the axes of the pulls and those of the impacts.
 
     Returns:

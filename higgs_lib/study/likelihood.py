@@ -221,52 +221,69 @@ def discovery_significance(specification: dict) -> float:
         return float(np.sqrt(_q0(model, data)))
 
 
+class Fit(NamedTuple):
+    """The fit of a workspace."""
+
+    strength: Interval
+    """The signal strength with the interval of one standard deviation, by HESSE."""
+    pulls: dict[str, Interval]
+    """The fitted value of each nuisance parameter in units of its uncertainty before the fit, 0 where nothing pulls it,
+    with the interval of one standard deviation after the fit; without those of finite simulation."""
+
+
+def fit(specification: dict) -> Fit:
+    """Fits a workspace."""
+    model, data = _model(specification)
+    with _minuit():
+        best, errors = _best(model, data)
+    poi = model.config.poi_index
+    places = {name: model.config.par_slice(name).start for name in _single_parameters(model)}
+    pulls = {name: _pull(model, name, best[place], errors[place]) for name, place in places.items()}
+    return Fit(Interval(*(float(best[poi] + side * errors[poi]) for side in (0, -1, 1))), pulls)
+
+
 class Impact(NamedTuple):
     """What one nuisance parameter does to the signal strength."""
 
     name: str
-    pull: Interval
-    """Its fitted value in units of its uncertainty before the fit, 0 where nothing pulls it, with the interval of one
-    standard deviation after the fit."""
     up: float
     """The change of the signal strength with the parameter one standard deviation (after the fit) higher."""
     down: float
     """The same with it lower."""
 
 
-class Fit(NamedTuple):
-    """The fit of a workspace."""
+def impacts(specification: dict) -> list[Impact]:
+    """Returns the impacts of all nuisance parameters by size, the largest first, by a refit with each one shifted.
 
-    strength: Interval
-    """The signal strength with the interval of one standard deviation, by HESSE."""
-    impacts: list[Impact]
-    """By size, the largest first."""
-    finite_simulation: float
-    """The part of the standard deviation of the signal strength that comes from finite simulation, in quadrature."""
-
-
-def fit(specification: dict) -> Fit:
-    """Fits a workspace, and refits it with every nuisance parameter shifted to find its impact."""
+    Those of finite simulation, one for each bin, count together: as what they add in quadrature to the standard
+    deviation of the signal strength.
+    """
     model, data = _model(specification)
-    names = [name for name in model.config.par_order if name not in (SIGNAL_STRENGTH, STATISTICAL)]
-    suggested = model.config.suggested_fixed()
+    poi, suggested = model.config.poi_index, model.config.suggested_fixed()
     with _minuit():
-        best, errors = np.asarray(pyhf.infer.mle.fit(data, model, return_uncertainties=True)).T
-        poi = model.config.poi_index
-        impacts = []
-        for name in names:
+        best, errors = _best(model, data)
+        ranked = []
+        for name in _single_parameters(model):
             place = model.config.par_slice(name).start
-            shifts = [
-                _strength_with(model, data, best, place, best[place] + side * errors[place]) - best[poi]
-                for side in (1, -1)
-            ]
-            impacts.append(Impact(name, _pull(model, name, best[place], errors[place]), *shifts))
-        fixed = [STATISTICAL in name or fix for name, fix in zip(model.config.par_names, suggested, strict=True)]
-        known = pyhf.infer.mle.fit(data, model, fixed_params=fixed, return_uncertainties=True)
-        finite = float(np.sqrt(max(errors[poi] ** 2 - np.asarray(known)[poi, 1] ** 2, 0.0)))
-    impacts.sort(key=lambda impact: -max(abs(impact.up), abs(impact.down)))
-    strength = Interval(*(float(best[poi] + side * errors[poi]) for side in (0, -1, 1)))
-    return Fit(strength, impacts, finite)
+            shifted = (_strength_with(model, data, best, place, best[place] + side * errors[place]) for side in (1, -1))
+            ranked.append(Impact(name, *(float(strength - best[poi]) for strength in shifted)))
+        if STATISTICAL in model.config.par_order:
+            fixed = [STATISTICAL in name or fix for name, fix in zip(model.config.par_names, suggested, strict=True)]
+            _, others = _best(model, data, fixed)
+            added = float(np.sqrt(max(errors[poi] ** 2 - others[poi] ** 2, 0.0)))
+            ranked.append(Impact(STATISTICAL, added, -added))
+    return sorted(ranked, key=lambda impact: -max(abs(impact.up), abs(impact.down)))
+
+
+def _single_parameters(model: pyhf.Model) -> list[str]:
+    """Returns the nuisance parameters without those of finite simulation."""
+    return [name for name in model.config.par_order if name not in (SIGNAL_STRENGTH, STATISTICAL)]
+
+
+def _best(model: pyhf.Model, data: np.ndarray, fixed: list[bool] | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the best parameters and their standard deviations."""
+    values, errors = np.asarray(pyhf.infer.mle.fit(data, model, fixed_params=fixed, return_uncertainties=True)).T
+    return values, errors
 
 
 def _pull(model: pyhf.Model, name: str, value: float, error: float) -> Interval:

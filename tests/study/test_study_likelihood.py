@@ -124,20 +124,24 @@ def test_the_fit_finds_what_was_put_in(templates):
     specification = likelihood.workspace(many, Experiment(), signal_uncertainty=0.0)
     counts = many.signal + many.effects["tilt"].background_up
     fitted = likelihood.fit(likelihood.with_data(specification, counts))
-    pulls = {impact.name: impact.pull for impact in fitted.impacts}
+    pulls = fitted.pulls
     assert pulls["tilt"].value == pytest.approx(1.0, abs=0.05)
     assert pulls["tilt"].high - pulls["tilt"].value < 0.1
     assert fitted.strength.value == pytest.approx(1.0, abs=0.02)
 
 
 def test_impacts_are_ranked_and_the_signals_normalisation_has_its_own_size(templates):
-    fitted = likelihood.fit(likelihood.workspace(templates, Experiment(), signal_uncertainty=0.1))
-    sizes = [max(abs(impact.up), abs(impact.down)) for impact in fitted.impacts]
+    specification = likelihood.workspace(templates, Experiment(), signal_uncertainty=0.1)
+    fitted, impacts = likelihood.fit(specification), likelihood.impacts(specification)
+    sizes = [max(abs(impact.up), abs(impact.down)) for impact in impacts]
     assert sizes == sorted(sizes, reverse=True)
-    by_name = {impact.name: impact for impact in fitted.impacts}
-    assert set(by_name) == {"tilt", "scale", "signal_normalisation", "background_normalisation"}
+    by_name = {impact.name: impact for impact in impacts}
+    single = {"tilt", "scale", "signal_normalisation", "background_normalisation"}
+    assert set(fitted.pulls) == single
+    assert set(by_name) == single | {"simulation_statistics"}
     assert by_name["signal_normalisation"].up == pytest.approx(1 / 1.1 - 1, abs=0.005)
-    assert by_name["background_normalisation"].pull.value == pytest.approx(0.0, abs=1e-3)
+    assert 0 < by_name["simulation_statistics"].up < fitted.strength.high - fitted.strength.value
+    assert fitted.pulls["background_normalisation"].value == pytest.approx(0.0, abs=1e-3)
     assert fitted.strength.value == pytest.approx(1.0, abs=1e-3)
 
 
