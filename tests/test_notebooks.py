@@ -16,7 +16,8 @@ from repository import ROOT
 from sklearn.metrics import roc_auc_score
 
 from higgs_lib.data import origin
-from higgs_lib.study import Run, comparison
+from higgs_lib.simulation import VARIATIONS
+from higgs_lib.study import Run, comparison, likelihood, stored_shifts
 
 PROFILE = """
 events: {n_events: 8000, seed: 1}
@@ -32,6 +33,7 @@ common: {n_test: 1500, n_validation: 800}
   pre_training_events: 10000, pre_training_epochs: 1, tuning_epochs: 1}
 10_fidelity: {few_epochs: 2, few_patience: 0, n_compared: 3000, n_built_in_test: 3000}
 11_speed: {timed_events: 3000, batch_sizes: [100, 1024], repeats: 2, precision_epochs: 1}
+12_systematics: {shifted_signal: 500, shifted_background: 1500, min_generated: 30, n_draws: 20, n_toys: 5}
 13_learning: {curve_classifiers: ["shallow, high", "deep, low"], curve_sizes: [300, 600, 1000, 2000], curve_passes: 2,
   curve_events: 3000, curve_batch_size: 128, shortest_epoch: 8, curve_seeds: [1, 2], repeated_events: 500,
   equal_epochs: [], tree_iterations: 20}
@@ -100,6 +102,22 @@ def test_notebooks_show_what_was_measured(run, shown):
     assert re.search(r"Training with adam reaches an AUC of 0\.\d+ after", text(run, "05_cluster_scaling"))
 
 
+def test_systematics_are_those_of_the_stored_workspaces(run):
+    stored = run.result("systematics")
+    values = {tuple(row["key"]): row["interval"] for row in stored["values"]}
+    assert len(values) == 14 * 7
+    for classifier, features in (("modern", "low"), ("kinematic", "complete")):
+        workspace = json.loads((run.path / "workspaces" / f"{classifier}-{features}.json").read_text())
+        assert likelihood.nuisance_parameters(workspace) == stored["nuisances"]
+        value = likelihood.discovery_significance(workspace)
+        assert values[classifier, features, "binned, systematics"][0] == pytest.approx(value, rel=1e-4)
+        assert value < values[classifier, features, "binned"][0]
+    assert {variation.name for variation in VARIATIONS} < set(stored["nuisances"])
+    assert stored["verdict"] in text(run, "12_systematics").replace("\\n", "\n")
+    assert stored["verdict"] in text(run, "09_conclusions")
+    assert run.result("learning")["learnt"] in text(run, "13_learning")
+
+
 @pytest.mark.skipif("HIGGS_UCI_RUN" not in os.environ, reason="HIGGS_UCI_RUN does not name a run of UCI events")
 def test_a_run_of_uci_events_is_pre_trained_on_built_in_ones():
     run = Run(os.environ["HIGGS_UCI_RUN"])
@@ -110,6 +128,8 @@ def test_a_run_of_uci_events_is_pre_trained_on_built_in_ones():
     assert comparison.difference(run, "kinematic, low", "deep, complete").low > 0
     assert "After pre-training on" in text(run, "08_kinematics")
     assert "intervals without pairing" in text(run, "10_fidelity")
+    assert set(stored_shifts.STORED) < set(run.result("systematics")["nuisances"])
+    assert not {"m_top", "isr"} & set(run.result("systematics")["nuisances"])
 
 
 def test_a_second_call_runs_nothing(made):
