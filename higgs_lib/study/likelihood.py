@@ -181,9 +181,9 @@ def _backend(tensors: str, optimizer) -> Iterator[None]:
         pyhf.set_backend(*chosen)
 
 
-def _minuit() -> contextlib.AbstractContextManager:
-    """Fits by MINUIT, which gives uncertainties as well."""
-    return _backend("numpy", pyhf.optimize.minuit_optimizer(tolerance=1e-3))
+def _slsqp() -> contextlib.AbstractContextManager:
+    """Fits by scipy's SLSQP, which finds minima reliably and to many digits."""
+    return _backend("numpy", "scipy")
 
 
 def _model(specification: dict) -> tuple[pyhf.Model, np.ndarray]:
@@ -217,7 +217,7 @@ def discovery_significance(specification: dict) -> float:
     With Asimov data it is the median of experiments with the expected signal.
     """
     model, data = _model(specification)
-    with _minuit():
+    with _slsqp():
         return float(np.sqrt(_q0(model, data)))
 
 
@@ -234,8 +234,7 @@ class Fit(NamedTuple):
 def fit(specification: dict) -> Fit:
     """Fits a workspace."""
     model, data = _model(specification)
-    with _minuit():
-        best, errors = _best(model, data)
+    best, errors = _best(model, data)
     poi = model.config.poi_index
     places = {name: model.config.par_slice(name).start for name in _single_parameters(model)}
     pulls = {name: _pull(model, name, best[place], errors[place]) for name, place in places.items()}
@@ -260,18 +259,18 @@ def impacts(specification: dict) -> list[Impact]:
     """
     model, data = _model(specification)
     poi, suggested = model.config.poi_index, model.config.suggested_fixed()
-    with _minuit():
-        best, errors = _best(model, data)
-        ranked = []
-        for name in _single_parameters(model):
-            place = model.config.par_slice(name).start
-            shifted = (_strength_with(model, data, best, place, best[place] + side * errors[place]) for side in (1, -1))
-            ranked.append(Impact(name, *(float(strength - best[poi]) for strength in shifted)))
-        if STATISTICAL in model.config.par_order:
-            fixed = [STATISTICAL in name or fix for name, fix in zip(model.config.par_names, suggested, strict=True)]
-            _, others = _best(model, data, fixed)
-            added = float(np.sqrt(max(errors[poi] ** 2 - others[poi] ** 2, 0.0)))
-            ranked.append(Impact(STATISTICAL, added, -added))
+    best, errors = _best(model, data)
+    ranked = []
+    for name in _single_parameters(model):
+        place = model.config.par_slice(name).start
+        values = (best[place] + side * errors[place] for side in (1, -1))
+        shifted = [_strength_with(model, data, best, place, value) - best[poi] for value in values]
+        ranked.append(Impact(name, *(float(shift) for shift in shifted)))
+    if STATISTICAL in model.config.par_order:
+        fixed = [STATISTICAL in name or fix for name, fix in zip(model.config.par_names, suggested, strict=True)]
+        _, others = _best(model, data, fixed)
+        added = float(np.sqrt(max(errors[poi] ** 2 - others[poi] ** 2, 0.0)))
+        ranked.append(Impact(STATISTICAL, added, -added))
     return sorted(ranked, key=lambda impact: -max(abs(impact.up), abs(impact.down)))
 
 
@@ -281,8 +280,13 @@ def _single_parameters(model: pyhf.Model) -> list[str]:
 
 
 def _best(model: pyhf.Model, data: np.ndarray, fixed: list[bool] | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the best parameters and their standard deviations."""
-    values, errors = np.asarray(pyhf.infer.mle.fit(data, model, fixed_params=fixed, return_uncertainties=True)).T
+    """Returns the best parameters, by SLSQP, and their standard deviations there, by MINUIT."""
+    settings = {"fixed_params": fixed}
+    with _slsqp():
+        start = np.asarray(pyhf.infer.mle.fit(data, model, **settings)).tolist()
+    with _backend("numpy", "minuit"):
+        fitted = pyhf.infer.mle.fit(data, model, init_pars=start, return_uncertainties=True, **settings)
+    values, errors = np.asarray(fitted).T
     return values, errors
 
 
@@ -301,7 +305,8 @@ def _strength_with(model: pyhf.Model, data: np.ndarray, best: np.ndarray, place:
     """Returns the fitted signal strength with the parameter at index `place` kept at a value."""
     start, fixed = best.copy(), list(model.config.suggested_fixed())
     start[place], fixed[place] = value, True
-    refit = pyhf.infer.mle.fit(data, model, init_pars=start.tolist(), fixed_params=fixed)
+    with _slsqp():
+        refit = pyhf.infer.mle.fit(data, model, init_pars=start.tolist(), fixed_params=fixed)
     return float(np.asarray(refit)[model.config.poi_index])
 
 
