@@ -1,11 +1,9 @@
 """Boosted trees by scikit-learn: the study's baseline, and the classifier that compares two samples."""
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import skops.io
 
 from higgs_lib import data, metrics
 from higgs_lib.data import Sample
@@ -14,8 +12,6 @@ from higgs_lib.metrics import Interval
 
 def fit(training: Sample, *, seed: int, **settings):
     """Trains boosted trees on a sample; `settings` are those of scikit-learn's HistGradientBoostingClassifier."""
-    # OpenMP's threads otherwise spin while they wait, and on a busy machine trees take ten times as long
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from sklearn.ensemble import HistGradientBoostingClassifier  # here, as stored results are read without it
 
     return HistGradientBoostingClassifier(random_state=seed, **settings).fit(*training)
@@ -44,11 +40,15 @@ def fit_predict(training: Sample, inputs: Iterable[np.ndarray], *, seed: int, **
 
 def save(trees, path: Path) -> None:
     """Writes trees to a file that `load` reads without running any code from it."""
+    import skops.io  # here, as it imports scikit-learn
+
     skops.io.dump(trees, path)
 
 
 def load(path: Path):
     """Reads trees; refuses a file that holds anything else."""
+    import skops.io  # here, as it imports scikit-learn
+
     return skops.io.load(path, trusted=["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"])
 
 
