@@ -106,8 +106,8 @@ def _made_with(run: Run, results: list[dict]) -> dict:
 def _leaks(run: Run, results: list[dict]) -> list[str]:
     """Returns in words which classifiers were trained or judged on other rows than those of three disjoint parts.
 
-    The parts are the first rows for training and the last for testing, those before for validation. A recipe names them
-    by `data.fingerprint`, and stored scores by the labels of their events.
+    The parts are the last rows for testing, those before for validation, and the first or a later part of as many of
+    the others for training. A recipe names them by `data.fingerprint`, and stored scores by the labels of their events.
     """
     labels = pq.read_table(run.events, columns=[LABEL])[LABEL].to_numpy()
     leaks = []
@@ -115,17 +115,20 @@ def _leaks(run: Run, results: list[dict]) -> list[str]:
         recipe, name = result["recipe"], result["name"]
         first_test = len(labels) - recipe["n_test"]
         first_validation = first_test - recipe["n_validation"]
-        parts = Splits(range(recipe["n_training"]), range(first_validation, first_test), range(first_test, len(labels)))
-        scored = parts._replace(training=parts.training[: recipe["n_validation"]])
-        if recipe["n_training"] > first_validation:
-            leaks.append(
-                f"{name}: its {recipe['n_training']:,} training events reach into the validation or test events"
-            )
-        elif recipe["events"] != fingerprint(run.events, parts):
+        judged = range(first_validation, first_test), range(first_test, len(labels))
+        n_training = recipe["n_training"]
+        trained = [
+            range(start, start + n_training) for start in range(0, first_validation - n_training + 1, n_training)
+        ]
+        possible = (Splits(rows, *judged) for rows in trained)
+        parts = next((part for part in possible if recipe["events"] == fingerprint(run.events, part)), None)
+        if n_training > first_validation:
+            leaks.append(f"{name}: its {n_training:,} training events reach into the validation or test events")
+        elif parts is None:
             leaks.append(f"{name}: its parts of the events are not the first, the middle and the last rows")
         elif any(
             not np.array_equal(run.scores(name, part).labels, labels[rows.start : rows.stop])
-            for part, rows in scored._asdict().items()
+            for part, rows in parts._replace(training=parts.training[: recipe["n_validation"]])._asdict().items()
         ):
             leaks.append(f"{name}: its scores are not those of the events of its parts")
     return leaks

@@ -125,6 +125,15 @@ def test_training_on_rows_of_the_test_events_is_a_leak(events, tmp_path, of_tree
         assert any(words in leak for leak in comparison.broken)
 
 
+def test_a_later_part_of_the_training_events_is_none(events, tmp_path):
+    """Learning curves train on several small samples."""
+    study = Study.open(str(tmp_path), str(events), n_test=4000, n_validation=2000)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "events.parquet").symlink_to(events)
+    trees = study.with_training_events(3000, part=2).train_trees("late", "high", 1, n_training=3000, iterations=3)
+    assert reference._leaks(study.run, [trees]) == []
+
+
 def test_test_events_that_are_trained_on_in_secret_are_a_leak(events, tmp_path, of_trees, monkeypatch):
     """Where the recipe tells nothing: the AUC is higher on test events than on validation events."""
 
