@@ -13,7 +13,7 @@ from scipy import stats
 
 from higgs_lib.study import likelihood
 
-CLASSIFIERS = ("shallow-high", "modern-low", "kinematic-low", "kinematic-complete")
+CLASSIFIERS = ("shallow-high", "modern-low", "kinematic-low")
 N_TOYS, SEED = 1000, 1
 
 
