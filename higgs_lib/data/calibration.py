@@ -13,6 +13,7 @@ from higgs_lib.data.features import HIGH, LOW
 PHI = tuple(name for name in LOW if name.endswith("phi"))
 JETS = tuple(name for name in LOW if name.startswith("jet") and name.endswith(("pt", "eta")))
 PT_MIN, LEPTON_ETA_MAX, JET_ETA_MAX = 15.0, 2.5, 3.0  # GeV, edges of the selection, where the search begins
+LEPTON_ETA_STARTS = (0.95, 0.97, 0.98, 1.0)  # times the edge of the selection, at which efficiency is lost
 AGREEMENT = 0.003  # relative: masses that deviate more used a jet that is not stored
 
 
@@ -48,7 +49,10 @@ def derive(table: pa.Table) -> Scales:
     scales = _fit(values, scales, [name for name in JETS if name != "jet_4_pt"], ["m_bb"])
     for name in HIGH:
         scales[name] = _mode(_ratios(values, scales, [name])[0])
-    scales = _fit(values, scales, [name for name in scales if name not in (*PHI, *HIGH)], HIGH)
+    # The grid of the neutrino's rule makes local minima in the pseudorapidity of the lepton: fits begin at several.
+    free = [name for name in scales if name not in (*PHI, *HIGH)]
+    starts = [scales | {"lepton_eta": scales["lepton_eta"] * factor} for factor in LEPTON_ETA_STARTS]
+    scales = min((_fit(values, start, free, HIGH) for start in starts), key=lambda fitted: _cost(values, fitted))
     agree = np.abs(_ratios(values, scales, HIGH) / [[scales[name]] for name in HIGH] - 1) < 0.005
     fractions = (float(fraction) for fraction in agree.mean(1))
     return Scales(
@@ -99,6 +103,12 @@ def _fit(
     start = np.log([scales[name] for name in free])
     best = least_squares(residuals, start, loss="cauchy", f_scale=AGREEMENT, diff_step=1e-5)
     return scales | {name: float(scale) for name, scale in zip(free, np.exp(best.x), strict=True)}
+
+
+def _cost(values: dict[str, np.ndarray], scales: dict[str, float]) -> float:
+    """Returns the Cauchy loss of all masses with these scales, as `_fit` minimises it."""
+    residuals = np.log(_ratios(values, scales, HIGH) / [[scales[name]] for name in HIGH])
+    return float(np.log1p((residuals / AGREEMENT) ** 2).sum())
 
 
 def _ratios(values: dict[str, np.ndarray], scales: dict[str, float], masses: Sequence[str]) -> np.ndarray:

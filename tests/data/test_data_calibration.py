@@ -9,10 +9,12 @@ def assert_near(derived, tolerance):
         assert derived.scales[name] == pytest.approx(scale, rel=tolerance), name
 
 
-def test_the_scales_of_built_in_events_are_those_they_were_made_with():
-    derived = calibration.derive(simulation.generate(6000, seed=5))
+@pytest.mark.parametrize("seed", [5, 2])
+def test_the_scales_of_built_in_events_are_those_they_were_made_with(seed):
+    derived = calibration.derive(simulation.generate(6000, seed=seed))
     assert_near(derived, 0.004)
     assert derived.agreement["m_bb"] > 0.995
+    assert derived.agreement["m_lv"] > 0.98
 
 
 def test_the_scales_of_uci_events_are_the_stored_ones(uci_events):
