@@ -100,7 +100,7 @@ bench: $(READY) ## Benchmark against Keras, PyTorch, JAX, pandas and others (20 
 	$(PYTHON) benchmarks/events.py
 	$(PYTHON) benchmarks/training.py
 
-bench-gpu: $(READY) ## Measure this machine's GPUs for 07_gpu_scaling (a few minutes a GPU, with trainings on 10,000,000 built-in events)
+bench-gpu: $(READY) ## Measure this machine's GPUs for 11_gpu_scaling (a few minutes a GPU, with trainings on 10,000,000 built-in events)
 	$(PYTHON) benchmarks/gpu.py
 
 clean: ## Delete the results of PROFILE (and DATA); the environment and the download stay

@@ -1,6 +1,6 @@
 """Draws and fits experiments of a run's binned likelihoods: does the interval cover, and does the formula hold?
 
-python benchmarks/coverage.py --run runs/laptop    # after 12_systematics, which writes the workspaces
+python benchmarks/coverage.py --run runs/laptop    # after 07_systematics, which writes the workspaces
 """
 
 import argparse

@@ -4,7 +4,7 @@
     KERAS_BACKEND=jax python benchmarks/gpu.py    # Keras on JAX, which needs no TensorFlow
 
 Where Python has JAX with CUDA and nothing else of this package's, bring what is missing as wheels and add the folder of
-the checkout to PYTHONPATH: docs/gpu.md lists them. Writes a file for each GPU, part by part; 07_gpu_scaling shows it
+the checkout to PYTHONPATH: docs/gpu.md lists them. Writes a file for each GPU, part by part; 11_gpu_scaling shows it
 with its device, date and versions.
 """
 

@@ -135,7 +135,7 @@ def _parser() -> argparse.ArgumentParser:
         if function in (_reproduce, _events):
             added.add_argument("--data", default="", help="a file in UCI's format, instead of the profile's events")
         if function is _notebook:
-            added.add_argument("notebook", help="e.g. notebooks/02_training.ipynb")
+            added.add_argument("notebook", help="e.g. notebooks/03_training.ipynb")
     added = command(_check, "check", "compare a finished run with the stored reference of its profile in results/")
     added.add_argument("--profile", required=True, help="a YAML file of params/")
     runs = added.add_mutually_exclusive_group(required=True)

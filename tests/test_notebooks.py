@@ -22,19 +22,19 @@ from higgs_lib.study import Run, comparison, likelihood, stored_shifts
 PROFILE = """
 events: {n_events: 8000, seed: 1}
 common: {n_test: 1500, n_validation: 800}
-02_training: {seeds: [1], small_epochs: [3, 3, 3], small_patience: 0, comparison_epochs: 1}
-03_performance: {tree_iterations: 20}
-05_cluster_scaling: {cluster_events: 2048, optimizers: [adam], cluster_batch_sizes: [512], cluster_batch_size: 1024,
+03_training: {seeds: [1], small_epochs: [3, 3, 3], small_patience: 0, comparison_epochs: 1}
+04_performance: {tree_iterations: 20}
+12_cluster_scaling: {cluster_events: 2048, optimizers: [adam], cluster_batch_sizes: [512], cluster_batch_size: 1024,
   cluster_repeats: 1, transfer_events: 1024, target_auc: 0.5}
-06_asynchronous: {rules: [DOWNPOUR, AEASGD], many_workers: [], windows: [], asynchronous_events: 1280,
+13_asynchronous: {rules: [DOWNPOUR, AEASGD], many_workers: [], windows: [], asynchronous_events: 1280,
   asynchronous_batch_size: 64, asynchronous_validation: 0, asynchronous_epochs: 2, asynchronous_target: 0.5}
-07_gpu_scaling: {gpu_optimizers: [sgd, adam], swept_batch_sizes: [64, 1024], events_per_timing: 4096}
-08_kinematics: {kinematic_seeds: [1], few_epochs: 3, tree_iterations: 20, importance_events: 1000, importance_blocks: 2,
+11_gpu_scaling: {gpu_optimizers: [sgd, adam], swept_batch_sizes: [64, 1024], events_per_timing: 4096}
+06_kinematics: {kinematic_seeds: [1], few_epochs: 3, tree_iterations: 20, importance_events: 1000, importance_blocks: 2,
   pre_training_events: 10000, pre_training_epochs: 1, tuning_epochs: 1}
-10_fidelity: {few_epochs: 2, few_patience: 0, n_compared: 3000, n_built_in_test: 3000}
-11_speed: {timed_events: 3000, batch_sizes: [100, 1024], repeats: 2, precision_epochs: 1}
-12_systematics: {shifted_signal: 500, shifted_background: 1500, min_generated: 30, n_draws: 20, n_toys: 5}
-13_learning: {curve_classifiers: ["shallow, high", "deep, low"], curve_sizes: [300, 600, 1000, 2000], curve_passes: 2,
+02_fidelity: {few_epochs: 2, few_patience: 0, n_compared: 3000, n_built_in_test: 3000}
+10_speed: {timed_events: 3000, batch_sizes: [100, 1024], repeats: 2, precision_epochs: 1}
+07_systematics: {shifted_signal: 500, shifted_background: 1500, min_generated: 30, n_draws: 20, n_toys: 5}
+08_learning: {curve_classifiers: ["shallow, high", "deep, low"], curve_sizes: [300, 600, 1000, 2000], curve_passes: 2,
   curve_events: 3000, curve_batch_size: 128, shortest_epoch: 8, curve_seeds: [1, 2], repeated_events: 500,
   equal_epochs: [], tree_iterations: 20}
 """
@@ -78,28 +78,28 @@ def test_notebooks_show_what_was_measured(run, shown):
     assert shown in text(run, "01_data")
     for kind in ("shallow", "deep", "modern", "trees"):
         of_seeds = [roc_auc_score(*run.scores(r["name"], "test")) for r in run.results(kind, "complete")]
-        assert f"{np.mean(of_seeds):.4f} [" in text(run, "03_performance")
-    assert "1.644" in text(run, "04_significance")
+        assert f"{np.mean(of_seeds):.4f} [" in text(run, "04_performance")
+    assert "1.644" in text(run, "05_significance")
     significance = run.result("significance")["values"]
     assert len(significance) == 4 * 3 * 5
     assert all(row["interval"][1] <= row["interval"][0] <= row["interval"][2] for row in significance)
     assert "0.885" in text(run, "09_conclusions")
     for kind, features in product(("kinematic", "kinematic_trees"), ("low", "complete")):
         auc = np.mean([roc_auc_score(*run.scores(r["name"], "test")) for r in run.results(kind, features)])
-        assert f"{auc:.4f}" in text(run, "08_kinematics")
-    assert re.search(r"trees on the same features 0\.\d+ .* That is \+0\.\d+ \[", text(run, "08_kinematics"))
-    assert "The mean distance over the 28 features is 0.01" in text(run, "10_fidelity")
+        assert f"{auc:.4f}" in text(run, "06_kinematics")
+    assert re.search(r"trees on the same features 0\.\d+ .* That is \+0\.\d+ \[", text(run, "06_kinematics"))
+    assert "The mean distance over the 28 features is 0.01" in text(run, "02_fidelity")
     assert f"{comparison.auc(run, 'kinematic', 'low'):.4f}" in text(run, "09_conclusions")
-    assert "In batches of 100 the loop of `higgs_lib` trains" in text(run, "11_speed")
-    assert re.search(r"the calculation gives: (launches|arithmetic|in batches of 100)", text(run, "07_gpu_scaling"))
-    assert re.search(r"Compared with 1 worker, training with 2 is \d\.\d+ times", text(run, "05_cluster_scaling"))
-    assert re.search(r"2 workers that do not wait train \d\.\d+ to \d\.\d+ times", text(run, "06_asynchronous"))
-    assert re.search(r"the AUC from [\d,]+ events within its interval for \d of \d", text(run, "13_learning"))
-    assert run.result("learning")["verdict"] in text(run, "13_learning")
+    assert "In batches of 100 the loop of `higgs_lib` trains" in text(run, "10_speed")
+    assert re.search(r"the calculation gives: (launches|arithmetic|in batches of 100)", text(run, "11_gpu_scaling"))
+    assert re.search(r"Compared with 1 worker, training with 2 is \d\.\d+ times", text(run, "12_cluster_scaling"))
+    assert re.search(r"2 workers that do not wait train \d\.\d+ to \d\.\d+ times", text(run, "13_asynchronous"))
+    assert re.search(r"the AUC from [\d,]+ events within its interval for \d of \d", text(run, "08_learning"))
+    assert run.result("learning")["verdict"] in text(run, "08_learning")
     verdict = run.result("asynchronous")["verdict"]
     assert re.search(r"with one worker, and with 2 workers \d+\.\d s under \w+ and \d+\.\d s with synchronous", verdict)
     assert verdict in text(run, "09_conclusions")
-    assert re.search(r"Training with adam reaches an AUC of 0\.\d+ after", text(run, "05_cluster_scaling"))
+    assert re.search(r"Training with adam reaches an AUC of 0\.\d+ after", text(run, "12_cluster_scaling"))
 
 
 def test_systematics_are_those_of_the_stored_workspaces(run):
@@ -113,9 +113,9 @@ def test_systematics_are_those_of_the_stored_workspaces(run):
         assert values[classifier, features, "binned, systematics"][0] == pytest.approx(value, rel=1e-4)
         assert value < values[classifier, features, "binned"][0]
     assert {variation.name for variation in VARIATIONS} < set(stored["nuisances"])
-    assert stored["verdict"] in text(run, "12_systematics").replace("\\n", "\n")
+    assert stored["verdict"] in text(run, "07_systematics").replace("\\n", "\n")
     assert stored["verdict"] in text(run, "09_conclusions")
-    assert run.result("learning")["learnt"] in text(run, "13_learning")
+    assert run.result("learning")["learnt"] in text(run, "08_learning")
 
 
 @pytest.mark.skipif("HIGGS_UCI_RUN" not in os.environ, reason="HIGGS_UCI_RUN does not name a run of UCI events")
@@ -123,11 +123,11 @@ def test_a_run_of_uci_events_is_pre_trained_on_built_in_ones():
     run = Run(os.environ["HIGGS_UCI_RUN"])
     for features in ("low", "complete"):
         assert comparison.difference(run, f"tuned, {features}", f"kinematic, {features}").value > 0
-        assert f"{comparison.auc(run, 'tuned', features):.4f}" in text(run, "08_kinematics")
+        assert f"{comparison.auc(run, 'tuned', features):.4f}" in text(run, "06_kinematics")
     assert comparison.auc(run, "kinematic", "low").value == pytest.approx(0.816, abs=0.012)  # as found by trying
     assert comparison.difference(run, "kinematic, low", "deep, complete").low > 0
-    assert "After pre-training on" in text(run, "08_kinematics")
-    assert "intervals without pairing" in text(run, "10_fidelity")
+    assert "After pre-training on" in text(run, "06_kinematics")
+    assert "intervals without pairing" in text(run, "02_fidelity")
     assert set(stored_shifts.STORED) < set(run.result("systematics")["nuisances"])
     assert not {"m_top", "isr"} & set(run.result("systematics")["nuisances"])
 
@@ -141,7 +141,7 @@ def test_a_second_call_runs_nothing(made):
 
 def test_a_changed_text_runs_a_notebook_and_trains_nothing(made):
     run, profile = made
-    record = run.path / "notebooks" / "02_training.json"
+    record = run.path / "notebooks" / "03_training.json"
     content = json.loads(record.read_text())
     content["recipe"]["text"] = "another"
     record.write_text(json.dumps(content))
@@ -149,7 +149,7 @@ def test_a_changed_text_runs_a_notebook_and_trains_nothing(made):
     shown = reproduce(profile, run.path)
     notebooks = [line for line in shown.stdout.splitlines() if re.match(r"\d\d_", line)]
     assert len(notebooks) == 1
-    assert re.fullmatch(r"02_training +\d:\d\d  text changed", notebooks[0])
+    assert re.fullmatch(r"03_training +\d:\d\d  text changed", notebooks[0])
     assert before == {path: path.stat().st_mtime_ns for path in (run.path / "metrics").glob("*-seed*.json")}
     assert len(before) > 20
 
@@ -182,7 +182,7 @@ def test_every_page_says_which_events_it_shows_and_needs_no_network(run, shown):
         assert all((page.parent / place).exists() for place in local if place), page
     for style in (run.path / "report").rglob("*.css"):
         assert not re.search(r"(url\(|@import)\s*['\"]?(https?:)?//", style.read_text()), style
-    assert "<math" in (run.path / "report" / "04_significance.html").read_text()
+    assert "<math" in (run.path / "report" / "05_significance.html").read_text()
     assert "$m_" not in (run.path / "report" / "01_data.html").read_text()
 
 

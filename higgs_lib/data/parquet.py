@@ -45,6 +45,12 @@ class Origin:
             return f"{self.n_events:,} events of UCI HIGGS (doi:{download.DOI}), simulated by its authors"
         return f"{self.n_events:,} events of {Path(self.recipe['source']).name}, a file in the format of UCI HIGGS"
 
+    @property
+    def name(self) -> str:
+        """A few words for figures: which events."""
+        names = {"simulated": "built-in events", "uci": "UCI events"}
+        return names.get(self.event_type) or f"events of {Path(self.recipe['source']).name}"
+
 
 def origin(path: str | Path) -> Origin:
     """Returns the origin of an events file; raises DataError if it is missing or was not made by this package."""

@@ -144,7 +144,7 @@ PRESETS = {
         schedule="cosine",
         warm_up=0.05,
     ),
-    # The deep network on kinematic features, with jets of the same kind exchanged (08_kinematics).
+    # The deep network on kinematic features, with jets of the same kind exchanged (06_kinematics).
     "kinematic": ModelSpec((300,) * 3, inputs="kinematics", symmetric=True, learning_rate=0.002, schedule="cosine"),
     # P. Baldi, P. Sadowski, D. Whiteson, Nature Communications 5:4308 (2014), and their scripts. Rate and momentum
     # depend on the epoch, so that with 10,000,000 events and batch size 100 they equal the scripts' at every step.

@@ -4,8 +4,9 @@ import lazy_loader as lazy
 
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
-    submodules=["asynchronous", "scaling", "systematics", "throughput"],
+    submodules=["asynchronous", "captions", "scaling", "systematics", "throughput"],
     submod_attrs={
+        "captions": ["caption"],
         "classification": [
             "against_cut",
             "by_epoch",
@@ -21,6 +22,15 @@ __getattr__, __dir__, __all__ = lazy.attach(
             "roc",
             "scores",
         ],
-        "style": ["BACKGROUND", "CYCLE", "FEATURE_COLOURS", "SIGNAL", "use_style"],
+        "style": [
+            "BACKGROUND",
+            "CLASSIFIER_COLOURS",
+            "CYCLE",
+            "FEATURE_COLOURS",
+            "PUBLISHED",
+            "SIGNAL",
+            "WIDTH",
+            "use_style",
+        ],
     },
 )

@@ -7,17 +7,33 @@ from matplotlib.axes import Axes
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 SIGNAL, BACKGROUND = "#3f90da", "#bd1f01"  # M. Petroff's colour-blind safe cycle (arXiv:2107.02270), as CMS uses it
-FEATURE_COLOURS = {"low": "#ffa90e", "high": "#832db6", "complete": "#3f90da"}
+FEATURE_COLOURS = {"low": "#ffa90e", "high": "#832db6", "complete": "#a96b59"}
+CLASSIFIER_COLOURS = {
+    "shallow": "#717581",
+    "deep": "#e76300",
+    "modern": "#00876c",
+    "trees": "#b9ac70",
+    "kinematic": "#1b3a6b",
+}
+PUBLISHED = "black"  # marks of published values
 CYCLE = ["#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"]
 MARKERS = "osD^vP*Xhp"
+WIDTH = 9.0  # inches, of the report's column on a screen of 1280 pixels; wider figures are shown with smaller text
 
 
 def use_style() -> None:
-    """Sets the look of all figures: vector graphics, ticks inside, a colour-blind safe cycle."""
-    sns.set_theme(style="ticks", context="notebook")
+    """Sets the look of all figures: vector graphics, text as large as the page's, a colour-blind safe cycle."""
+    sns.set_theme(style="ticks", context="paper")
     plt.rcParams.update(
         {
             "figure.figsize": (6, 4),
+            "font.size": 10,
+            "axes.titlesize": 10.5,
+            "axes.labelsize": 10,
+            "xtick.labelsize": 9,
+            "ytick.labelsize": 9,
+            "legend.fontsize": 9,
+            "legend.title_fontsize": 9,
             "figure.constrained_layout.use": True,
             "axes.prop_cycle": plt.cycler(color=CYCLE),
             "xtick.direction": "in",

@@ -8,7 +8,7 @@ import nbformat
 import yaml
 
 EVENTS, COMMON, EXPECT = "events", "common", "expect"  # sections of a profile that belong to no single notebook
-PATHS = ("run", "events")  # parameters that the runner sets
+PATHS = ("run", "events", "measurements")  # parameters that no profile sets
 EVENT_PARAMETERS = {"source": str, "n_events": int, "seed": int, "physics": dict}
 
 

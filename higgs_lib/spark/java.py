@@ -63,7 +63,7 @@ def ensure_java() -> Path:
         raise JavaError(
             f"Spark needs Java {MINIMUM_VERSION} or newer; there is none, and it cannot be downloaded ({error}). "
             "Install it, e.g. apt install openjdk-17-jre-headless, brew install openjdk@17 or "
-            "conda install openjdk=17, or set JAVA_HOME. The notebooks 01 to 04 and 09 work without it"
+            "conda install openjdk=17, or set JAVA_HOME. Only 12_cluster_scaling and 13_asynchronous need it"
         ) from error
     home = find_java()
     if home is None:

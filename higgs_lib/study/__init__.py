@@ -23,7 +23,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     submod_attrs={
         "classifiers": ["BALDI", "Study"],
         "events": ["prepare"],
-        "page": ["header"],
+        "page": ["event_label", "header"],
         "run": ["Run", "Scores", "by_epoch"],
         "timed": ["ScalingStudy"],
     },

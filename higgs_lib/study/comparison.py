@@ -164,7 +164,7 @@ def paired_test(run: Run, one: str, other: str) -> AucTest:
     if not common:
         raise ValueError(
             f"{run.path}: {one} and {other} have no seed in common, so their difference cannot be paired; give "
-            "02_training and 08_kinematics a common seed"
+            "03_training and 06_kinematics a common seed"
         )
     pairs = [[run.scores(names[seed], "test") for names in by_seed] for seed in common]
     return AucTest.from_seeds([auc_difference(a.labels, a.scores, b.scores) for a, b in pairs])

@@ -16,3 +16,8 @@ def header(events: str | Path, train_on: str = "") -> Markdown:
     return Markdown(
         f"**Events:** {data.origin(events).description}.\n\n**Machine:** {provenance.describe()}.{computes_on}"
     )
+
+
+def event_label(events: str | Path) -> str:
+    """Returns the label of figures that show events: that they are simulated, at which energy, and which they are."""
+    return rf"Simulation, $\sqrt{{s}}$ = 8 TeV, {data.origin(events).name}"

@@ -107,8 +107,8 @@ class Run:
         results = self._published(classifier, features)
         if not results:
             raise FileNotFoundError(
-                f"{self.path}: no results of {classifier} on {features} features; run 02_training, 03_performance and "
-                "08_kinematics first, whichever makes them"
+                f"{self.path}: no results of {classifier} on {features} features; run 03_training, 04_performance and "
+                "06_kinematics first, whichever makes them"
             )
         return results
 
@@ -148,7 +148,7 @@ class Run:
         """Returns the stored scores of a model on one part of the events; FileNotFoundError where there are none."""
         path = self.path / "scores" / f"{name}.parquet"
         if not path.exists():
-            raise FileNotFoundError(f"{path}: no such scores; run 02_training first")
+            raise FileNotFoundError(f"{path}: no such scores; run 03_training first")
         table = pq.read_table(path, filters=[("part", "=", part)])
         return Scores(table["label"].to_numpy(), table["score"].to_numpy())
 

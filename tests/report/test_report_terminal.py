@@ -11,15 +11,15 @@ def test_durations_are_minutes_and_seconds():
 
 
 def test_a_pipe_gets_one_line_at_the_end(tmp_path):
-    with (tmp_path / "out").open("w") as file, Step(file, "02_training", "first run") as step:
+    with (tmp_path / "out").open("w") as file, Step(file, "03_training", "first run") as step:
         step.progress = "cell 3 of 9"
-    assert (tmp_path / "out").read_text() == "02_training            0:00  first run\n"
+    assert (tmp_path / "out").read_text() == "03_training            0:00  first run\n"
 
 
 def test_a_terminal_gets_progress_and_keeps_one_line():
     master, slave = pty.openpty()
     with os.fdopen(slave, "w") as terminal:
-        with Step(terminal, "02_training", "first run") as step:
+        with Step(terminal, "03_training", "first run") as step:
             step.progress = "cell 3 of 9"
             step.show("deep-low-seed1:  25%|##        | 3/12 [00:20<01:00]")
             step._ended.wait(1.3)
@@ -34,7 +34,7 @@ def test_a_terminal_gets_progress_and_keeps_one_line():
 def test_a_stopped_step_says_so(tmp_path):
     with (tmp_path / "out").open("w") as file:
         try:
-            with Step(file, "02_training", "first run"):
+            with Step(file, "03_training", "first run"):
                 raise ValueError
         except ValueError:
             pass

@@ -129,7 +129,7 @@ def test_an_interrupted_training_leaves_no_result_and_resumes(small, tmp_path, m
 
 def test_readers_see_published_results_only(small):
     one, two = (small.train("shallow", SPEC, "high", seed, FIT) for seed in (1, 2))
-    with pytest.raises(FileNotFoundError, match="run 02_training"):
+    with pytest.raises(FileNotFoundError, match="run 03_training"):
         small.run.results("shallow", "high")
     small.run.publish("nets", [one, two])
     assert small.run.results("shallow", "high") == [one, two]
@@ -211,7 +211,7 @@ def test_trees_are_scikit_learns(small):
     ],
 )
 def test_uci_events_give_the_auc_known_for_so_few(tmp_path, uci_events, kind, features, low, high):
-    """40,681 events, the last 8,000 for testing; the settings are those of 02_training in the profile smoke.
+    """40,681 events, the last 8,000 for testing; the settings are those of 03_training in the profile smoke.
 
     HIGGS_UCI_RUN may name a run of these events: what it trained in this very way is read back.
     """

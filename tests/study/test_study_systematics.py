@@ -100,7 +100,7 @@ def test_the_parabola_keeps_parabolas(scored):
 
 
 def test_counting_agrees_with_the_page_on_counting(scored, events):
-    """The cut of validation events and its value on test events, as `04_significance` computes them."""
+    """The cut of validation events and its value on test events, as `05_significance` computes them."""
     scores, binned = scored
     resampling = systematics.Resampling.draw(len(scores.labels), events, 100, seed=3)
     significance = systematics.expected_significance(binned, scores, scores, Experiment(), resampling)
