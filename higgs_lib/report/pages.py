@@ -3,27 +3,37 @@
 import re
 import shutil
 import tempfile
+from html import escape
 from pathlib import Path
+from typing import NamedTuple
 
-import latex2mathml.converter
 import nbformat
-from docutils import nodes
+from nbformat import NotebookNode
 from sphinx.application import Sphinx
 
-from higgs_lib import __version__, provenance
+from higgs_lib import provenance
 from higgs_lib.data import origin
+from higgs_lib.report import front, single_file
+from higgs_lib.report.outputs import Outputs
 
-TITLE = "Deep learning on HIGGS"
+TITLE = "HIGGS, reproduced"
+STATIC = Path(__file__).parent / "static"
+PARTS = ("Physics", "Engineering")
 
-INLINE_FORMULA = re.compile(r"\$([^$<>]+)\$")  # as pandas writes it into a table
 
-STYLE = """
-.bd-main .bd-content .bd-article-container { max-width: 70rem; }
-div.output table { width: auto; margin: 0 0 1rem 0; font-size: 0.85rem; }
-div.output th, div.output td { padding: 0.15rem 0.6rem; white-space: nowrap; text-align: left; }
-div.output td:last-child { white-space: normal; }
-div.formula { margin: 1rem 0; text-align: center; }
-"""
+class Page(NamedTuple):
+    """One notebook of the report."""
+
+    name: str
+    """The name of the notebook, without its suffix."""
+    number: int
+    title: str
+    question: str
+    answer: str
+    """The first, bold sentence of its answer; empty where there is none."""
+    part: str
+    """One of PARTS."""
+    minutes: float
 
 
 def build(folder: str | Path, profile: str, events: str | Path) -> Path:
@@ -37,10 +47,10 @@ def build(folder: str | Path, profile: str, events: str | Path) -> Path:
         source, html = Path(temporary, "source"), Path(temporary, "html")
         source.mkdir()
         pages = [_page(notebook, source) for notebook in notebooks]
-        (source / "index.md").write_text(_contents(pages, shown, profile))
-        (source / "style").mkdir()
-        (source / "style" / "report.css").write_text(STYLE)
+        (source / "index.md").write_text(front.write(folder, profile, events, pages) + _contents(pages))
+        front.attach(folder, source / "files")
         _sphinx(source, html, Path(temporary, "doctrees"), shown)
+        single_file.write(html, ["index", *(page.name for page in pages)], TITLE)
         _replace(folder / "report", html)
     return folder / "report" / "index.html"
 
@@ -54,46 +64,68 @@ def _replace(destination: Path, html: Path) -> None:
     beside.rename(destination)
 
 
-def _page(notebook: Path, source: Path) -> tuple[str, str, str, float]:
-    """Copies a notebook with its code folded away; returns its name, title, question and minutes."""
-    page = nbformat.read(notebook, 4)
-    for cell in page.cells:
-        if cell.cell_type == "code":
-            cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-input"]
-            for output in cell.outputs:
-                table = output.get("data", {}).get("text/html")
-                if table:
-                    output.data["text/html"] = INLINE_FORMULA.sub(_mathml, table)
-    nbformat.write(page, source / notebook.name)
-    title, question, *_ = page.cells[0].source.split("\n\n")
-    minutes = (page.metadata.get("papermill", {}).get("duration") or 0) / 60
-    return notebook.stem, title.lstrip("# "), " ".join(question.split()).removeprefix("**Question.** "), minutes
+def _page(notebook: Path, source: Path) -> Page:
+    """Copies a notebook as the report shows it, with its answer under its question, and returns what it is."""
+    book = nbformat.read(notebook, 4)
+    number = int(notebook.stem[:2])
+    outputs = Outputs(notebook.stem, number)
+    for cell in book.cells:
+        _fold(cell)
+        for output in cell.get("outputs", []):
+            if "text/html" in output.get("data", {}):
+                output.data["text/html"] = outputs.rewrite(output.data["text/html"])
+    title, question, *rest = book.cells[0].source.split("\n\n")
+    title, question = title.lstrip("# "), " ".join(question.split()).removeprefix("**Question.** ")
+    answer = _take_answer(book.cells)
+    head = [f"# {number}. {title}", f'<p class="question">{escape(question, quote=False)}</p>']
+    head += [f":::{{admonition}} Answer\n:class: answer\n\n{answer}\n:::"] * bool(answer)
+    book.cells[0].source = "\n\n".join([*head, *rest])
+    nbformat.write(book, source / notebook.name)
+    minutes = (book.metadata.get("papermill", {}).get("duration") or 0) / 60
+    part = book.metadata.get("higgs_lib", {}).get("part", PARTS[0])
+    return Page(notebook.stem, number, title, question, _first_sentence(answer), part, minutes)
 
 
-def _contents(pages: list[tuple[str, str, str, float]], shown: str, profile: str) -> str:
-    """Returns the front page, in Markdown."""
-    rows = "\n".join(f"| [{title}]({name}.ipynb) | {text} | {minutes:.1f} |" for name, title, text, minutes in pages)
-    names = "\n".join(name for name, *_ in pages)
-    return f"""# {TITLE}
+def _fold(cell: NotebookNode) -> None:
+    """Folds the code of a cell away; hides imports, and the paths among the parameters that the runner set."""
+    if cell.cell_type != "code":
+        return
+    tags, prompt = set(cell.metadata.get("tags", [])), "code"
+    if "parameters" in tags:
+        prompt = "parameters of this page"
+    elif "injected-parameters" in tags:
+        lines = [line for line in cell.source.splitlines() if not re.match(r"(run|events|measurements) = |#|$", line)]
+        cell.source, prompt = "\n".join(lines), "parameters that the profile changes"
+        tags |= set() if lines else {"remove-cell"}
+    elif "study.header(" in cell.source:
+        tags |= {"remove-cell"}
+    cell.metadata["tags"] = sorted(tags | {"hide-input"})
+    cell.metadata["mystnb"] = {"code_prompt_show": f"Show {prompt}", "code_prompt_hide": f"Hide {prompt}"}
 
-Can a deep network, fed only what the detector measures, do without the masses that physicists build by hand? And how
-is its training made fast? This report is the notebooks of `higgs_lib` as they ran, code folded away: open "Show code"
-to see it.
 
-**The events shown:** {shown}.
+def _take_answer(cells: list[NotebookNode]) -> str:
+    """Removes the outputs of the last cell, if it computes the answer, and returns them as Markdown."""
+    if not cells[-2].source.startswith("## Answer"):
+        return ""
+    cells[-2].source = "## How the answer is computed\n\nThe answer stands at the top of this page; this is its code."
+    shown = [output.get("data", {}) for output in cells[-1].get("outputs", [])]
+    cells[-1].outputs = []
+    return "\n\n".join(data.get("text/markdown") or data["text/html"] for data in shown if len(data) > 1)
 
-| page | question | minutes |
-|---|---|---|
-{rows}
 
-Profile `{profile}`, higgs_lib {__version__} ({provenance.commit() or "no git"}), on {provenance.describe()}.
+def _first_sentence(answer: str) -> str:
+    """Returns the bold text with which an answer begins."""
+    found = re.match(r"\s*\*\*(.+?)\*\*", answer, re.DOTALL)
+    return " ".join(found[1].split()) if found else ""
 
-```{{toctree}}
-:hidden:
 
-{names}
-```
-"""
+def _contents(pages: list[Page]) -> str:
+    """Returns the table of contents, which the side bar shows."""
+    trees = []
+    for part in PARTS:
+        names = "\n".join(page.name for page in pages if page.part == part)
+        trees.append(f"```{{toctree}}\n:hidden:\n:caption: {part}\n\n{names}\n```\n" if names else "")
+    return "\n".join(trees)
 
 
 def _sphinx(source: Path, html: Path, doctrees: Path, shown: str) -> None:
@@ -101,57 +133,39 @@ def _sphinx(source: Path, html: Path, doctrees: Path, shown: str) -> None:
     settings = {
         "project": TITLE,
         "author": "",
-        "extensions": ["myst_nb", "higgs_lib.report.pages"],
+        "language": "en",
+        "extensions": ["myst_nb", "higgs_lib.report.mathml"],
+        "exclude_patterns": ["files"],
+        "html_extra_path": [str(source / "files")],
         "html_theme": "sphinx_book_theme",
         "html_title": TITLE,
         "html_math_renderer": "mathml",
-        "html_static_path": ["style"],
+        "html_static_path": [str(STATIC)],
+        "templates_path": [str(STATIC.parent / "templates")],
+        "html_context": {"default_mode": "auto"},
         "html_css_files": ["report.css"],
+        "html_js_files": ["report.js"],
         "html_show_sourcelink": False,
         "html_copy_source": False,
         "html_show_copyright": False,
+        "html_show_search_summary": False,  # it would fetch pages, which browsers refuse from the file system
+        "html_use_index": False,
+        "html_sidebars": {"**": ["front-link.html", "search-button-field.html", "sbt-sidebar-nav.html"]},
         "html_theme_options": {
             "announcement": f"Events shown: {shown}",
             "use_download_button": False,
             "use_fullscreen_button": False,
             "show_toc_level": 2,
+            "toc_title": "On this page",
+            "extra_footer": f"<p>{escape(provenance.describe())}</p>",
         },
-        "myst_enable_extensions": ["dollarmath"],
+        "myst_enable_extensions": ["colon_fence", "dollarmath"],
         "nb_execution_mode": "off",
         "nb_output_stderr": "remove",
         "nb_merge_streams": True,
         "nb_render_markdown_format": "myst",
-        "nb_code_prompt_show": "Show code",
-        "nb_code_prompt_hide": "Hide code",
     }
     app = Sphinx(
         source, None, html, doctrees, "html", confoverrides=settings, status=None, parallel=1, warningiserror=True
     )
     app.build()
-
-
-def setup(app: Sphinx) -> dict:
-    """The Sphinx extension that writes formulas as MathML, which browsers draw without any script."""
-    app.add_html_math_renderer(
-        "mathml", inline_renderers=(_visit_inline_math, None), block_renderers=(_visit_block_math, None)
-    )
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
-
-
-def _mathml(formula: re.Match) -> str:
-    """Returns a formula as MathML."""
-    return latex2mathml.converter.convert(formula.group(1), display="inline")
-
-
-def _visit_inline_math(translator, node: nodes.math) -> None:
-    """Writes a formula within a line."""
-    translator.body.append(latex2mathml.converter.convert(node.astext(), display="inline"))
-    raise nodes.SkipNode
-
-
-def _visit_block_math(translator, node: nodes.math_block) -> None:
-    """Writes a formula on a line of its own."""
-    translator.body.append(
-        f'<div class="formula">{latex2mathml.converter.convert(node.astext(), display="block")}</div>'
-    )
-    raise nodes.SkipNode

@@ -18,6 +18,7 @@ from higgs_lib.report import notebook
 from higgs_lib.report.profile import Profile, read_profile
 from higgs_lib.report.terminal import Step, duration, redirected
 
+LOOK = [Path(__file__).parent / name for name in ("static", "templates")]  # style, script and templates of the pages
 MEASUREMENTS = "benchmarks/results"  # stored measurements, which some notebooks show
 
 
@@ -152,7 +153,8 @@ def _render_if_stale(terminal: TextIO, profile: Profile, run: Path, events: Path
     """Renders the report unless it shows the present notebooks."""
     index = run / "report" / "index.html"
     records = {path.stem: _read(path) for path in sorted((run / "notebooks").glob("[0-9]*.json"))}
-    recipe = {"code": provenance.code_version("report.pages"), "notebooks": _digest(records)}
+    static = [path.read_text() for folder in LOOK for path in sorted(folder.iterdir())]
+    recipe = {"code": provenance.code_version("report.pages"), "static": _digest(static), "notebooks": _digest(records)}
     if index.exists() and _read(run / "report.json") == recipe:
         terminal.write(f"Report: {index}\n")
         return

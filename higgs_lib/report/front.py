@@ -1,0 +1,137 @@
+"""Writes the front page of a report: what was found, on which events, beside the published values, and how."""
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from html import escape
+from pathlib import Path
+
+import nbformat
+
+from higgs_lib import __version__, provenance
+from higgs_lib.data import origin
+from higgs_lib.files import write_atomically
+from higgs_lib.report.mathml import formulas
+from higgs_lib.study import Run
+
+QUESTION = "Can a deep network replace the masses that physicists build by hand?"
+HEADLINE = "headline"  # the tag of the cell whose figure the front page shows, and the stored verdict
+DESCRIPTION = "The study of Baldi, Sadowski and Whiteson (2014), reproduced: every number with its uncertainty."
+
+
+def write(folder: Path, profile: str, events: str | Path, pages: Sequence) -> str:
+    """Returns the front page in Markdown.
+
+    Args:
+        folder: the folder of the run.
+        profile: the name of its profile.
+        events: the file of its events.
+        pages: the pages of the report (`pages.Page`).
+
+    Returns:
+        The page, without the table of contents.
+    """
+    headline = Run(folder).result(HEADLINE)
+    meta = f'---\nmyst:\n  html_meta:\n    "description": "{DESCRIPTION}"\n    "property=og:title": "{QUESTION}"\n---\n'
+    found = [_verdict(headline), _headline(folder, headline)] if headline else []
+    parts = []
+    for part in dict.fromkeys(page.part for page in pages):
+        lines = [_line(page) for page in pages if page.part == part]
+        parts.append(f"### {part}\n\n" + "\n".join(lines))
+    sections = ["## What each page found", *parts, "## How this report was made", _provenance(folder, profile, events)]
+    return "\n\n".join([meta + f"# {QUESTION}", *found, *sections]) + "\n\n"
+
+
+def attach(folder: Path, destination: Path) -> None:
+    """Copies the executed notebooks beside the pages, and writes the results of the run into one file."""
+    (destination / "notebooks").mkdir(parents=True)
+    for notebook in sorted((folder / "notebooks").glob("[0-9]*.ipynb")):
+        shutil.copy(notebook, destination / "notebooks")
+    run = Run(folder)
+    results = {"headline": run.result(HEADLINE), "values": run.with_values(), "classifiers": run.published()}
+    with write_atomically(destination / "results.json") as path:
+        path.write_text(json.dumps(results, indent=1, ensure_ascii=False))
+
+
+def _verdict(headline: dict) -> str:
+    """Returns the verdict as a paragraph of HTML."""
+    return f'<p class="verdict">{formulas(escape(headline["verdict"], quote=False))}</p>'
+
+
+def _headline(folder: Path, headline: dict) -> str:
+    """Returns the headline figure beside the table of results, as HTML without an empty line."""
+    rows = "".join(
+        f'<tr><th scope="row">{escape(label)}</th><td data-label="here">{escape(ours)}</td>'
+        f'<td data-label="published">{escape(str(published))}</td></tr>'
+        for label, ours, published in headline["rows"]
+    )
+    return (
+        f'<div class="headline">{_figure(folder)}<div class="table-box"><table><thead><tr><th scope="col">AUC on test '
+        f'events</th><th scope="col">here, 95 %</th><th scope="col">published</th></tr></thead><tbody>{rows}</tbody>'
+        f'</table><p class="note">{formulas(escape(headline["note"], quote=False))}</p></div></div>'
+    ).replace("\n", " ")
+
+
+def _figure(folder: Path) -> str:
+    """Returns the figure of the cell with the tag `headline`, as HTML; empty where there is none."""
+    for notebook in sorted((folder / "notebooks").glob("[0-9]*.ipynb")):
+        for cell in nbformat.read(notebook, 4).cells:
+            if HEADLINE in cell.metadata.get("tags", []):
+                return "".join(formulas(o.data["text/html"]) for o in cell.outputs if "text/html" in o.get("data", {}))
+    return ""
+
+
+def _line(page) -> str:
+    """Returns the line of one page: its title, its question and the first sentence of its answer."""
+    return f"- **[{page.number}. {page.title}]({page.name}.ipynb)** *{page.question}* {page.answer}"
+
+
+def _provenance(folder: Path, profile: str, events: str | Path) -> str:
+    """Returns a list of what made the results."""
+    source = origin(events)
+    names = [notebook.stem for notebook in sorted((folder / "notebooks").glob("[0-9]*.ipynb"))]
+    records = {name: _read(folder / "notebooks" / f"{name}.json") for name in names}
+    data = f" DATA={Path(source.recipe['source']).name}" if source.event_type == "file" else ""
+    published = Run(folder).published()
+    seeds = sorted({result["recipe"]["seed"] for result in published})
+    fingerprints = Counter(result["recipe"]["events"] for result in published).most_common(
+        1
+    )  # others have fewer events
+    minutes = sum(record["seconds"] for record in records.values() if record) / 60
+    changed = [
+        f"{name}: " + ", ".join(f"`{key} = {value!r}`" for key, value in record["recipe"]["parameters"].items())
+        for name, record in records.items()
+        if record and record["recipe"]["parameters"]
+    ]
+    links = ", ".join(f'<a href="notebooks/{name}.ipynb" download>{name}</a>' for name in names)
+    lines = {
+        "Command": f"`make reproduce PROFILE={profile}{data}`",
+        "Finished": f"{_finished(folder, names):%-d %B %Y, %H:%M} UTC; the notebooks took {minutes:.1f} minutes when "
+        "they last ran, without what earlier runs had stored",
+        "Events": source.description,
+        "Fingerprint of events and split": "".join(f"`{value}`" for value, _ in fingerprints) or "none",
+        "Seeds of the trainings": ", ".join(map(str, seeds)) or "none",
+        "Code": f"higgs_lib {__version__}, commit {provenance.commit() or 'unknown, as there is no git'}",
+        "Machine and versions": provenance.describe(),
+        "Executed notebooks": links,
+        "All results": '<a href="results.json" download>results.json</a>; the whole report in '
+        '<a href="report.html">one file</a>, to mail',
+    }
+    text = "\n".join(f"- **{name}:** {value}" for name, value in lines.items())
+    if not changed:
+        return text + "\n- **Changed parameters:** none; every parameter is the notebooks' own default"
+    listed = "\n".join(f"- {line}" for line in changed)
+    return text + f"\n\n:::{{admonition}} Parameters that the profile changes\n:class: dropdown\n\n{listed}\n:::"
+
+
+def _finished(folder: Path, names: list[str]) -> datetime:
+    """Returns the time at which the last notebook ended."""
+    books = [nbformat.read(folder / "notebooks" / f"{name}.ipynb", 4) for name in names]
+    return max(datetime.fromisoformat(book.metadata["papermill"]["end_time"]) for book in books)
+
+
+def _read(path: Path) -> dict | None:
+    """Returns what a JSON file holds; None where there is none."""
+    return json.loads(path.read_text()) if path.exists() else None
