@@ -51,7 +51,17 @@ def caption(text: str, label: str = "") -> CaptionedFigure:
 
 def plain(text: str) -> str:
     r"""Returns a text with its formulas as plain letters: `$m_{\ell\nu}$` becomes m_ℓν."""
-    symbols = {r"\ell": "ℓ", r"\nu": "ν", r"\eta": "η", r"\phi": "φ", r"\Delta": "Δ", r"\sigma": "σ", r"\pm": "±"}
+    symbols = {
+        r"\ell": "ℓ",
+        r"\nu": "ν",
+        r"\eta": "η",
+        r"\phi": "φ",
+        r"\Delta": "Δ",
+        r"\sigma": "σ",
+        r"\pm": "±",
+        r"\sqrt": "√",
+        r"\to": "→",
+    }
     for name, letter in symbols.items():
         text = text.replace(name, letter)
     return re.sub(r"\$([^$]+)\$", lambda formula: re.sub(r"\\[a-z]+|[{}]", "", formula[1]), text)

@@ -89,7 +89,8 @@ def _header(table: Tag) -> list[str]:
     """Returns the names of a table's columns; where the header has several rows, each column's last name."""
     names: list[str] = []
     for row in table.select("thead tr"):
-        texts = [cell.get_text(" ", strip=True) for cell in row.find_all(["th", "td"])]
+        cells = [(cell.get_text(" ", strip=True), int(cell.get("colspan", 1))) for cell in row.find_all(["th", "td"])]
+        texts = [text for text, n_columns in cells for _ in range(n_columns)]
         names = [new or old for new, old in zip(texts, names or texts, strict=False)]
     return names
 

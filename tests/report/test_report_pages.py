@@ -1,0 +1,129 @@
+"""The report of two small notebooks: what a reader finds where."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import nbformat
+import pytest
+from bs4 import BeautifulSoup
+
+from higgs_lib import plots, simulation
+
+HEADLINE = {
+    "verdict": "The deep network reaches an AUC of 0.81 [0.80, 0.82] on built-in events.",
+    "note": "Published: UCI events.",
+    "rows": [["deep network", "0.81 [0.80, 0.82]", "0.880"]],
+}
+
+
+def output(data):
+    return nbformat.v4.new_output("execute_result", data | {"text/plain": "shown"}, execution_count=1)
+
+
+def write_executed(path, title, answer, figure):
+    """An executed notebook, as papermill leaves it, with one figure, one table and an answer."""
+    code = nbformat.v4.new_code_cell
+    book = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": ""}})
+    book.metadata["papermill"] = {"duration": 60.0, "end_time": "2026-11-27T01:04:00+00:00"}
+    book.metadata["higgs_lib"] = {"part": "Physics" if path.name < "10" else "Engineering"}
+    book.cells = [
+        nbformat.v4.new_markdown_cell(f"# {title}\n\n**Question.** What is\nthe {title}?\n\n- Input: events."),
+        code("run: str = 'a'  # a folder\nn: int = 3  # a number", metadata={"tags": ["parameters"]}),
+        code('run = "/a/path"\nn = 4', metadata={"tags": ["injected-parameters"]}),
+        code(
+            "from higgs_lib import study\n\nstudy.header(events)", outputs=[output({"text/markdown": "**Machine:**"})]
+        ),
+        code("draw()", outputs=[output({"text/html": figure})], metadata={"tags": ["headline"]}),
+        code("table", outputs=[output({"text/html": "<table><tr><td>1</td></tr></table>"})]),
+        nbformat.v4.new_markdown_cell("## Answer"),
+        code("Markdown(answer)", outputs=[output({"text/markdown": answer})]),
+    ]
+    nbformat.write(book, path)
+    record = {"recipe": {"parameters": {"n": 4}}, "seconds": 61.0}
+    path.with_suffix(".json").write_text(json.dumps(record))
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    run = tmp_path_factory.mktemp("run") / "mine"
+    for name in ("notebooks", "metrics"):
+        (run / name).mkdir(parents=True)
+    simulation.simulate(run / "data" / "events.parquet", n_events=100, seed=7, workers=1)
+    plt.plot([1, 2])
+    figure = plots.caption("Depth gains $m_{bb}$.")._repr_html_()
+    write_executed(run / "notebooks" / "01_data.ipynb", "Events", "**Masses help by 0.15.** They peak.", figure)
+    write_executed(
+        run / "notebooks" / "10_speed.ipynb", "Speed", "**It trains fast.** See [here](01_data.ipynb).", figure
+    )
+    (run / "metrics" / "headline.json").write_text(json.dumps(HEADLINE))
+    # In a process of its own: Sphinx and its theme use what later versions of each other deprecate.
+    build = (
+        f"from higgs_lib.report import pages; pages.build({str(run)!r}, 'mine', {str(run / 'data/events.parquet')!r})"
+    )
+    subprocess.run([sys.executable, "-c", build], check=True)
+    return run / "report"
+
+
+def page(report, name):
+    return BeautifulSoup((report / f"{name}.html").read_text(), "html.parser")
+
+
+def test_the_front_page_answers_and_says_how(report):
+    front = page(report, "index")
+    assert front.select_one("p.verdict").get_text() == HEADLINE["verdict"]
+    assert [cell.get_text() for cell in front.select(".headline tbody tr > *")] == HEADLINE["rows"][0]
+    assert front.select_one(".headline figure img")["alt"] == "Depth gains m_bb."
+    text = front.article.get_text(" ", strip=True)
+    for expected in (
+        "Masses help by 0.15.",
+        "It trains fast.",
+        "make reproduce PROFILE=mine",
+        "27 November 2026",
+        "n = 4",
+    ):
+        assert expected in text
+    assert "100 events of the built-in simulation (seed 7)" in text
+    for link in front.select("article a[download]"):
+        assert (report / link["href"]).is_file()
+    assert json.loads((report / "results.json").read_text())["headline"] == HEADLINE
+
+
+def test_the_answer_stands_under_the_question_and_its_code_at_the_end(report):
+    article = page(report, "01_data").article
+    question, answer = article.select_one("p.question"), article.select_one(".admonition.answer")
+    assert question.get_text() == "What is the Events?"
+    assert "Masses help by 0.15. They peak." in answer.get_text(" ", strip=True)
+    assert article.get_text().count("They peak.") == 1
+    assert article.get_text().index("They peak.") < article.get_text().index("Figure 1.1.")
+
+
+def test_imports_and_paths_are_hidden_and_parameters_are_named(report):
+    article = page(report, "01_data").article
+    assert "study.header" not in article.get_text()
+    assert "/a/path" not in article.get_text()
+    prompts = [summary.get_text(" ", strip=True) for summary in article.select("details summary")]
+    assert prompts[0].startswith("Show parameters of this page")
+    assert prompts[1].startswith("Show parameters that the profile changes")
+
+
+def test_pages_are_in_two_parts_numbered(report):
+    captions = [caption.get_text(strip=True) for caption in page(report, "index").select(".bd-links .caption")]
+    assert captions == ["Physics", "Engineering"]
+    assert page(report, "10_speed").h1.get_text().startswith("10. Speed")
+
+
+def test_the_single_file_needs_no_other(report):
+    whole = (report / "report.html").read_text()
+    soup = BeautifulSoup(whole, "html.parser")
+    assert len(soup.select("figure.captioned")) == 3  # one on each page, and the headline
+    assert not soup.find_all(["link", "iframe"])
+    assert not [tag for tag in soup.find_all(src=True) if not tag["src"].startswith("data:")]
+    ids = [tag["id"] for tag in soup.find_all(id=True)]
+    assert len(ids) == len(set(ids))
+    local = [link["href"] for link in soup.find_all("a", href=True) if not link["href"].startswith(("http", "data:"))]
+    assert local
+    assert {href[1:] for href in local} <= set(ids)
+    assert Path(report, "report.html").stat().st_size < 15e6
