@@ -25,6 +25,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "events": ["prepare"],
         "page": ["event_label", "header"],
         "run": ["Run", "Scores", "by_epoch"],
+        "settings": ["NetworkSettings", "network_settings"],
         "timed": ["ScalingStudy"],
     },
 )

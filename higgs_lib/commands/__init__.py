@@ -1,0 +1,8 @@
+"""The subcommands of `higgs-lib`: each module adds some to the parser and imports what they need when they run."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submodules=["classifier_files", "cluster", "evaluate", "events", "info", "parsing", "runs", "score", "train"],
+)

@@ -1,0 +1,69 @@
+"""Commands that make files of events: ingest and simulate."""
+
+import argparse
+
+from higgs_lib.commands.parsing import add_command
+
+
+def ingest(arguments: argparse.Namespace) -> None:
+    """Turns text into Parquet."""
+    from higgs_lib import data
+
+    print(data.ingest(arguments.source, arguments.destination).description)
+
+
+def simulate(arguments: argparse.Namespace) -> None:
+    """Makes built-in events, on this machine or with Spark."""
+    from higgs_lib import simulation, spark
+
+    what = (arguments.destination, arguments.n_events, arguments.seed)
+    physics = simulation.changed_parameters(dict(arguments.physics))
+    if arguments.master:
+        with spark.session(arguments.master) as session:
+            spark.generate(session, *what, physics=physics)
+    else:
+        simulation.simulate(*what, physics=physics)
+    print(f"{arguments.n_events:,} built-in events (seed {arguments.seed}): {arguments.destination}")
+
+
+def add(commands) -> None:
+    """Adds these commands."""
+    parser = add_command(
+        commands,
+        "ingest",
+        ingest,
+        summary="turn a .csv or .csv.gz in UCI's format into Parquet",
+        details="Turns text in the format of UCI HIGGS (no header, a label and 28 features in each row) into Parquet, "
+        "which the other commands read. Every value is checked; an error names the row.",
+        examples=("ingest HIGGS.csv.gz events.parquet",),
+    )
+    parser.add_argument("source", metavar="SOURCE", help="a .csv or .csv.gz")
+    parser.add_argument("destination", metavar="EVENTS", help="the Parquet file, which is replaced if it exists")
+    parser = add_command(
+        commands,
+        "simulate",
+        simulate,
+        summary="make built-in events: a Parquet file, or with Spark a folder of them",
+        details="Makes events of the built-in simulation in the format of UCI HIGGS. The same number, seed and physics "
+        "make the same events.",
+        examples=(
+            "simulate events.parquet --n-events 100_000 --seed 1",
+            "simulate heavy.parquet --n-events 100_000 --seed 1 --physics m_heavy_higgs=600",
+            "simulate hdfs:///events --n-events 11_000_000 --seed 1 --master yarn",
+        ),
+    )
+    parser.add_argument("destination", metavar="EVENTS", help="the Parquet file, or with --master a new folder")
+    parser.add_argument("--n-events", type=int, required=True, help="the number of events")
+    parser.add_argument("--seed", type=int, required=True, help="of the random numbers")
+    parser.add_argument("--master", help="Spark's master, e.g. spark://host:7077, yarn or local[4]")
+    text = "what differs from the defaults, e.g. m_heavy_higgs=600 m_charged_higgs=400"
+    parser.add_argument("--physics", nargs="*", default=[], type=_assignment, metavar="NAME=VALUE", help=text)
+
+
+def _assignment(text: str) -> tuple[str, float]:
+    """Returns name and value of NAME=VALUE."""
+    name, _, value = text.partition("=")
+    try:
+        return name, float(value)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form m_heavy_higgs=600") from error

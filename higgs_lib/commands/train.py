@@ -1,0 +1,165 @@
+"""The command `train`: one classifier, by the settings of the study or with some of its own."""
+
+import argparse
+import logging
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from higgs_lib.commands.parsing import (
+    FEATURE_SETS,
+    add_command,
+    add_device,
+    add_force,
+    add_json,
+    new_file,
+    positive,
+    refusing,
+    show,
+)
+from higgs_lib.models.spec import OPTIMIZERS
+from higgs_lib.study.settings import CLASSIFIERS, network_settings
+
+log = logging.getLogger(__name__)
+
+
+def train(arguments: argparse.Namespace) -> None:
+    """Trains one network and stores it."""
+    destination = new_file(arguments.model, ".keras", force=arguments.force)
+    from higgs_lib.commands.classifier_files import read_origin, save_model
+
+    origin = read_origin(arguments.events)
+    from higgs_lib import data, device, models, training
+    from higgs_lib.training.loop import check_trainable
+
+    with refusing(ValueError):
+        splits = data.split(
+            origin.n_events,
+            n_test=arguments.n_test,
+            n_validation=arguments.n_validation,
+            n_training=arguments.n_training,
+        )
+        spec, config = _settings(arguments, len(splits.training))
+        log.info("%s", device.use(arguments.device))
+    columns = data.feature_set(arguments.features)
+    events = data.EventStream.open(arguments.events, columns, splits.training).load_if_fits()
+    validation = data.load(arguments.events, columns, splits.validation)
+    with refusing(ValueError):
+        standard = models.standardisation(events, columns if spec.inputs == "kinematics" else ())
+        model = models.build(spec, standard, arguments.seed, columns)
+        check_trainable(model, events, config, None)
+    optimizer = models.optimizer(spec, events.n_events, config.batch_size, config.epochs)
+    log.info("%s network, %s features, %s training events", arguments.classifier, arguments.features, events.n_events)
+    checkpoint = destination.with_suffix(".checkpoint.npz")
+    history = training.fit(
+        model,
+        optimizer,
+        events,
+        validation,
+        config,
+        seed=arguments.seed,
+        checkpoint=checkpoint,
+        name=destination.stem,
+    )
+    record = {
+        "classifier": arguments.classifier,
+        "features": arguments.features,
+        "columns": columns,
+        "seed": arguments.seed,
+        "spec": asdict(spec),
+        "config": config._asdict(),
+        "events": asdict(origin),
+        "splits": {part: [rows.start, rows.stop] for part, rows in splits._asdict().items()},
+        **_outcome(model, validation, history),
+    }
+    save_model(model, destination, record | {"made_with": _made_with()})
+    checkpoint.unlink(missing_ok=True)
+    _show(destination, record, as_json=arguments.json)
+
+
+def _settings(arguments: argparse.Namespace, n_training: int) -> tuple:
+    """Returns the `ModelSpec` and `TrainConfig` of the study, with what the arguments change."""
+    spec, config = network_settings(arguments.classifier, n_training)
+    changes = {name: getattr(arguments, name) for name in ("hidden", "dropout", "optimizer", "learning_rate")}
+    changes = {name: value for name, value in changes.items() if value is not None}
+    if "hidden" in changes:
+        changes["hidden"] = tuple(changes["hidden"])
+    lengths = {name: getattr(arguments, name) for name in ("epochs", "batch_size", "patience")}
+    lengths = {name: value for name, value in lengths.items() if value is not None}
+    lengths.setdefault("batch_size", min(config.batch_size, n_training))
+    return replace(spec, **changes), config._replace(**lengths)
+
+
+def _outcome(model, validation, history) -> dict:
+    """Returns what a training reached, as JSON's types."""
+    from higgs_lib import metrics, training
+
+    with refusing(ValueError):
+        auc = metrics.auc_interval(validation.labels, training.predict(model, validation.features))
+    return {
+        "validation_auc": auc._asdict(),
+        "best_epoch": history.best_epoch,
+        "epochs": len(history.seconds),
+    }
+
+
+def _made_with() -> dict:
+    """Returns the machine, versions, commit and time of a model."""
+    from higgs_lib import provenance
+
+    time = datetime.now(UTC).isoformat("T", "seconds")
+    return {"device": provenance.stamp(), "commit": provenance.commit(), "time": time}
+
+
+def _show(destination: Path, record: dict, *, as_json: bool) -> None:
+    """Prints what was trained."""
+    from higgs_lib.metrics import Interval
+
+    auc = Interval(**record["validation_auc"])
+    text = f"validation AUC {auc} with the weights of epoch {record['best_epoch']} of {record['epochs']}: {destination}"
+    show({"model": str(destination), **record}, text, as_json=as_json)
+
+
+def add(commands) -> None:
+    """Adds this command."""
+    parser = add_command(
+        commands,
+        "train",
+        train,
+        summary="train a network of the study, or one of your own",
+        details="Trains a network with the settings that the study has for this number of training events; options "
+        "change some. The last events of the file are for testing, those before them for validation, the others for "
+        "training. The model keeps the weights of the epoch with the lowest validation loss, takes raw features and "
+        "knows what made it. A call that was interrupted resumes after its last epoch.",
+        examples=(
+            "train events.parquet model.keras",
+            "train events.parquet deep.keras --classifier deep --features high --epochs 5 --seed 2",
+            "train events.parquet own.keras --hidden 64 64 --dropout 0.1 --batch-size 256 --json",
+        ),
+        resumes=True,
+    )
+    parser.add_argument("events", metavar="EVENTS", help="a file of events, from simulate or ingest")
+    parser.add_argument("model", metavar="MODEL", help="the model to write, NAME.keras")
+    network = parser.add_argument_group("network")
+    network.add_argument("--classifier", choices=CLASSIFIERS, default="modern", help="default: modern")
+    network.add_argument("--features", choices=FEATURE_SETS, default="low", help="default: low")
+    text = "units of each hidden layer, instead of the classifier's"
+    network.add_argument("--hidden", type=positive, nargs="+", metavar="UNITS", help=text)
+    network.add_argument("--dropout", type=float, metavar="FRACTION", help="of the hidden units, in training")
+    length = parser.add_argument_group("training; where an option is left out, the study's value holds")
+    length.add_argument("--epochs", type=positive, metavar="N", help="passes over the training events, at most")
+    length.add_argument("--batch-size", type=positive, metavar="N", help="events per step")
+    length.add_argument("--optimizer", choices=OPTIMIZERS, help="its other settings stay")
+    length.add_argument("--learning-rate", type=float, metavar="RATE", help="0: Keras' default of the optimizer")
+    length.add_argument("--patience", type=int, metavar="N", help="epochs without a lower loss that end it; 0: never")
+    length.add_argument("--seed", type=int, default=1, help="of weights, dropout and order of events (default: 1)")
+    add_device(length)
+    parts = parser.add_argument_group("events")
+    text = "events for testing, at most a fifth of the file (default: 100,000)"
+    parts.add_argument("--n-test", type=positive, default=100_000, metavar="N", help=text)
+    text = "events for validation, at most a tenth of the file (default: 50,000)"
+    parts.add_argument("--n-validation", type=positive, default=50_000, metavar="N", help=text)
+    text = "events for training, the first of the file (default: all others)"
+    parts.add_argument("--n-training", type=positive, default=0, metavar="N", help=text)
+    add_force(parser)
+    add_json(parser)

@@ -1,0 +1,53 @@
+"""The settings with which the study trains each network: those of 03_training and 06_kinematics by default."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+from higgs_lib.models import PRESETS, ModelSpec
+from higgs_lib.training import TrainConfig
+
+FEW_EVENTS = 200_000  # with fewer training events networks overfit
+
+
+class NetworkSettings(NamedTuple):
+    """What a network is and how long it trains."""
+
+    spec: ModelSpec
+    """The architecture and its optimizer."""
+    config: TrainConfig
+    """Length, batch size and early stopping."""
+
+
+_COSINE = {"schedule": "cosine", "warm_up": 0.05}
+_MANY_EVENTS = {"initial_weights": "he", **_COSINE}
+_FEW_EVENTS = {"optimizer": "adam", **_COSINE}
+_CHANGES_AND_LENGTHS = {  # what differs from the preset, and for how long to train: with many events, and with few
+    "shallow": (
+        ({"learning_rate": 0.01, **_MANY_EVENTS}, TrainConfig(24, 1024)),
+        ({"learning_rate": 0.002, **_FEW_EVENTS}, TrainConfig(40, 128, patience=8)),
+    ),
+    "deep": (
+        ({"learning_rate": 0.004, **_MANY_EVENTS}, TrainConfig(6, 512)),
+        ({"learning_rate": 0.002, "dropout": 0.3, **_FEW_EVENTS}, TrainConfig(40, 128, patience=8)),
+    ),
+    "modern": (
+        ({"learning_rate": 0.006, **_MANY_EVENTS}, TrainConfig(6, 2048)),
+        ({"learning_rate": 0.001, "dropout": 0.3, **_FEW_EVENTS}, TrainConfig(80, 128, patience=8)),
+    ),
+    "kinematic": (({}, TrainConfig(3, 1024)), ({"dropout": 0.2}, TrainConfig(40, 128))),
+}
+CLASSIFIERS = tuple(_CHANGES_AND_LENGTHS)
+"""The networks of the study."""
+
+
+def network_settings(classifier: str, n_training: int) -> NetworkSettings:
+    """Returns the settings of "shallow", "deep", "modern" or "kinematic" for this number of training events.
+
+    Below `FEW_EVENTS` networks train in smaller batches, for more epochs and with dropout.
+
+    Raises ValueError for another classifier.
+    """
+    if classifier not in CLASSIFIERS:
+        raise ValueError(f"unknown classifier {classifier!r}: choose one of {', '.join(CLASSIFIERS)}")
+    changes, config = _CHANGES_AND_LENGTHS[classifier][n_training < FEW_EVENTS]
+    return NetworkSettings(replace(PRESETS[classifier], **changes), config)
