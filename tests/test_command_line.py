@@ -1,15 +1,26 @@
-"""What a user types: `make` and `python -m higgs_lib`, in processes of their own."""
+"""What a user types: `make` and `higgs-lib`; in processes of their own, where it matters that they are."""
 
+import argparse
+import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import keras
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from repository import ROOT
+from sklearn.metrics import accuracy_score, roc_auc_score
 
+from higgs_lib import data
+from higgs_lib.__main__ import main, parser
+from higgs_lib.commands import parsing
 from higgs_lib.data import origin
-from higgs_lib.simulation import parameters_of
+from higgs_lib.simulation import parameters_of, simulate
+from higgs_lib.training.checkpoint import Checkpoint
 
 
 def higgs_lib(*arguments, cwd=ROOT):
@@ -100,3 +111,258 @@ def test_events_are_made_by_the_profile_and_not_again(tmp_path):
 def test_importing_the_library_loads_neither_tensorflow_nor_spark():
     code = "import sys, higgs_lib.study; sys.exit('tensorflow' in sys.modules or 'pyspark' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+HEAVY = {"numpy", "tensorflow", "keras", "jax", "pyspark", "pyarrow", "pandas", "sklearn", "scipy", "matplotlib"}
+HELP = f"""
+import runpy, sys
+sys.argv = ["higgs-lib", *sys.argv[1:]]
+try:
+    runpy.run_module("higgs_lib", run_name="__main__")
+finally:
+    print(sorted({HEAVY} & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize("command", [[], ["train"], ["simulate"]])
+def test_the_help_imports_nothing_that_is_slow(command):
+    words = [sys.executable, "-c", HELP, *command, "--help"]
+    answer = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "EXAMPLES" in answer.stdout
+    assert answer.stdout.splitlines()[-1] == "[]"
+
+
+def parsers(root, name=""):
+    """Yields the parser of each command, also of those within others."""
+    for action in root._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for word, inner in action.choices.items():
+                yield f"{name} {word}".strip(), inner
+                yield from parsers(inner, f"{name} {word}".strip())
+
+
+COMMANDS = dict(parsers(parser()))
+
+
+def examples_of(described):
+    return [line.strip() for line in described.format_help().splitlines() if line.startswith("  higgs-lib ")]
+
+
+def test_the_commands_are_those_that_the_makefile_and_the_guides_use():
+    study = {"reproduce", "events", "notebook", "report", "check", "ingest", "simulate", "cluster", "java"}
+    assert {*study, "train", "score", "evaluate", "info", "cluster start", "cluster stop"} <= COMMANDS.keys()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_a_command_describes_it_and_holds_examples_that_can_be_parsed(name):
+    text = COMMANDS[name].format_help()
+    assert parsing.EXIT_STATUS in text
+    assert len(COMMANDS[name].description) > 50
+    assert "%%" not in text
+    examples = examples_of(COMMANDS[name])
+    assert examples
+    for example in examples:
+        program, *words = shlex.split(example)
+        assert program == "higgs-lib"
+        assert words[: len(name.split())] == name.split()
+        assert callable(parser().parse_args(words).function)
+
+
+def test_the_examples_of_the_program_can_be_parsed():
+    examples = examples_of(parser())
+    assert len(examples) == 4
+    for example in examples:
+        parser().parse_args(shlex.split(example)[1:])
+
+
+def test_choices_are_those_of_the_library():
+    assert tuple(data.FEATURE_SETS) == parsing.FEATURE_SETS
+    assert data.Splits._fields == parsing.PARTS
+
+
+@pytest.mark.parametrize(
+    "words", [["train"], ["train", "e", "m", "--epochs", "0"], ["evaluate", "s", "--signal", "-1"], ["unknown"]]
+)
+def test_wrong_usage_has_status_2(words):
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    assert stopped.value.code == 2
+
+
+# ------------------------------------------------------------------------------------ one classifier, step by step
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with 4,000 built-in events, two networks that were trained on them, and the scores of both."""
+    place = tmp_path_factory.mktemp("command_line")
+    assert main(shlex.split(f"simulate {place}/events.parquet --n-events 4_000 --seed 1")) == 0
+    for name, options in (("high", "--classifier shallow --features high"), ("low", "--hidden 16 16 --dropout 0.1")):
+        assert main(shlex.split(f"train {place}/events.parquet {place}/{name}.keras --epochs 1 {options}")) == 0
+        assert main(shlex.split(f"score {place}/{name}.keras {place}/events.parquet {place}/{name}.parquet")) == 0
+    simulate(place / "others.parquet", 500, seed=2, workers=1)
+    (place / "text.txt").write_text("1.0,2.0\n")
+    (place / "text.parquet").write_text("1.0,2.0\n")
+    (place / "text.keras").write_text("1.0,2.0\n")
+    return place
+
+
+def call(folder, line, capsys):
+    """Runs a command in which names without a folder stand for files of `folder`; returns what it printed as JSON."""
+    capsys.readouterr()
+    assert main([str(folder / word) if "." in word else word for word in shlex.split(line)] + ["--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_scores_are_those_that_keras_gives(folder):
+    scores = pq.read_table(folder / "high.parquet")
+    events = data.load(folder / "events.parquet", data.HIGH, range(4_000))
+    expected = keras.models.load_model(folder / "high.keras").predict(events.features, verbose=0)[:, 0]
+    assert scores.column_names == ["row", "part", "label", "score"]
+    assert scores["row"].to_pylist() == list(range(4_000))
+    assert scores["part"].to_pylist() == ["training"] * 2_800 + ["validation"] * 400 + ["test"] * 800
+    np.testing.assert_array_equal(scores["label"], events.labels)
+    np.testing.assert_allclose(scores["score"], expected, atol=1e-6)
+
+
+def test_the_evaluation_agrees_with_scikit_learn(folder, capsys):
+    result = call(folder, "evaluate high.parquet low.parquet --signal 200 --background 500", capsys)
+    aucs = []
+    for name, file in zip(("high", "low"), result["files"], strict=True):
+        test = pq.read_table(folder / f"{name}.parquet", filters=[("part", "=", "test")])
+        labels, scores = test["label"].to_numpy(), test["score"].to_numpy()
+        aucs.append(roc_auc_score(labels, scores))
+        assert file["auc"]["value"] == pytest.approx(aucs[-1], abs=1e-12)
+        assert file["accuracy"]["value"] == pytest.approx(accuracy_score(labels, scores > 0.5))
+        assert (file["part"], file["n_signal"], file["n_background"]) == ("test", labels.sum(), (1 - labels).sum())
+        for efficiency, rejection in file["background_rejection"].items():
+            cut = np.quantile(scores[labels == 1], 1 - float(efficiency))
+            assert rejection["value"] == pytest.approx(np.mean(scores[labels == 0] < cut), abs=0.01)
+            assert rejection["low"] < rejection["value"] < rejection["high"]
+        cut = file["significance"]["asimov"]["cut"]
+        signal, background = (n * np.mean(scores[labels == c] >= cut) for c, n in ((1, 200), (0, 500)))
+        expected = np.sqrt(2 * ((signal + background) * np.log(1 + signal / background) - signal))
+        assert file["significance"]["asimov"]["value"] == pytest.approx(expected)
+        assert file["cut_chosen_on"] == "validation events"
+    difference = result["auc_difference"]
+    assert difference["value"] == pytest.approx(aucs[0] - aucs[1], abs=1e-12)
+    assert difference["low"] < difference["value"] < difference["high"]
+
+
+def test_without_validation_events_the_cut_is_chosen_on_half_of_the_others(folder, capsys):
+    call(folder, "score high.keras events.parquet tested.parquet --part test", capsys)
+    (file,) = call(folder, "evaluate tested.parquet", capsys)["files"]
+    assert file["cut_chosen_on"] == "every other event, judged on the rest"
+    (whole,) = call(folder, "evaluate high.parquet", capsys)["files"]
+    assert file["auc"] == whole["auc"]
+
+
+def test_other_events_have_no_parts_and_need_no_labels(folder, capsys):
+    table = pq.read_table(folder / "others.parquet").drop_columns(["label"])
+    pq.write_table(table, folder / "unlabelled.parquet")
+    call(folder, "score high.keras others.parquet scored.parquet", capsys)
+    call(folder, "score high.keras unlabelled.parquet blind.parquet", capsys)
+    scored, blind = (pq.read_table(folder / f"{name}.parquet") for name in ("scored", "blind"))
+    assert scored.column_names == ["row", "label", "score"]
+    assert blind.column_names == ["row", "score"]
+    assert blind["score"] == scored["score"]
+    assert call(folder, "evaluate scored.parquet", capsys)["files"][0]["part"] == "all"
+
+
+def test_the_same_seed_gives_the_same_bytes_of_scores_also_after_an_interrupt(folder, capsys, monkeypatch):
+    training = "train events.parquet {}.keras --classifier deep --epochs 2 --seed {}"
+    write, epochs = Checkpoint.write, []
+
+    def interrupted(checkpoint, state):
+        write(checkpoint, state)
+        epochs.append(len(state.history["seconds"]))
+        raise KeyboardInterrupt
+
+    for name, seed in (("one", 3), ("same", 3), ("another", 4)):
+        if name == "same":
+            with monkeypatch.context() as patch:
+                patch.setattr(Checkpoint, "write", interrupted)
+                words = shlex.split(
+                    training.format(folder / name, seed).replace("events.parquet", f"{folder}/events.parquet")
+                )
+                assert main(words) == 130
+            assert capsys.readouterr().err.splitlines()[-1] == "interrupted: the same call resumes here"
+            assert (folder / "same.checkpoint.npz").exists()
+            assert not (folder / "same.keras").exists()
+        call(folder, training.format(name, seed), capsys)
+        call(folder, f"score {name}.keras events.parquet {name}.parquet", capsys)
+    assert epochs == [1]
+    assert not list(folder.glob("*.npz"))
+    one, same, another = ((folder / f"{name}.parquet").read_bytes() for name in ("one", "same", "another"))
+    assert one == same
+    assert one != another
+
+
+def test_info_tells_what_made_a_file(folder, capsys):
+    events = call(folder, "info events.parquet", capsys)
+    assert (events["type"], events["n_events"], events["recipe"]["seed"]) == ("events", 4_000, 1)
+    model = call(folder, "info low.keras", capsys)
+    assert (model["type"], model["features"], model["spec"]["hidden"]) == ("model", "low", [16, 16])
+    assert model["events"]["sha256"] == events["sha256"]
+    scores = call(folder, "info low.parquet", capsys)
+    assert (scores["type"], scores["parts"]["test"], scores["model"]["seed"]) == ("scores", 800, 1)
+    assert main(["info", str(folder / "low.keras")]) == 0
+    assert "dropout            0.1" in capsys.readouterr().out
+
+
+def test_info_tells_the_versions_and_the_machine(capsys):
+    machine = call(ROOT, "info", capsys)
+    assert machine["keras"] == keras.__version__
+    assert machine["backend"] == keras.backend.backend()
+    assert machine["cores"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("train missing.parquet new.keras", "missing.parquet: no such file of events"),
+        ("train text.txt new.keras", "text.txt: not a Parquet file"),
+        ("train high.parquet new.keras", "high.parquet: not a file of events"),
+        ("train events.parquet new.h5", "new.h5: the name must end with .keras"),
+        ("train events.parquet low.keras", "low.keras: exists already; --force replaces it"),
+        ("train events.parquet new.keras --classifier kinematic --features high", "needs all low-level columns"),
+        ("train events.parquet new.keras --dropout 2", "dropout must lie in [0, 1), not"),
+        ("train events.parquet new.keras --batch-size 5000", "in batches of 5000 on 2800 training events"),
+        ("train events.parquet new.keras --device tpu", "unknown device 'tpu'"),
+        ("score missing.keras events.parquet new.parquet", "missing.keras: no such model"),
+        ("score text.keras events.parquet new.parquet", "text.keras: not a model that Keras saved"),
+        ("score low.keras missing.parquet new.parquet", "missing.parquet: no such events"),
+        ("score low.keras text.parquet new.parquet", "text.parquet: not Parquet"),
+        ("score low.keras high.parquet new.parquet", "high.parquet: the columns lepton_pt, lepton_eta"),
+        ("score low.keras events.parquet high.parquet", "high.parquet: exists already; --force replaces it"),
+        ("score low.keras events.parquet new.parquet --features high", "low.keras: takes low features, not high"),
+        ("score low.keras others.parquet new.parquet --part test", "others.parquet: no known split"),
+        ("score foreign.keras events.parquet new.parquet", "give --features low, high or complete"),
+        ("score foreign.keras events.parquet new.parquet --features low", "takes 3 features, but 21 were given"),
+        ("evaluate missing.parquet", "missing.parquet: no such scores"),
+        ("evaluate text.parquet", "text.parquet: not a Parquet file"),
+        ("evaluate events.parquet", "events.parquet: has no column score"),
+        ("evaluate unjudged.parquet", "unjudged.parquet: has no labels"),
+        ("evaluate high.parquet elsewhere.parquet", "not scores of the same events"),
+        ("info missing.parquet", "missing.parquet: no such file"),
+        ("info text.txt", "text.txt: not a file of events or scores (.parquet), and not a model (.keras)"),
+    ],
+)
+def test_an_expected_error_is_one_line_and_leaves_no_file(folder, line, message, capsys):
+    if "foreign" in line:
+        keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)]).save(folder / "foreign.keras")
+    if "unjudged" in line:
+        pq.write_table(pq.read_table(folder / "high.parquet").drop_columns(["label"]), folder / "unjudged.parquet")
+    if "elsewhere" in line:
+        assert main(shlex.split(f"score {folder}/low.keras {folder}/others.parquet {folder}/elsewhere.parquet")) == 0
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    capsys.readouterr()
+    assert main([str(folder / word) if "." in word else word for word in shlex.split(line)]) == 1
+    (error,) = capsys.readouterr().err.splitlines()
+    assert error.startswith("error: ")
+    assert message in error
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_an_error_that_is_not_expected_keeps_its_traceback(monkeypatch):
+    monkeypatch.setattr("higgs_lib.commands.info._machine", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        main(["info"])
