@@ -5,6 +5,7 @@ import argparse
 from higgs_lib.commands.parsing import CommandError, add_command, add_json, positive_number, refusing, show
 
 DEFINITIONS = {"asimov": "Asimov", "asimov_with_uncertainty": "Asimov, σ_B"}  # of the significance, by JSON's keys
+WIDTH = 48  # characters of a name in the text
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
@@ -23,7 +24,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     result = {"files": files} | ({"auc_difference": difference} if difference else {})
     lines = [line for file in files for line in _lines(file, arguments)]
     if difference:
-        lines.append(f"AUC difference, first - second   {_text(difference, '+.4f')}  (paired)")
+        lines.append(f"{'AUC of the first - AUC of the second, paired':<{WIDTH}}{_text(difference, '+.4f')}")
     show(result, "\n".join(lines), as_json=arguments.json)
 
 
@@ -141,17 +142,21 @@ def _lines(file: dict, arguments: argparse.Namespace) -> list[str]:
     expected = f"{arguments.signal:g} signal and {arguments.background:g} background events"
     significance = file["significance"]
     sigma = f"{arguments.background_uncertainty:.0%}"
+    rejections = {
+        f"background rejection at {float(efficiency):.0%} signal efficiency": _text(value)
+        for efficiency, value in file["background_rejection"].items()
+    }
+    values = {
+        "AUC": _text(file["auc"]),
+        "accuracy": _text(file["accuracy"]),
+        **rejections,
+        "significance (Asimov)": f"{_text(significance['asimov'], '.2f')} σ",
+        f"significance, background ± {sigma}": f"{_text(significance['asimov_with_uncertainty'], '.2f')} σ",
+    }
     return [
         f"{file['file']}: {n_events:,} {part}events{seen}; 95 % intervals",
-        f"AUC                              {_text(file['auc'])}",
-        f"accuracy                         {_text(file['accuracy'])}",
-        *(
-            f"background rejection at {float(efficiency):.0%}      {_text(value)}"
-            for efficiency, value in file["background_rejection"].items()
-        ),
-        f"significance, Asimov             {_text(significance['asimov'], '.2f')} σ",
-        f"  the same, background ± {sigma:<8} {_text(significance['asimov_with_uncertainty'], '.2f')} σ",
-        f"  of {expected} before the cut; cut chosen on {file['cut_chosen_on']}",
+        *(f"{name:<{WIDTH}}{value}" for name, value in values.items()),
+        f"Significances are of {expected} before the cut, chosen on {file['cut_chosen_on']}.",
     ]
 
 

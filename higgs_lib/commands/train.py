@@ -61,17 +61,7 @@ def train(arguments: argparse.Namespace) -> None:
         checkpoint=checkpoint,
         name=destination.stem,
     )
-    record = {
-        "classifier": arguments.classifier,
-        "features": arguments.features,
-        "columns": columns,
-        "seed": arguments.seed,
-        "spec": asdict(spec),
-        "config": config._asdict(),
-        "events": asdict(origin),
-        "splits": {part: [rows.start, rows.stop] for part, rows in splits._asdict().items()},
-        **_outcome(model, validation, history),
-    }
+    record = _recipe(arguments, spec, config, origin, splits) | _outcome(model, validation, history)
     save_model(model, destination, record | {"made_with": _made_with()})
     checkpoint.unlink(missing_ok=True)
     _show(destination, record, as_json=arguments.json)
@@ -88,6 +78,27 @@ def _settings(arguments: argparse.Namespace, n_training: int) -> tuple:
     lengths = {name: value for name, value in lengths.items() if value is not None}
     lengths.setdefault("batch_size", min(config.batch_size, n_training))
     return replace(spec, **changes), config._replace(**lengths)
+
+
+def _recipe(arguments: argparse.Namespace, spec, config, origin, splits) -> dict:
+    """Returns what determines a model, as JSON's types.
+
+    Args:
+        arguments: classifier, features and seed.
+        spec: the `ModelSpec`.
+        config: the `TrainConfig`.
+        origin: of the events.
+        splits: of the events.
+    """
+    return {
+        "classifier": arguments.classifier,
+        "features": arguments.features,
+        "seed": arguments.seed,
+        "spec": asdict(spec),
+        "config": config._asdict(),
+        "events": asdict(origin),
+        "splits": {part: [rows.start, rows.stop] for part, rows in splits._asdict().items()},
+    }
 
 
 def _outcome(model, validation, history) -> dict:
