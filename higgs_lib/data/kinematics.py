@@ -75,10 +75,16 @@ def to_normalised(values: np.ndarray, name: str) -> np.ndarray:
 
 
 def bin_edges(values: np.ndarray, name: str, n_bins: int) -> np.ndarray:
-    """Returns edges (n_bins + 1,) around nearly all `values` of feature `name` in GeV or rad, or one bin per b-tag."""
+    """Returns edges (n_bins + 1,) of a histogram of feature `name`, whose `values` are in GeV or rad.
+
+    Momenta and masses are shown without the highest 2 %, their long tail; angles from -x to x. Each b-tag has one bin.
+    """
     if name.endswith("b_tag"):
         return np.arange(4) - 0.5
-    return np.linspace(*np.quantile(values, [0.001, 0.995]), n_bins + 1)
+    if name.endswith(("eta", "phi")):
+        limit = np.quantile(np.abs(values), 0.999)
+        return np.linspace(-limit, limit, n_bins + 1)
+    return np.linspace(*np.quantile(values, [0.001, 0.98]), n_bins + 1)
 
 
 class FourVectors(NamedTuple):

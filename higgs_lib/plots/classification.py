@@ -1,106 +1,16 @@
-"""Draws features, trainings and classifiers."""
+"""Draws trainings and classifiers."""
 
 import mplhep
 import numpy as np
 import seaborn as sns
-from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from higgs_lib.metrics import Histogram, Interval, Reliability, Roc, RocBand
+from higgs_lib.plots.features import by_class
 from higgs_lib.plots.style import BACKGROUND, CYCLE, SIGNAL, axes, error_bars
 
 
-def classes(histogram: Histogram, *, label: str, peaks: dict[str, float] | None = None, legend: bool = True, ax=None):
-    """Draws signal and background of one feature, each with area one.
-
-    Args:
-        histogram: counts of both classes.
-        label: of the x axis.
-        peaks: a mass to mark for "signal" or "background", in the feature's unit.
-        legend: whether to draw the legend.
-        ax: the axes.
-
-    Returns:
-        The axes.
-    """
-    ax = axes(ax)
-    for name, counts, colour in _by_class(histogram):
-        mplhep.histplot(counts, histogram.edges, ax=ax, density=True, yerr=False, label=name, color=colour)
-        if peaks and name in peaks:
-            ax.axvline(peaks[name], color=colour, linestyle=":", linewidth=1)
-    ax.set(xlabel=label, ylabel="density", xlim=(histogram.edges[0], histogram.edges[-1]))
-    ax.set_ylim(bottom=0)
-    if legend:
-        ax.legend(fontsize="small")
-    return ax
-
-
-def _by_class(histogram: Histogram) -> list[tuple[str, np.ndarray, str]]:
-    """Returns name, counts and colour of both classes."""
-    return [("signal", histogram.signal, SIGNAL), ("background", histogram.background, BACKGROUND)]
-
-
-def ratio(
-    first, second, edges: np.ndarray, *, label: str, names: tuple[str, str], axes: tuple[Axes, Axes], legend=True
-):
-    """Draws two samples, each with area one, and below them the first over the second.
-
-    Points are the first sample with its statistical uncertainty; the band is the uncertainty of the second.
-
-    Args:
-        first: counts (n_bins,).
-        second: counts (n_bins,).
-        edges: of the bins (n_bins + 1,).
-        label: of the x axis.
-        names: of the two samples.
-        axes: the upper and the lower axes.
-        legend: whether to draw the legend.
-
-    Returns:
-        Both axes.
-    """
-    ax, below = axes
-    mplhep.histplot(second, edges, ax=ax, density=True, yerr=False, color=SIGNAL, label=names[1])
-    mplhep.histplot(
-        first, edges, ax=ax, density=True, yerr=True, histtype="errorbar", color="black", markersize=3, label=names[0]
-    )
-    ax.set(ylabel="density", xlim=(edges[0], edges[-1]))
-    ax.set_ylim(bottom=0)
-    ax.tick_params(labelbottom=False)
-    if legend:
-        ax.legend(fontsize="small")
-    filled = (first > 0) & (second > 0)
-    centres, first, second = ((edges[1:] + edges[:-1])[filled] / 2, first[filled], second[filled])
-    quotient = first / first.sum() / (second / second.sum())
-    below.fill_between(centres, 1 - second**-0.5, 1 + second**-0.5, step="mid", color=SIGNAL, alpha=0.3, linewidth=0)
-    below.errorbar(centres, quotient, quotient / np.sqrt(first), fmt=".", color="black", markersize=3, linewidth=1)
-    below.axhline(1, color="grey", linewidth=0.5)
-    below.set(xlabel=label, ylabel="ratio", xlim=(edges[0], edges[-1]), ylim=(0.6, 1.4))
-    return axes
-
-
-def correlations(matrix: np.ndarray, names: list[str], *, title: str, ax=None):
-    """Draws linear correlations between features.
-
-    Args:
-        matrix: the correlations (n, n).
-        names: of the features.
-        title: of the axes.
-        ax: the axes.
-
-    Returns:
-        The axes.
-    """
-    ax = axes(ax)
-    labels = {"xticklabels": names, "yticklabels": names}
-    bar = {"label": "linear correlation", "shrink": 0.7}
-    sns.heatmap(matrix, vmin=-1, vmax=1, cmap="RdBu_r", square=True, ax=ax, cbar_kws=bar, rasterized=True, **labels)
-    ax.tick_params(labelsize="x-small", length=0)
-    ax.set_title(title)
-    return ax
-
-
-def by_epoch(training: np.ndarray, validation: np.ndarray, *, measure: str, name: str, colour: str, ax=None):
+def by_epoch(training: np.ndarray, validation: np.ndarray, *, measure: str, name: str, colour, ax=None):
     """Draws a measure against the epoch: validation solid, training dashed.
 
     Args:
@@ -116,15 +26,18 @@ def by_epoch(training: np.ndarray, validation: np.ndarray, *, measure: str, name
     """
     ax = axes(ax)
     epochs = np.arange(1, validation.shape[1] + 1)
-    ax.plot(epochs, validation.T, color=colour, label=[name] + [None] * (len(validation) - 1))
-    ax.plot(epochs, training.T, color=colour, linestyle="--", alpha=0.6)
+    for rows, part, line in ((validation, "validation", "-"), (training, "training", "--")):
+        ax.plot(epochs, rows.T, color=colour, linestyle=line, marker="." if len(epochs) == 1 else None)
+        if part not in ax.get_legend_handles_labels()[1]:
+            ax.plot([], [], color="grey", linestyle=line, label=part)
+    ax.plot([], [], color=colour, label=name)
     ax.set(xlabel="epoch", ylabel={"loss": "mean loss", "auc": "AUC", "accuracy": "accuracy"}[measure])
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(fontsize="small")
     return ax
 
 
-def roc(curve: Roc, *, label: str, colour: str | None = None, line: str = "-", band: RocBand | None = None, ax=None):
+def roc(curve: Roc, *, label: str, colour=None, line="-", band: RocBand | None = None, inverse=False, ax=None):
     """Draws background rejection against signal efficiency.
 
     Args:
@@ -133,17 +46,32 @@ def roc(curve: Roc, *, label: str, colour: str | None = None, line: str = "-", b
         colour: of the line and the band.
         line: its style.
         band: the pointwise band of the curve.
+        inverse: whether to draw the inverse of the background efficiency, on a logarithmic axis, instead of one less
+            it.
         ax: the axes.
 
     Returns:
         The axes.
     """
     ax = axes(ax)
-    (drawn,) = ax.plot(curve.signal_efficiency, curve.background_rejection, color=colour, linestyle=line, label=label)
+
+    def height(rejection: np.ndarray) -> np.ndarray:
+        """Returns the rejection, or the inverse efficiency: nan where no background is left."""
+        efficiency = np.where(rejection < 1, 1 - rejection, np.nan)
+        return 1 / efficiency if inverse else rejection
+
+    (drawn,) = ax.plot(
+        curve.signal_efficiency, height(curve.background_rejection), color=colour, linestyle=line, label=label
+    )
     if band is not None:
-        ax.fill_between(band.signal_efficiency, band.low, band.high, color=drawn.get_color(), alpha=0.2, linewidth=0)
-    ax.set(xlabel="signal efficiency", ylabel="background rejection", xlim=(0, 1), ylim=(0, 1.005))
-    ax.legend(fontsize="small", loc="lower left")
+        limits = (height(band.low), height(band.high))
+        ax.fill_between(band.signal_efficiency, *limits, color=drawn.get_color(), alpha=0.2, linewidth=0)
+    ax.set(xlabel="signal efficiency", xlim=(0, 1))
+    if inverse:
+        ax.set(ylabel="1 / background efficiency", yscale="log", ylim=(1, 1000))
+    else:
+        ax.set(ylabel="background rejection", ylim=(0, 1.005))
+    ax.legend(fontsize="small", loc="upper right" if inverse else "lower left")
     return ax
 
 
@@ -188,9 +116,10 @@ def scores(histogram: Histogram, *, title: str, normalised: bool = True, ax=None
         The axes.
     """
     ax = axes(ax)
-    for name, counts, colour in _by_class(histogram):
+    for name, counts, colour in by_class(histogram):
         mplhep.histplot(counts, histogram.edges, ax=ax, density=normalised, yerr=True, label=name, color=colour)
     ax.set(xlabel="network output", ylabel="density" if normalised else "events", title=title, xlim=(0, 1))
+    ax.autoscale(axis="y")  # to the highest of axes that share it
     ax.set_ylim(bottom=0)
     ax.legend(fontsize="small")
     return ax
@@ -217,7 +146,7 @@ def expected(histogram: Histogram, *, signal: float, background: float, title: s
     style = {"color": [BACKGROUND, SIGNAL], "label": [f"background, {background:.0f}", f"signal, {signal:.0f}"]}
     mplhep.histplot(counts, histogram.edges, ax=ax, stack=True, histtype="fill", yerr=False, **style)
     ax.set(xlabel="network output", ylabel="expected events", title=title, xlim=(0, 1), yscale="log")
-    ax.set_ylim(top=5 * sum(counts).max())  # room for the legend
+    ax.set_ylim(0.3, 5 * sum(counts).max())  # low enough for fractions of an event, with room for the legend
     ax.legend(fontsize="small", loc="upper right")
     return ax
 

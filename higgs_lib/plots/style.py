@@ -4,6 +4,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 SIGNAL, BACKGROUND = "#3f90da", "#bd1f01"  # M. Petroff's colour-blind safe cycle (arXiv:2107.02270), as CMS uses it
@@ -35,6 +37,7 @@ def use_style() -> None:
             "legend.fontsize": 9,
             "legend.title_fontsize": 9,
             "figure.constrained_layout.use": True,
+            "figure.constrained_layout.w_pad": 0.06,  # inches, so that 1.0 and 0.0 of neighbours stay apart
             "axes.prop_cycle": plt.cycler(color=CYCLE),
             "xtick.direction": "in",
             "ytick.direction": "in",
@@ -51,6 +54,31 @@ def use_style() -> None:
 def axes(ax: Axes | None) -> Axes:
     """Returns `ax`, or the current axes for None."""
     return ax if ax is not None else plt.gca()
+
+
+def shades(number: int) -> list:
+    """Returns `number` colours, from dark to light, of series that have no colour of their own."""
+    return list(plt.get_cmap("viridis")(np.linspace(0, 0.88, number)))
+
+
+def shared_legend(figure: Figure, columns: int = 6) -> Legend:
+    """Draws one legend below a figure, with each entry once, in place of those of its axes.
+
+    `columns` is the number of entries in a row, at most.
+    """
+    entries = {}
+    for ax in figure.axes:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+        if ax.get_legend():
+            ax.get_legend().remove()
+    style = {"loc": "outside lower center", "ncols": min(columns, len(entries))}
+    return figure.legend(entries.values(), entries.keys(), **style)
+
+
+def legend_below(ax: Axes, columns: int = 3) -> Legend:
+    """Draws the legend of one axes below it, in `columns`."""
+    return ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=columns)
 
 
 def series_style(number: int) -> dict:
