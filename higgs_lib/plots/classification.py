@@ -26,13 +26,16 @@ def by_epoch(training: np.ndarray, validation: np.ndarray, *, measure: str, name
     """
     ax = axes(ax)
     epochs = np.arange(1, validation.shape[1] + 1)
-    for rows, part, line in ((validation, "validation", "-"), (training, "training", "--")):
-        ax.plot(epochs, rows.T, color=colour, linestyle=line, marker="." if len(epochs) == 1 else None)
+    lines = [{"marker": "o", "linestyle": ""}, {"marker": "x", "linestyle": ""}]  # of one epoch
+    if len(epochs) > 1:
+        lines = [{"linestyle": "-"}, {"linestyle": "--"}]
+    for rows, part, style in zip((validation, training), ("validation", "training"), lines, strict=True):
+        ax.plot(epochs, rows.T, color=colour, **style)
         if part not in ax.get_legend_handles_labels()[1]:
-            ax.plot([], [], color="grey", linestyle=line, label=part)
+            ax.plot([], [], color="grey", label=part, **style)
     ax.plot([], [], color=colour, label=name)
     ax.set(xlabel="epoch", ylabel={"loss": "mean loss", "auc": "AUC", "accuracy": "accuracy"}[measure])
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.legend(fontsize="small")
     return ax
 

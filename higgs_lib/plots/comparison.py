@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from higgs_lib.metrics import Interval
 from higgs_lib.plots.style import PUBLISHED, axes, error_bars
@@ -45,6 +46,7 @@ def compared(
         ax.plot(list(marks.values()), rows, marker=marker, color=PUBLISHED, **style)
     ax.set_yticks(places, groups)
     ax.set(xlabel=xlabel, ylim=(-0.6, len(groups) - 0.4))
+    ax.xaxis.set_major_locator(MaxNLocator(5))
     ax.grid(axis="x", alpha=0.3)
     ax.legend(fontsize="small")
     return ax

@@ -38,7 +38,7 @@ HADRONIC_W = (("$q$", 0.5), (r"$\bar{q}'$", -0.5))
 
 def _decay(vertex: tuple[float, float], products: tuple[tuple[str, float], ...], end: float = 8.6) -> list[Line]:
     """Returns the fermions into which a particle decays at a vertex; their symbols stand at their ends."""
-    x, y = vertex
+    y = vertex[1]
     return [Line(vertex, (end, y + up), FERMION, symbol, (end + 0.35, y + up)) for symbol, up in products]
 
 
