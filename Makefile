@@ -36,7 +36,7 @@ $(error DATA: make can only take a path without spaces, not "$(DATA)")
 endif
 endif
 
-.PHONY: help env data reproduce report check lab cluster cluster-stop bench bench-gpu test lint format clean lock
+.PHONY: help env data reproduce report check lab cluster cluster-stop bench bench-gpu docs test lint format clean lock
 
 help: ## List the targets
 	awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -107,6 +107,10 @@ clean: ## Delete the results of PROFILE (and DATA); the environment and the down
 	rm -rf '$(RUN)'
 
 # -------------------------------------------------------------------------------------------------- development
+docs: $(READY) ## Render the documentation into docs/_build/html
+	$(PYTHON) -m sphinx -q -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html
+	echo "Documentation: docs/_build/html/index.html"
+
 test: $(READY) ## Run every test
 	$(PYTHON) -m pytest
 
