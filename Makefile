@@ -85,8 +85,9 @@ report: $(READY) ## Render the report of PROFILE's finished notebooks again
 check: $(READY) ## Compare the finished run of PROFILE with the stored results/PROFILE.json
 	$(PYTHON) -m higgs_lib check --profile $(PARAMS) --run $(RUN)
 
-lab: $(READY) ## Open the notebooks in JupyterLab
-	$(PYTHON) -m jupyterlab --notebook-dir=.
+# Without PROFILE, laptop where its run is finished, otherwise smoke.
+lab: $(READY) ## Open the notebooks in JupyterLab, to play with: PROFILE's run stays as it is
+	$(PYTHON) -m higgs_lib lab $(if $(DATA)$(filter-out file,$(origin PROFILE)),--profile $(PARAMS) --run $(RUN)) $(if $(DATA),--data '$(DATA)')
 
 cluster: $(READY) ## Start a Spark cluster on this machine: a master and WORKERS=2 workers with a core and 2 GB each
 	$(PYTHON) -m higgs_lib cluster start --folder runs/cluster --workers $(WORKERS)

@@ -16,6 +16,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     submodules=[
         "data",
         "device",
+        "explore",
         "metrics",
         "models",
         "performance",
