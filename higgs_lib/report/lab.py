@@ -3,8 +3,8 @@
 The workspace `runs/lab-PROFILE` holds copies of the notebooks with the profile's parameters, a start page, and the
 folder `results`, which the copies read and write. What one changes there leaves the profile's run as it is:
 
-- Binary results of the run (events, models, scores) are hard links to its files, as the library replaces files and never
-  writes into them; text files are copies, as an editor writes into them.
+- Binary results of the run (events, models, scores) are hard links to its files, as the library replaces files and
+  never writes into them; text files are copies, as an editor writes into them.
 - A file of `results` that the workspace has replaced stays. Every other one follows the run at the next start.
 - A notebook whose cells were changed stays. Every other one follows the repository and the profile.
 """
@@ -33,7 +33,7 @@ START, RESULTS, RECORD = "00_start.md", "results", ".lab.json"
 FOLDERS = ("data", "metrics", "models", "published", "scores", "workspaces")  # of a run, without pages and checkpoints
 MEASUREMENTS = Path("benchmarks", "results")
 LINKED = {".parquet", ".keras", ".skops"}  # binary files
-PATHS = {"run": RESULTS, "events": f"{RESULTS}/data/events.parquet", "measurements": f"{RESULTS}/measurements"}
+EVENTS = "data/events.parquet"
 
 
 class Head(NamedTuple):
@@ -109,10 +109,8 @@ def prepare(profile: Profile, run: Path, source: str = "", notebooks: Path = Pat
             _refresh(path, folder / RESULTS / relative, record["results"], str(relative))
     if not finished:
         events = profile.events | ({"source": source} if source else {})
-        study.prepare(folder / PATHS["events"], **events)
-        record["results"]["data/events.parquet"] = _state(
-            folder / PATHS["events"]
-        )  # they follow the run once it is there
+        study.prepare(folder / RESULTS / EVENTS, **events)
+        record["results"][EVENTS] = _state(folder / RESULTS / EVENTS)  # they follow the run once it is there
     changed = [name for name in profile.notebooks if not _write_notebook(profile, name, notebooks, folder, record)]
     workspace = Workspace(folder, finished, changed)
     with write_atomically(folder / START) as path:
@@ -158,9 +156,12 @@ def _digest(book: nbformat.NotebookNode) -> str:
 def _write_notebook(profile: Profile, name: str, notebooks: Path, folder: Path, record: dict) -> bool:
     """Writes a notebook with its parameters into the workspace; returns False where it was changed there, and stays."""
     book, copy = nbformat.read(notebooks / f"{name}.ipynb", 4), folder / f"{name}.ipynb"
+    results = folder.resolve() / RESULTS  # absolute, as Spark's workers run in other folders
+    values = {"run": results, "events": results / EVENTS, "measurements": results / "measurements"}
+    values = {key: str(path) for key, path in values.items()} | {"interactive": True} | profile.notebooks[name]
     for cell in book.cells:
         if "parameters" in cell.metadata.get("tags", []):
-            cell.source = with_values(cell.source, {**PATHS, "interactive": True, **profile.notebooks[name]})
+            cell.source = with_values(cell.source, values)
     new, written = _digest(book), record["notebooks"].get(name)
     present = _digest(nbformat.read(copy, 4)) if copy.exists() else None
     if present not in (None, new, written):
@@ -215,33 +216,34 @@ def start_page(profile: Profile, run: Path, workspace: Workspace, notebooks: Pat
     """Returns the start page of a workspace, in Markdown."""
     heads = {name: head(nbformat.read(notebooks / f"{name}.ipynb", 4)) for name in profile.notebooks}
     minutes = _minutes(profile, run)
-    if workspace.is_finished:
-        state = f"""The results of `{run}` are here already, so a notebook takes seconds as long as its parameters stay:
-networks that were trained with the same parameters before are read back. With other parameters they are trained, which takes
-up to the minutes of the table."""
-    else:
-        state = f"""The events are here; `{run}` is not finished, so the results are made as you run the notebooks, in their
-order, and each takes about the minutes of the table. `make reproduce PROFILE={profile.name}` makes them all at once."""
-    changed = ", ".join(f"`{name}`" for name in workspace.changed)
-    kept = f"\n\nYou have changed {changed}; these copies were left as they are." if changed else ""
     tables = "\n\n".join(_table(part, heads, minutes) for part in dict.fromkeys(h.part for h in heads.values()))
+    state = _FINISHED if workspace.is_finished else _UNFINISHED
+    changed = ", ".join(f"`{name}`" for name in workspace.changed)
+    kept = f"\n\n**Kept:** you have changed {changed}, so these copies were left as they are." if changed else ""
     return f"""# Start here
 
-Open a notebook below, change a value in its cell *Parameters* (the first one with code), and choose *Run > Run All Cells*. Every
-parameter has a comment that says what it is. {state}{kept}
+Open a notebook below, change a value in its first cell with code, the *parameters*, and choose *Run > Run All Cells*.
+Every parameter has a comment that says what it is. {state.format(run=run, profile=profile.name)}{kept}
 
 {tables}
 
 ## What is where
 
-- The notebooks in this folder are **your copies**, with the parameters of the profile `{profile.name}`. Change them as you like:
-  the originals in `notebooks/` and the results in `{run}`, which the report shows, stay as they are.
-- `{RESULTS}/` is where your notebooks read and write: `data`, `models`, `scores`, `metrics`. Notebooks read the results of
-  earlier ones there, so after a change in `03_training` run `04_performance` and those after it again.
-- **A fresh copy**: delete or rename a notebook and call `make lab` again, which writes it anew. To start all over, delete
-  the folder `{workspace.folder}`.
+- The notebooks in this folder are **your copies**, with the parameters of the profile `{profile.name}`. Change them as
+  you like: the originals in `notebooks/`, and the results in `{run}`, which the report shows, stay as they are.
+- `{RESULTS}/` is where your notebooks read and write: `data`, `models`, `scores`, `metrics`. Notebooks read the results
+  of earlier ones there, so after a change in `03_training` run `04_performance` and those after it again.
+- **A fresh copy:** delete or rename a notebook and call `make lab` again, which writes it anew. To start all over,
+  delete the folder `{workspace.folder}`.
 - Notebooks and results that you have not changed follow the repository and `{run}` at the next `make lab`.
 """
+
+
+_FINISHED = """The results of `{run}` are here already: networks that were trained with the same parameters before are
+read back, and a notebook takes seconds. With other parameters they are trained, which takes up to the minutes below."""
+
+_UNFINISHED = """The events are here, but `{run}` is not finished: results are made as you run the notebooks, in their
+order, and each takes about the minutes below. `make reproduce PROFILE={profile}` makes them all at once."""
 
 
 def _table(part: str, heads: dict[str, Head], minutes: dict[str, float]) -> str:
