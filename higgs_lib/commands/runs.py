@@ -44,6 +44,13 @@ def report(arguments: argparse.Namespace) -> None:
     print(f"Report: {pages.build(run, Path(arguments.profile).stem, run / 'data' / 'events.parquet')}")
 
 
+def lab(arguments: argparse.Namespace) -> None:
+    """Opens the notebooks of a profile in JupyterLab."""
+    from higgs_lib.report import lab
+
+    lab.lab(arguments.profile, arguments.run, arguments.data, [*arguments.no_browser, *arguments.options])
+
+
 def check(arguments: argparse.Namespace) -> None:
     """Compares a run with the reference of its profile, or stores that reference."""
     from higgs_lib.report import check
@@ -103,6 +110,7 @@ def add(commands) -> None:
             examples=("report --profile params/smoke.yaml --run runs/smoke",),
         )
     )
+    _add_lab(commands)
     _add_check(commands)
 
 
@@ -112,6 +120,28 @@ def _add_profile(parser: argparse.ArgumentParser, *, with_data: bool = False) ->
     parser.add_argument("--run", required=True, help="the folder of results, e.g. runs/laptop")
     if with_data:
         parser.add_argument("--data", default="", help="a file in UCI's format, instead of the profile's events")
+
+
+def _add_lab(commands) -> None:
+    """Adds the command that opens JupyterLab."""
+    parser = add_command(
+        commands,
+        "lab",
+        lab,
+        summary="open the notebooks in JupyterLab",
+        details="Copies the notebooks, with the parameters of a profile, into a workspace beside the run, and opens it "
+        "in JupyterLab. What is changed there leaves the run as it is.",
+        examples=(
+            "lab",
+            "lab --profile params/smoke.yaml --run runs/smoke --no-browser -- --port=8899",
+        ),
+    )
+    parser.add_argument("--profile", help="a YAML file of params/ (default: laptop if its run is finished, or smoke)")
+    parser.add_argument("--run", help="the folder of the profile's results (default: runs/PROFILE)")
+    parser.add_argument("--data", default="", help="a file in UCI's format, instead of the profile's events")
+    text = "show the address instead of opening a browser"
+    parser.add_argument("--no-browser", action="append_const", const="--no-browser", default=[], help=text)
+    parser.add_argument("options", nargs="*", help="other options of JupyterLab, after --, e.g. -- --port=8899")
 
 
 def _add_check(commands) -> None:

@@ -1,0 +1,12 @@
+"""What a reader plays with: sliders for the cut and for the masses of the Higgs bosons, a display of single events."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submod_attrs={
+        "cuts": ["CutSlider", "cut_slider"],
+        "events": ["event_display"],
+        "masses": ["mass_slider"],
+    },
+)
