@@ -95,7 +95,7 @@ def event_display(
     style = {"style": {"description_width": "4em"}, "layout": widgets.Layout(width="32em")}
     kind = widgets.Dropdown(options=list(events.rows), value=selected_events.KINDS[-1], description="events", **style)
     number = widgets.IntSlider(1, min=1, max=n_events, continuous_update=False, description="number", **style)
-    shown = widgets.HTML()
+    shown = widgets.HTMLMath()
 
     def draw(_=None) -> None:
         number.max = len(events.rows[kind.value])

@@ -89,7 +89,7 @@ def mass_slider(*, interactive: bool, n_events: int = 10_000, seed: int = 1) -> 
     charged = widgets.FloatSlider(
         default.m_charged_higgs, min=CHARGED[0], max=CHARGED[1], description="charged Higgs boson [GeV]", **style
     )
-    shown = widgets.HTML()
+    shown = widgets.HTMLMath()
 
     def draw(_=None) -> None:
         shown.value = figure([generate(heavy.value, charged.value, n_events, seed)], seed=seed)._repr_html_()

@@ -16,8 +16,8 @@ import logging
 import os
 import re
 import shutil
-import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,7 +29,7 @@ from higgs_lib.report.profile import Profile, read_profile
 
 log = logging.getLogger(__name__)
 
-START, RESULTS, RECORD = "00_start.md", "results", ".lab.json"
+START, RESULTS, RECORD = "00_start.ipynb", "results", ".lab.json"
 FOLDERS = ("data", "metrics", "models", "published", "scores", "workspaces")  # of a run, without pages and checkpoints
 MEASUREMENTS = Path("benchmarks", "results")
 LINKED = {".parquet", ".keras", ".skops"}  # binary files
@@ -57,15 +57,14 @@ class Workspace(NamedTuple):
     """Notebooks that were changed in the workspace, which stay."""
 
 
-def lab(profile: str | None, run: str | None, source: str = "", *, browser: bool = True, port: int = 0) -> None:
-    """Prepares the workspace of a profile and serves it in JupyterLab until that is stopped.
+def lab(profile: str | None, run: str | None, source: str = "", options: Sequence[str] = ()) -> None:
+    """Prepares the workspace of a profile and becomes the process of JupyterLab that serves it.
 
     Args:
         profile: a YAML file of params/; None for laptop if its run is finished, otherwise smoke.
         run: the folder of the profile's results.
         source: a file of events in UCI's format, instead of the profile's events.
-        browser: whether a browser is opened.
-        port: the server's; 0: JupyterLab's default.
+        options: of JupyterLab, such as "--no-browser".
 
     Raises:
         ProfileError, DataError: the profile or its events cannot be used.
@@ -76,10 +75,9 @@ def lab(profile: str | None, run: str | None, source: str = "", *, browser: bool
         print(f"Profile {name}, as runs/laptop is {'' if name == 'laptop' else 'not '}finished; PROFILE= names another")
     workspace = prepare(read_profile(profile), Path(run or Path("runs", Path(profile).stem)), source)
     print(f"Workspace: {workspace.folder} (start page: {START})", flush=True)
-    options = [f"--ServerApp.root_dir={workspace.folder.resolve()}"]
-    options += [f"--LabApp.default_url=/lab/tree/{START}?factory=Markdown%20Preview"]
-    options += ["--no-browser"] * (not browser) + [f"--port={port}"] * bool(port)
-    subprocess.run([sys.executable, "-m", "jupyterlab", *options], check=False)
+    places = [f"--ServerApp.root_dir={workspace.folder.resolve()}"]
+    places += [f"--LabApp.default_url=/lab/tree/{START}"]
+    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", *places, *options])
 
 
 def is_finished(run: Path) -> bool:
@@ -114,7 +112,7 @@ def prepare(profile: Profile, run: Path, source: str = "", notebooks: Path = Pat
     changed = [name for name in profile.notebooks if not _write_notebook(profile, name, notebooks, folder, record)]
     workspace = Workspace(folder, finished, changed)
     with write_atomically(folder / START) as path:
-        path.write_text(start_page(profile, run, workspace, notebooks))
+        nbformat.write(_start_notebook(start_page(profile, run, workspace, notebooks)), path)
     with write_atomically(folder / RECORD) as path:
         path.write_text(json.dumps(record, indent=1))
     return workspace
@@ -244,6 +242,13 @@ read back, and a notebook takes seconds. With other parameters they are trained,
 
 _UNFINISHED = """The events are here, but `{run}` is not finished: results are made as you run the notebooks, in their
 order, and each takes about the minutes below. `make reproduce PROFILE={profile}` makes them all at once."""
+
+
+def _start_notebook(text: str) -> nbformat.NotebookNode:
+    """Returns the start page as a notebook, which JupyterLab opens rendered, and whose links open in it."""
+    cells = [nbformat.v4.new_markdown_cell(cell, id=f"{n}") for n, cell in enumerate(re.split(r"\n\n(?=## )", text))]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
 
 
 def _table(part: str, heads: dict[str, Head], minutes: dict[str, float]) -> str:

@@ -34,6 +34,10 @@ def prepare(place, text="01_one: {n: 20000, sizes: [10, 20000]}"):
     return lab.prepare(write_profile(place, text), place / "runs" / "mine")
 
 
+def start_page(folder):
+    return "\n\n".join(cell.source for cell in nbformat.read(folder / lab.START, 4).cells)
+
+
 def snapshot(folder):
     return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
 
@@ -88,7 +92,7 @@ def test_a_changed_notebook_stays_and_another_follows_the_repository(place):
     nbformat.write(two, folder / "02_two.ipynb")
     workspace = prepare(place)
     assert workspace.changed == ["01_one"]
-    assert "you have changed `01_one`" in (folder / lab.START).read_text()
+    assert "you have changed `01_one`" in start_page(folder)
     assert "n: int = 7 " in nbformat.read(folder / "01_one.ipynb", 4).cells[1].source
     assert "as it ran" in (folder / "02_two.ipynb").read_text()
     for name in ("01_one", "02_two"):
@@ -99,7 +103,7 @@ def test_a_changed_notebook_stays_and_another_follows_the_repository(place):
     (folder / "01_one.ipynb").unlink()
     assert prepare(place).changed == []
     assert "print('new')" in (folder / "01_one.ipynb").read_text()
-    assert "you have changed" not in (folder / lab.START).read_text()
+    assert "you have changed" not in start_page(folder)
 
 
 def test_without_a_finished_run_the_events_are_made(place):
@@ -108,7 +112,7 @@ def test_without_a_finished_run_the_events_are_made(place):
     assert not workspace.is_finished
     assert origin(workspace.folder / "results" / "data" / "events.parquet").n_events == 40
     assert not (workspace.folder / "results" / "metrics").exists()
-    assert "results are made as you run the notebooks" in (workspace.folder / lab.START).read_text()
+    assert "results are made as you run the notebooks" in start_page(workspace.folder)
     (place / "runs" / "mine" / "summary.json").write_text('{"minutes": {}}')
     prepare(place)
     assert origin(workspace.folder / "results" / "data" / "events.parquet").n_events == 100
@@ -119,7 +123,7 @@ def test_the_start_page_tells_of_every_notebook(place):
     book.cells[0].source += "\n\n- Input: events.\n- Try: `n = 4`, which\n  is more.\n- Output: figures."
     book.metadata["higgs_lib"] = {"part": "Physics"}
     nbformat.write(book, place / "notebooks" / "01_one.ipynb")
-    page = (prepare(place).folder / lab.START).read_text()
+    page = start_page(prepare(place).folder)
     assert "| [01 Title](01_one.ipynb) | What? | `n = 4`, which is more. | 7.2 |" in page
     assert "## Physics\n" in page
 
@@ -128,8 +132,8 @@ def test_without_a_profile_laptop_is_opened_where_it_is_finished(place, monkeypa
     opened = []
     monkeypatch.setattr(lab, "prepare", lambda profile, run, source: opened.append(run) or lab.Workspace(run, True, []))
     monkeypatch.setattr(lab, "read_profile", lambda path: path)
-    monkeypatch.setattr(lab.subprocess, "run", lambda command, check: opened.append(command))
-    lab.lab(None, None, browser=False, port=8899)
+    monkeypatch.setattr(lab.os, "execv", lambda program, command: opened.append(command))
+    lab.lab(None, None, "", ["--no-browser", "--port=8899"])
     (place / "runs" / "laptop").mkdir()
     (place / "runs" / "laptop" / "summary.json").touch()
     lab.lab(None, None)
