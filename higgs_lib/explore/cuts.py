@@ -71,10 +71,12 @@ class CutSlider:
             f'aria-valuetext="cut {cuts[self.start]:.3f}" style="width:50%;max-width:30em;vertical-align:middle"> '
             f'<output for="{name}">{cuts[self.start]:.3f}</output></div>{self._table()}'
         )
+        # JupyterLab would otherwise take the arrow keys as its own shortcuts.
+        keys = 'data-lm-suppress-shortcuts="true"'
         stored = json.dumps(self.stored, separators=(",", ":"))
         script = SCRIPT.replace("ID", name).replace("NONE", NONE)
         return (
-            f'<div data-cut-slider="{name}">{shown.replace("<figcaption>", f"{controls}<figcaption>", 1)}'
+            f'<div data-cut-slider="{name}" {keys}>{shown.replace("<figcaption>", f"{controls}<figcaption>", 1)}'
             f'<script type="application/json">{stored}</script><script>{script}</script></div>'
         )
 

@@ -81,7 +81,7 @@ def mass_slider(*, interactive: bool, n_events: int = 10_000, seed: int = 1) -> 
     if not interactive:
         return figure([generate(*masses, n_events, seed) for masses in SHOWN], seed=seed)
     style = {"step": STEP, "continuous_update": False, "readout_format": ".0f"}
-    style |= {"style": {"description_width": "12em"}, "layout": widgets.Layout(width="36em")}
+    style |= {"style": {"description_width": "15em"}, "layout": widgets.Layout(width="40em")}
     default = SimulationParameters()
     heavy = widgets.FloatSlider(
         default.m_heavy_higgs, min=HEAVY[0], max=HEAVY[1], description="heavy Higgs boson [GeV]", **style

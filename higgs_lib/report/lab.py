@@ -254,9 +254,9 @@ def _start_notebook(text: str) -> nbformat.NotebookNode:
 def _table(part: str, heads: dict[str, Head], minutes: dict[str, float]) -> str:
     """Returns the table of the notebooks of one part."""
     rows = [
-        f"| [{name[:2]} {h.title}]({name}.ipynb) | {h.question} | {'<br>'.join(h.tries)} "
+        f"| [{name[:2]} {h.title}]({name}.ipynb) | {'<br>**Try:** '.join([h.question, *h.tries])} "
         f"| {f'{minutes[name]:.1f}' if name in minutes else ''} |"
         for name, h in heads.items()
         if h.part == part
     ]
-    return "\n".join([f"## {part}", "", "| notebook | question | try | minutes |", "|---|---|---|---|", *rows])
+    return "\n".join([f"## {part}", "", "| notebook | question | minutes |", "|---|---|---|", *rows])

@@ -124,7 +124,7 @@ def test_the_start_page_tells_of_every_notebook(place):
     book.metadata["higgs_lib"] = {"part": "Physics"}
     nbformat.write(book, place / "notebooks" / "01_one.ipynb")
     page = start_page(prepare(place).folder)
-    assert "| [01 Title](01_one.ipynb) | What? | `n = 4`, which is more. | 7.2 |" in page
+    assert "| [01 Title](01_one.ipynb) | What?<br>**Try:** `n = 4`, which is more. | 7.2 |" in page
     assert "## Physics\n" in page
 
 
