@@ -65,18 +65,17 @@ class CutSlider:
         card = f'<div style="position:relative;max-width:{self.figure.width}px;background:white">'
         shown = re.sub(r"<img [^>]*>", lambda image: f"{card}{image[0]}{lines}</div>", shown, count=1)
         cuts = self.stored["cuts"]
+        keys = 'data-lm-suppress-shortcuts="true"'  # JupyterLab would take the arrow keys as its own shortcuts
         controls = (
             f'<div style="margin:0.5em 0"><label for="{name}">Cut on the network output: </label>'
-            f'<input type="range" id="{name}" min="0" max="{len(cuts) - 1}" step="1" value="{self.start}" '
+            f'<input type="range" id="{name}" {keys} min="0" max="{len(cuts) - 1}" step="1" value="{self.start}" '
             f'aria-valuetext="cut {cuts[self.start]:.3f}" style="width:50%;max-width:30em;vertical-align:middle"> '
             f'<output for="{name}">{cuts[self.start]:.3f}</output></div>{self._table()}'
         )
-        # JupyterLab would otherwise take the arrow keys as its own shortcuts.
-        keys = 'data-lm-suppress-shortcuts="true"'
         stored = json.dumps(self.stored, separators=(",", ":"))
         script = SCRIPT.replace("ID", name).replace("NONE", NONE)
         return (
-            f'<div data-cut-slider="{name}" {keys}>{shown.replace("<figcaption>", f"{controls}<figcaption>", 1)}'
+            f'<div data-cut-slider="{name}">{shown.replace("<figcaption>", f"{controls}<figcaption>", 1)}'
             f'<script type="application/json">{stored}</script><script>{script}</script></div>'
         )
 
