@@ -128,29 +128,34 @@ def scores(histogram: Histogram, *, title: str, normalised: bool = True, ax=None
     return ax
 
 
-def expected(histogram: Histogram, *, signal: float, background: float, title: str, ax=None):
-    """Draws the network output scaled to the expected events, signal on top of the background.
+def expected(histogram: Histogram, *, signal: float, background: float, title: str, legend: bool = True, ax=None):
+    """Draws the network output scaled to the expected events: background filled, signal as a line.
+
+    The axis begins below the bin with the fewest expected events, so that it hides none.
 
     Args:
         histogram: counts of both classes.
         signal: expected signal events.
         background: expected background events.
         title: of the axes.
+        legend: whether to draw the legend.
         ax: the axes.
 
     Returns:
         The axes.
     """
     ax = axes(ax)
-    counts = [
-        histogram.background * background / histogram.background.sum(),
-        histogram.signal * signal / histogram.signal.sum(),
-    ]
-    style = {"color": [BACKGROUND, SIGNAL], "label": [f"background, {background:.0f}", f"signal, {signal:.0f}"]}
-    mplhep.histplot(counts, histogram.edges, ax=ax, stack=True, histtype="fill", yerr=False, **style)
+    of_background = histogram.background * background / histogram.background.sum()
+    of_signal = histogram.signal * signal / histogram.signal.sum()
+    fill = {"histtype": "fill", "color": BACKGROUND, "alpha": 0.35, "label": f"background, {background:.0f}"}
+    mplhep.histplot(of_background, histogram.edges, ax=ax, yerr=False, **fill)
+    line = {"color": SIGNAL, "linewidth": 1.5, "label": f"signal, {signal:.0f}"}
+    mplhep.histplot(of_signal, histogram.edges, ax=ax, yerr=False, **line)
     ax.set(xlabel="network output", ylabel="expected events", title=title, xlim=(0, 1), yscale="log")
-    ax.set_ylim(0.3, 5 * sum(counts).max())  # low enough for fractions of an event, with room for the legend
-    ax.legend(fontsize="small", loc="upper right")
+    both = np.concatenate([of_background, of_signal])
+    ax.set_ylim(0.5 * both[both > 0].min(), 5 * both.max())  # room for the legend
+    if legend:
+        ax.legend(fontsize="small", loc="upper right")
     return ax
 
 

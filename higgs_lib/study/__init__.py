@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     submodules=[
         "asynchronous",
         "comparison",
+        "crossing",
         "diagnostics",
         "distributions",
         "learning_curve",
@@ -16,6 +17,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "readout",
         "reference",
         "regions",
+        "sculpting",
         "stored_shifts",
         "systematics",
         "tables",

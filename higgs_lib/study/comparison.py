@@ -362,19 +362,14 @@ def residuals(aucs: np.ndarray, values: Mapping[str, np.ndarray]) -> list[Residu
 
 
 def residual_table(compared: list[Residuals]) -> pd.DataFrame:
-    """Returns residuals in standard deviations as a table to read."""
-    rows = [
-        (
-            f"[{r.source}]",
-            r.definition,
-            *("outside" if math.isnan(value) else f"{value:+.2f}" for value in r.values.values()),
-            f"{r.rms:.2f}" if len(r.compared) else "-",
-            len(r.compared),
-        )
-        for r in compared
-    ]
-    columns = ["published", "definition", *(", ".join(key) for key in compared[0].values), "rms [σ]", "values"]
-    return pd.DataFrame(rows, columns=columns)
+    """Returns residuals in standard deviations as a table to read: root mean square and range, by definition."""
+    rows = {}
+    for r in compared:
+        row, name = rows.setdefault(r.definition, {"definition": r.definition}), f"[{r.source}]"
+        row[f"{name} rms [σ]"] = f"{r.rms:.2f}" if len(r.compared) else "-"
+        row[f"{name} from, to [σ]"] = f"{r.compared.min():+.2f}, {r.compared.max():+.2f}" if len(r.compared) else "-"
+        row[f"{name} compared"] = f"{len(r.compared)} of {len(r.values)}"
+    return pd.DataFrame(rows.values())
 
 
 def nearest_definitions(compared: list[Residuals]) -> str:
