@@ -153,7 +153,7 @@ def expected(histogram: Histogram, *, signal: float, background: float, title: s
     mplhep.histplot(of_signal, histogram.edges, ax=ax, yerr=False, **line)
     ax.set(xlabel="network output", ylabel="expected events", title=title, xlim=(0, 1), yscale="log")
     both = np.concatenate([of_background, of_signal])
-    ax.set_ylim(0.5 * both[both > 0].min(), 5 * both.max())  # room for the legend
+    ax.set_ylim(min(0.5 * both[both > 0].min(), 1e-4 * (signal + background)), 5 * both.max())  # room for the legend
     if legend:
         ax.legend(fontsize="small", loc="upper right")
     return ax
@@ -274,9 +274,9 @@ def r_squared(values: np.ndarray, rows: list[str], columns: list[str], *, title:
     """
     ax = axes(ax)
     labels = {"xticklabels": columns, "yticklabels": rows}
-    bar = {"label": "$R^2$ on test events"}
-    sns.heatmap(values, vmin=0, vmax=1, cmap="viridis", annot=True, fmt=".2f", ax=ax, cbar_kws=bar, **labels)
-    ax.tick_params(labelsize="small", length=0)
-    ax.tick_params(axis="y", rotation=0)
+    style = {"vmin": 0, "vmax": 1, "cmap": "viridis", "cbar": False, "annot_kws": {"fontsize": 8.5}}
+    sns.heatmap(values, annot=True, fmt=".2f", ax=ax, **style, **labels)
+    ax.tick_params(labelsize=8.5, length=0)
+    ax.tick_params(axis="both", rotation=0)
     ax.set_title(title)
     return ax

@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from higgs_lib.metrics import Interval
 from higgs_lib.plots.style import CLASSIFIER_COLOURS, PUBLISHED, axes, error_bars
 
-MARKS = "*s"
+MASSES = "shallow, high"
+MARKS = (("*", 9), ("s", 6))  # and their sizes
 
 
 def crossing(
@@ -34,24 +35,28 @@ def crossing(
     Returns:
         The axes.
     """
-    ax = axes(ax)
-    ax.axhspan(masses.low, masses.high, color=_colour("shallow, high"), alpha=0.3, linewidth=0)
-    ax.axhline(masses.value, color=_colour("shallow, high"), label=names["shallow, high"])
+    ax, handles = axes(ax), []
     for name, (sizes, aucs) in curves.items():
         values, errors = error_bars(aucs)
         style = {"marker": "o", "markersize": 3.5, "linewidth": 1.5, "capsize": 2, "color": _colour(name)}
-        ax.errorbar(sizes, values, errors, label=names[name], **style)
+        handles.append(ax.errorbar(sizes, values, errors, label=names[name], **style))
+    of_masses = _colour(MASSES)
+    ax.axhspan(masses.low, masses.high, color=of_masses, alpha=0.3, linewidth=0)
+    handles.append(ax.axhline(masses.value, color=of_masses, label=names[MASSES]))
     for name, (sizes, aucs) in here.items():
         values, errors = error_bars(aucs)
         style = {"fmt": "D", "markersize": 5, "markerfacecolor": "white", "capsize": 2, "color": _colour(name)}
         ax.errorbar(sizes, values, errors, zorder=3, **style)
-    ax.plot([], [], "o-", color="grey", markersize=3.5, label=measured_on[0])
-    ax.plot([], [], "D", color="grey", markerfacecolor="white", markersize=5, label=measured_on[1])
-    for marker, (name, (n, auc)) in zip(MARKS, published.items(), strict=False):
-        label = f"{names[name]}, Baldi et al. [B], UCI events"
-        ax.plot(n, auc, marker, color=PUBLISHED, markersize=9 if marker == "*" else 6, label=label, zorder=4)
+    points = {"color": "grey", "markersize": 5}
+    handles += ax.plot([], [], "o-", label=measured_on[0], **points | {"markersize": 3.5})
+    handles += ax.plot([], [], "D", label=measured_on[1], markerfacecolor="white", **points)
+    for (marker, size), (name, (n, auc)) in zip(MARKS, published.items(), strict=False):
+        style = {"color": PUBLISHED, "marker": marker, "markersize": size, "linestyle": "", "zorder": 4}
+        handles += ax.plot(n, auc, label=f"{names[name]}, Baldi et al. [B]: UCI events", **style)
     ax.set(xscale="log", xlabel="training events", ylabel="test AUC")
-    ax.legend(fontsize=8.5, loc="center left", bbox_to_anchor=(1, 0.5))
+    low, high = ax.get_ylim()
+    ax.set_ylim(low - 0.3 * (high - low), high)  # room for the legend
+    ax.legend(handles=handles, fontsize=8.5, loc="lower right", ncols=2)
     return ax
 
 

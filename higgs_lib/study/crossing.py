@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from higgs_lib.metrics import Interval
-from higgs_lib.study import learning_curve, published
+from higgs_lib.study import comparison, learning_curve, published
 from higgs_lib.study.learning_curve import Measured
+from higgs_lib.study.run import Run
 
-MASSES = "shallow, high"
+LOW, MASSES = ("deep, low", "modern, low", "kinematic, low"), "shallow, high"
+
+Points = tuple[list[int], list[Interval]]
+"""Numbers of training events (n,) and AUCs (n,)."""
 
 
 class Stored(NamedTuple):
@@ -45,17 +49,19 @@ class Crossing(NamedTuple):
 
     device: str
     """The device that measured `curves`."""
+    steps: int
+    """The steps of each training of the deep network."""
     curves: dict[str, Measured]
     """The AUCs of the stored networks on built-in events, by "network, features"."""
     masses: Interval
     """The AUC of the stored shallow network on the masses, from the most events."""
     n_masses: int
     """Its number of training events."""
-    here: dict[str, Measured]
-    """The AUCs that this run measured, by "network, features"."""
+    here: dict[str, Points]
+    """What this run measured, by "network, features"."""
 
     @classmethod
-    def from_stored(cls, stored: list[Stored], here: Mapping[str, Measured]) -> "Crossing":
+    def from_stored(cls, stored: list[Stored], here: Mapping[str, Points]) -> "Crossing":
         """Returns the stored networks with most steps, and the shallow one that was given most events.
 
         Raises ValueError if nothing is stored.
@@ -65,7 +71,7 @@ class Crossing(NamedTuple):
             raise ValueError("no learning curve of a shallow network on the masses is stored")
         masses = max(with_masses, key=lambda measured: measured.n_training[-1])
         curves = {name: measured for name, measured in stored[0].networks.items() if name != MASSES}
-        return cls(stored[0].device, curves, masses.intervals[-1], int(masses.n_training[-1]), dict(here))
+        return cls(stored[0].device, stored[0].steps, curves, masses.intervals[-1], int(masses.n_training[-1]), dict(here))
 
     def overtakes(self, network: str) -> int | None:
         """Returns the fewest measured events from which a network's interval lies above that of the masses.
@@ -78,6 +84,11 @@ class Crossing(NamedTuple):
                 break
             found = n
         return found
+
+    @property
+    def points(self) -> dict[str, Points]:
+        """The numbers of training events and the AUCs of `curves`."""
+        return {name: (measured.n_training.tolist(), measured.intervals) for name, measured in self.curves.items()}
 
     def describe(self) -> str:
         """Returns a sentence on where each network overtakes the masses."""
@@ -101,3 +112,19 @@ def published_marks() -> dict[str, tuple[int, float]]:
     """Returns training events and AUC of the deep network on low-level features and the shallow one on masses of [B]."""
     of_b = {f"{r.classifier}, {r.features}": r for r in published.TABLE_3_1 if r.source == "B"}
     return {name: (of_b[name].n_training, of_b[name].auc) for name in ("deep, low", MASSES)}
+
+
+def points_of_run(measured: Mapping[str, Measured], run: Run | None = None) -> dict[str, Points]:
+    """Returns the AUCs of the networks of a crossing in a run, by "network, features".
+
+    `measured` are the run's learning curves. A network without one is given by its published results in `run`, if it has
+    any; None leaves these out.
+    """
+    points = {}
+    for name in (*LOW, MASSES):
+        if name in measured:
+            points[name] = (measured[name].n_training.tolist(), measured[name].intervals)
+        elif run is not None and run.has(*name.split(", ")):
+            n_training = run.results(*name.split(", "))[0]["recipe"]["n_training"]
+            points[name] = ([n_training], [comparison.auc(run, *name.split(", "))])
+    return points
