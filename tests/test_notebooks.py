@@ -83,13 +83,16 @@ def test_notebooks_show_what_was_measured(run, shown):
     significance = run.result("significance")["values"]
     assert len(significance) == 4 * 3 * 5
     assert all(row["interval"][1] <= row["interval"][0] <= row["interval"][2] for row in significance)
-    assert "0.885" in text(run, "09_conclusions")
+    assert "0.880" in text(run, "09_conclusions")
+    headline = run.result("headline")
+    assert f"**{headline['verdict']}**" in text(run, "09_conclusions")
+    assert [row[2] for row in headline["rows"]] == ["0.777", "0.880", "", ""]
     for kind, features in product(("kinematic", "kinematic_trees"), ("low", "complete")):
         auc = np.mean([roc_auc_score(*run.scores(r["name"], "test")) for r in run.results(kind, features)])
-        assert f"{auc:.4f}" in text(run, "06_kinematics")
-    assert re.search(r"trees on the same features 0\.\d+ .* That is \+0\.\d+ \[", text(run, "06_kinematics"))
+        assert f"{auc:.3f} [" in text(run, "06_kinematics")
+    assert re.search(r"kinematic features reaches an AUC of 0\.\d+ \[.*\], [+-]0\.\d+ \[", text(run, "06_kinematics"))
     assert "The mean distance over the 28 features is 0.01" in text(run, "02_fidelity")
-    assert f"{comparison.auc(run, 'kinematic', 'low'):.4f}" in text(run, "09_conclusions")
+    assert f"{comparison.auc(run, 'kinematic', 'low')}" in text(run, "09_conclusions")
     assert "In batches of 100 the loop of `higgs_lib` trains" in text(run, "10_speed")
     assert re.search(r"the calculation gives: (launches|arithmetic|in batches of 100)", text(run, "11_gpu_scaling"))
     assert re.search(r"Compared with 1 worker, training with 2 is \d\.\d+ times", text(run, "12_cluster_scaling"))
@@ -123,7 +126,7 @@ def test_a_run_of_uci_events_is_pre_trained_on_built_in_ones():
     run = Run(os.environ["HIGGS_UCI_RUN"])
     for features in ("low", "complete"):
         assert comparison.difference(run, f"tuned, {features}", f"kinematic, {features}").value > 0
-        assert f"{comparison.auc(run, 'tuned', features):.4f}" in text(run, "06_kinematics")
+        assert f"{comparison.auc(run, 'tuned', features):.3f}" in text(run, "06_kinematics")
     assert comparison.auc(run, "kinematic", "low").value == pytest.approx(0.816, abs=0.012)  # as found by trying
     assert comparison.difference(run, "kinematic, low", "deep, complete").low > 0
     assert "After pre-training on" in text(run, "06_kinematics")

@@ -7,10 +7,22 @@ import numpy as np
 from scipy import stats
 
 from higgs_lib.metrics import Interval
-from higgs_lib.plots.style import BACKGROUND, CYCLE, MARKERS, SIGNAL, axes, error_bars
+from higgs_lib.plots.style import BACKGROUND, CYCLE, MARKERS, PUBLISHED, SIGNAL, axes, error_bars
 
 
-def templates(signal: np.ndarray, background: np.ndarray, uncertainty: np.ndarray, *, title: str, ax=None):
+TREATMENT_GREYS = ("#b0b0b0", "#717581", "#1a1a1a")
+SIDE_GREYS = {"up": "#4d4d4d", "down": "#b3b3b3"}
+
+
+def templates(
+    signal: np.ndarray,
+    background: np.ndarray,
+    uncertainty: np.ndarray,
+    *,
+    title: str,
+    legend: bool = True,
+    ax=None,
+):
     """Draws the expected events in the bins of a fit, signal on top of the background, with a band.
 
     Args:
@@ -18,6 +30,7 @@ def templates(signal: np.ndarray, background: np.ndarray, uncertainty: np.ndarra
         background: expected background events (n_bins,).
         uncertainty: the standard deviation of their sum from everything but Poisson fluctuations, (n_bins,).
         title: of the axes.
+        legend: whether to draw the legend.
         ax: the axes.
 
     Returns:
@@ -31,10 +44,11 @@ def templates(signal: np.ndarray, background: np.ndarray, uncertainty: np.ndarra
     band = {"step": "post", "facecolor": "none", "edgecolor": "black", "hatch": "////", "linewidth": 0}
     lower, upper = (np.append(limit, limit[-1]) for limit in (total - uncertainty, total + uncertainty))
     ax.fill_between(edges, lower, upper, label="systematic uncertainty", **band)
-    ax.set(xlabel="bin of the score, the highest scores last", ylabel="expected events", title=title, yscale="log")
+    ax.set(xlabel="bin of the score", ylabel="expected events", title=title, yscale="log")
     ax.set_xlim(edges[0], edges[-1])
-    ax.set_ylim(bottom=1, top=4 * total.max())
-    ax.legend(fontsize="small")
+    ax.set_ylim(bottom=1, top=20 * total.max())  # room for the legend
+    if legend:
+        ax.legend(fontsize="small", loc="upper right")
     return ax
 
 
@@ -57,7 +71,7 @@ def effects(by_name: Mapping[str, tuple[np.ndarray, np.ndarray]], *, title: str,
         ax.plot(bins, 100 * measured, MARKERS[number % len(MARKERS)], markersize=4, alpha=0.6, **style)
         ax.plot(bins, 100 * smoothed, label=name.replace("_", " "), **style)
     ax.axhline(0, color="grey", linewidth=0.5)
-    ax.set(xlabel="bin of the score, the highest scores last", ylabel="change by one σ [%]", title=title)
+    ax.set(xlabel="bin of the score", ylabel="change by one σ [%]", title=title)
     if legend:
         ax.legend(fontsize="small", ncols=2)
     return ax
@@ -85,16 +99,17 @@ def significances(
     for number, treatment in enumerate(treatments):
         values, errors = error_bars([row[treatment] for row in rows.values()])
         offset = 0.22 * ((len(treatments) - 1) / 2 - number)
-        style = {"fmt": MARKERS[number], "color": CYCLE[number], "markersize": 5, "capsize": 2, "linewidth": 1}
+        style = {"fmt": MARKERS[number], "markersize": 5, "capsize": 2, "linewidth": 1}
+        style["color"] = TREATMENT_GREYS[number % len(TREATMENT_GREYS)]
         ax.errorbar(values, places + offset, xerr=errors, label=treatment, **style)
     for mark, (source, others) in zip(("x", "+"), (references or {}).items(), strict=False):
-        ax.plot(others, places, mark, color="black", label=source)
+        ax.plot(others, places, mark, color=PUBLISHED, markeredgewidth=1.5, label=source)
     for place in places[1:] + 0.5:
         ax.axhline(place, color="grey", linewidth=0.3)
     ax.set_yticks(places, list(rows))
     ax.set_ylim(-0.5, len(rows) - 0.5)
     ax.set_xlabel("expected significance [σ]")
-    ax.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
+    ax.legend(fontsize="small", loc="lower center", bbox_to_anchor=(0.4, 1), ncols=3)
     return ax
 
 
@@ -118,11 +133,11 @@ def impacts(names: Sequence[str], up: Sequence[float], down: Sequence[float], pu
     left.errorbar(values, places, xerr=errors, fmt="o", color="black", markersize=4, capsize=2)
     left.set(xlabel="pull [σ before the fit]", xlim=(-2.2, 2.2))
     left.set_yticks(places, [name.replace("_", " ") for name in names])
-    right.barh(places, up, color=CYCLE[0], label="one σ up", height=0.6)
-    right.barh(places, down, color=CYCLE[1], label="one σ down", height=0.6)
+    right.barh(places, up, color=SIDE_GREYS["up"], label="one σ up", height=0.6)
+    right.barh(places, down, color=SIDE_GREYS["down"], label="one σ down", height=0.6)
     right.axvline(0, color="grey", linewidth=0.5)
     right.set(xlabel="impact on the signal strength")
-    right.legend(fontsize="small", loc="lower right")
+    right.legend(fontsize="small", loc="upper right", bbox_to_anchor=(1, 0.9))
     return axes
 
 
@@ -144,7 +159,7 @@ def q0_distribution(q0: np.ndarray, *, ax=None):
     low, high = (stats.binom.ppf(level, n, formula) / n for level in (0.025, 0.975))
     ax.fill_between(z, low, high, color="grey", alpha=0.3, linewidth=0, label=f"95 % of {n} experiments")
     ax.plot(z, formula, color="grey", label="asymptotic: 1 - Φ")
-    ax.step(significance, reached, where="post", color=SIGNAL, label="experiments")
+    ax.step(significance, reached, where="post", color="black", label="experiments")
     ax.set(xlabel="significance [σ]", ylabel="fraction that reaches it", yscale="log", xlim=(0, z[-1]))
     ax.set_ylim(bottom=0.5 / n, top=1)
     ax.legend(fontsize="small")

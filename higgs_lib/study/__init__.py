@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "crossing",
         "diagnostics",
         "distributions",
+        "headline",
         "learning_curve",
         "likelihood",
         "measured",

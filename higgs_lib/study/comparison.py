@@ -249,7 +249,12 @@ class Gap(NamedTuple):
     gap: float
     """Our AUC less the published one."""
     reason: str
-    """What was measured that bears on the gap, in words."""
+    """What was measured that bears on the gap, in words; not that the events are built-in ones, as all rows share it."""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the published AUC lies in our interval, widened by its rounding."""
+        return _agrees(self.published, self.ours, self.gap)
 
 
 def gaps(run: Run, *, simulated: bool) -> list[Gap]:
@@ -262,22 +267,35 @@ def gaps(run: Run, *, simulated: bool) -> list[Gap]:
     return rows
 
 
-def auc_table(run: Run, *, simulated: bool) -> pd.DataFrame:
-    """Returns every published AUC next to ours as a table to read."""
+def gap_table(compared: list[Gap], n: int) -> pd.DataFrame:
+    """Returns the `n` published AUCs that are farthest from ours as a table to read."""
     rows = [
         (
-            f"[{gap.published.source}] {gap.published.model}",
-            gap.published.features,
+            f"[{gap.published.source}] {gap.published.model}, {gap.published.features}",
             f"{gap.published.auc:.3f}",
             f"{gap.ours.auc}",
             f"{gap.gap:+.3f}",
-            f"{auc(run, 'modern', gap.published.features)}" if gap.published.classifier == "deep" else "",
             gap.reason,
         )
-        for gap in gaps(run, simulated=simulated)
+        for gap in sorted(compared, key=lambda gap: -abs(gap.gap))[:n]
     ]
-    columns = ["published", "features", "AUC", "ours, 95 %", "gap", "modern network, 95 %", "measured in this run"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=["published", "AUC", "ours, 95 %", "gap", "measured in this run"])
+
+
+def describe_gaps(compared: list[Gap]) -> str:
+    """States how many published AUCs agree with ours, and what all or several of the gaps have in common."""
+    agree = [gap for gap in compared if gap.agrees]
+    fewer = [gap for gap in compared if gap.gap < 0 and gap.published.n_training > gap.ours.n_training]
+    text = (
+        f"Of {len(compared)} published AUCs {len(agree)} agree with ours within the interval; "
+        f"{sum(gap.gap > 0 and not gap.agrees for gap in compared)} of the others are lower than ours and "
+        f"{sum(gap.gap < 0 and not gap.agrees for gap in compared)} are higher."
+    )
+    if fewer:
+        text += f" For {len(fewer)} of those that are higher, the source had more training events than this run."
+    if compared[0].ours.simulated:
+        text += " All of ours are of built-in events and all of theirs of UCI events, which may explain any of the gaps."
+    return text
 
 
 def significance_table(values: dict[tuple[str, str, str], Interval]) -> pd.DataFrame:
@@ -396,14 +414,17 @@ def nearest_definitions(compared: list[Residuals]) -> str:
     return " ".join(statements)
 
 
+def _agrees(result: published.Result, ours: ClassifierSummary, gap: float) -> bool:
+    """Tells whether a gap is within our interval and the rounding of the published AUC."""
+    return abs(gap) <= ours.auc.high - ours.auc.value + result.rounding
+
+
 def _reason(result: published.Result, ours: ClassifierSummary, gap: float) -> str:
     """States agreement, or what was measured that pulls in the direction of the gap; nothing that was not measured."""
-    if abs(gap) <= ours.auc.high - ours.auc.value + result.rounding:
-        return "agrees within the interval" + (", on built-in events" if ours.simulated else "")
-    reasons = _shortfall(result, ours) if gap < 0 else []
-    if ours.simulated:
-        reasons.append("built-in events")
-    return "; ".join(reasons) or "not explained by any measurement here"
+    if _agrees(result, ours, gap):
+        return "agrees within the interval"
+    nothing = "nothing but the kind of events" if ours.simulated else "not explained by any measurement here"
+    return "; ".join(_shortfall(result, ours) if gap < 0 else []) or nothing
 
 
 def _shortfall(result: published.Result, ours: ClassifierSummary) -> list[str]:

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import stats
 
 from higgs_lib.data import Sample
-from higgs_lib.metrics import CUTS, Experiment, Interval, best_cut, efficiencies, jeffreys_interval
+from higgs_lib.metrics import CUTS, Experiment, Interval, best_cut, efficiencies
 from higgs_lib.simulation import VARIATIONS, SimulationParameters, Variation, simulate_together
 from higgs_lib.study import stored_shifts
 from higgs_lib.study.likelihood import (
@@ -457,31 +457,3 @@ def alternative_data(
     before_signal, signal, before_background, background = (np.histogram(part, edges)[0] for part in scores)
     changed = templates.signal * signal / np.maximum(before_signal, 1)
     return changed + templates.background * background / np.maximum(before_background, 1)
-
-
-class Sculpting(NamedTuple):
-    """How much background a selection leaves in a range of a mass."""
-
-    before: Interval
-    """The fraction of all background inside the range."""
-    after: Interval
-    """The same of the selected background."""
-
-
-def sculpting(mass: np.ndarray, selected: np.ndarray, window: tuple[float, float]) -> Sculpting:
-    """Returns which fraction of background lies in a range of a mass, before and after a selection.
-
-    Args:
-        mass: the mass of background events in GeV, (n,).
-        selected: whether each event is selected, (n,) bool.
-        window: the range in GeV.
-
-    Returns:
-        The fractions with Jeffreys' 95 % intervals.
-    """
-    inside = (mass >= window[0]) & (mass < window[1])
-    fractions = []
-    for part in (inside, inside[selected]):
-        limits = jeffreys_interval(int(part.sum()), len(part))
-        fractions.append(Interval(float(part.mean()), *(float(limit) for limit in limits)))
-    return Sculpting(*fractions)

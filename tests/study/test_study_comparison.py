@@ -44,11 +44,18 @@ def test_an_ensemble_is_judged_by_its_mean_score(run):
 
 
 def test_every_published_number_stands_next_to_ours(run):
-    table = comparison.auc_table(run, simulated=True)
-    assert len(table) == len(published.ALL)
+    compared = comparison.gaps(run, simulated=True)
+    assert [gap.published for gap in compared] == published.ALL
+    table = comparison.gap_table(compared, 5)
     assert table["measured in this run"].str.len().min() > 10
-    deep = table[table["published"].str.contains("DN")]
-    assert list(deep["modern network, 95 %"]) == [f"{comparison.auc(run, 'modern', f)}" for f in deep["features"]]
+    sizes = [abs(float(gap)) for gap in table["gap"]]
+    assert len(sizes) == 5
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] == pytest.approx(max(abs(gap.gap) for gap in compared), abs=5e-4)
+    text = comparison.describe_gaps(compared)
+    assert text.startswith(f"Of {len(published.ALL)} published AUCs {sum(gap.agrees for gap in compared)} agree")
+    assert "may explain any of the gaps" in text
+    assert "built-in" not in comparison.describe_gaps(comparison.gaps(run, simulated=False))
     difference = comparison.difference(run, "trees, complete", "trees, low")
     values = [run.results("trees", features)[0]["test"]["auc"]["value"] for features in ("complete", "low")]
     assert difference.value == pytest.approx(values[0] - values[1], abs=1e-6)
@@ -162,15 +169,12 @@ def test_the_nearest_definitions_in_words():
     aucs = np.linspace(0.70, 0.87, 15)
     compared = comparison.residuals(aucs, {"three": np.full(15, 3.0), "four": np.full(15, 4.0)})
     table = comparison.residual_table(compared)
-    assert table[["published", "definition"]].to_numpy().tolist() == [
-        *(["[B]", "three"], ["[B]", "four"]),
-        *(["[G]", "three"], ["[G]", "four"]),
-    ]
-    assert table["shallow, high"].tolist() == ["-0.10", "+0.90", "-0.69", "+0.31"]
-    assert table["deep, complete"].tolist() == ["outside", "outside", "-1.66", "-0.66"]
-    assert table["values"].tolist() == [4, 4, 5, 5]
+    assert table["definition"].tolist() == ["three", "four"]
+    assert table["[B] from, to [σ]"].tolist() == ["-0.70, +0.50", "+0.30, +1.50"]
+    assert table["[B] compared"].tolist() == ["4 of 6"] * 2
+    assert table["[G] compared"].tolist() == ["5 of 6"] * 2
     rms = np.sqrt(np.mean(np.square([0.5, -0.1, -0.7, -0.6])))  # of [B]'s 2.5, 3.1, 3.7 and 3.6 below three
-    assert table["rms [σ]"][0] == f"{rms:.2f}"
+    assert table["[B] rms [σ]"][0] == f"{rms:.2f}"
     statement = comparison.nearest_definitions(compared)
     assert "Of the 2 definitions three is nearest to the column of Baldi et al. [B] (" in statement
     assert f"(rms {rms:.2f} σ over 4 values, 2 left out; next four, " in statement
@@ -180,7 +184,7 @@ def test_the_nearest_definitions_in_words():
     few = comparison.residuals(np.linspace(0.72, 0.80, 6), {"three": np.full(6, 3.0), "four": np.full(6, 4.0)})
     assert 0 < len(few[0].compared) < comparison.MIN_COMPARED
     assert "Too few of the published AUCs of Baldi et al. [B]" in comparison.nearest_definitions(few)
-    assert comparison.residual_table(outside)["rms [σ]"].tolist() == ["-"] * 4
+    assert comparison.residual_table(outside)["[G] rms [σ]"].tolist() == ["-"] * 2
 
 
 def test_reasons_name_only_what_was_measured():
@@ -193,9 +197,9 @@ def test_reasons_name_only_what_was_measured():
         "[B] had 8.0 times as many training events; each doubling of our events, at equal steps, gave +0.020" in reason
     )
     assert "twice the epochs, 12, gave +0.003 ([B]: 200 to 1000)" in reason
-    assert "built-in" in reason
     assert "overfitting" not in reason
-    assert _reason(result, ours, -0.005) == "agrees within the interval, on built-in events"
+    assert _reason(result, ours, -0.005) == "agrees within the interval"
+    assert _reason(result, ours, 0.05) == "nothing but the kind of events"
     uci = ours._replace(simulated=False)
     assert _reason(result, uci, -0.005) == "agrees within the interval"
     assert _reason(result, uci, 0.05) == "not explained by any measurement here"

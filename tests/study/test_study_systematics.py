@@ -164,12 +164,3 @@ def test_alternative_data_are_the_templates_where_nothing_is_wrong(scored):
     more = next(v for v in VARIATIONS if v.name == "tag_b").apply(NOMINAL, 2)
     changed = systematics.alternative_data(templates, binned.edges, score, (NOMINAL, more), **numbers)
     assert changed.sum() / same.sum() == pytest.approx(1.09, abs=0.02)
-
-
-def test_sculpting_counts_the_background_in_a_window():
-    mass = np.array([50.0, 100, 110, 120, 300, 96, 140, 95])
-    selected = np.array([0, 1, 1, 0, 1, 0, 0, 0], bool)
-    before, after = systematics.sculpting(mass, selected, (95.0, 140.0))
-    assert before.value == 5 / 8
-    assert after.value == 2 / 3
-    assert 0 < after.low < after.value < after.high < 1
