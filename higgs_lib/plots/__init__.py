@@ -4,7 +4,16 @@ import lazy_loader as lazy
 
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
-    submodules=["asynchronous", "captions", "learning", "scaling", "sculpting", "significance", "systematics", "throughput"],
+    submodules=[
+        "asynchronous",
+        "captions",
+        "learning",
+        "scaling",
+        "sculpting",
+        "significance",
+        "systematics",
+        "throughput",
+    ],
     submod_attrs={
         "captions": ["caption"],
         "classification": [

@@ -9,7 +9,6 @@ from scipy import stats
 from higgs_lib.metrics import Interval
 from higgs_lib.plots.style import BACKGROUND, CYCLE, MARKERS, PUBLISHED, SIGNAL, axes, error_bars
 
-
 TREATMENT_GREYS = ("#b0b0b0", "#717581", "#1a1a1a")
 SIDE_GREYS = {"up": "#4d4d4d", "down": "#b3b3b3"}
 

@@ -249,7 +249,7 @@ class Gap(NamedTuple):
     gap: float
     """Our AUC less the published one."""
     reason: str
-    """What was measured that bears on the gap, in words; not that the events are built-in ones, as all rows share it."""
+    """What was measured that bears on the gap; not that the events are built-in ones, as all rows share it."""
 
     @property
     def agrees(self) -> bool:
@@ -294,7 +294,9 @@ def describe_gaps(compared: list[Gap]) -> str:
     if fewer:
         text += f" For {len(fewer)} of those that are higher, the source had more training events than this run."
     if compared[0].ours.simulated:
-        text += " All of ours are of built-in events and all of theirs of UCI events, which may explain any of the gaps."
+        text += (
+            " All of ours are of built-in events and all of theirs of UCI events, which may explain any of the gaps."
+        )
     return text
 
 

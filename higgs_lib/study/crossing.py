@@ -71,7 +71,9 @@ class Crossing(NamedTuple):
             raise ValueError("no learning curve of a shallow network on the masses is stored")
         masses = max(with_masses, key=lambda measured: measured.n_training[-1])
         curves = {name: measured for name, measured in stored[0].networks.items() if name != MASSES}
-        return cls(stored[0].device, stored[0].steps, curves, masses.intervals[-1], int(masses.n_training[-1]), dict(here))
+        return cls(
+            stored[0].device, stored[0].steps, curves, masses.intervals[-1], int(masses.n_training[-1]), dict(here)
+        )
 
     def overtakes(self, network: str) -> int | None:
         """Returns the fewest measured events from which a network's interval lies above that of the masses.
@@ -109,7 +111,7 @@ class Crossing(NamedTuple):
 
 
 def published_marks() -> dict[str, tuple[int, float]]:
-    """Returns training events and AUC of the deep network on low-level features and the shallow one on masses of [B]."""
+    """Returns training events and AUC of [B]: the deep network on low-level features, the shallow one on masses."""
     of_b = {f"{r.classifier}, {r.features}": r for r in published.TABLE_3_1 if r.source == "B"}
     return {name: (of_b[name].n_training, of_b[name].auc) for name in ("deep, low", MASSES)}
 
@@ -117,8 +119,8 @@ def published_marks() -> dict[str, tuple[int, float]]:
 def points_of_run(measured: Mapping[str, Measured], run: Run | None = None) -> dict[str, Points]:
     """Returns the AUCs of the networks of a crossing in a run, by "network, features".
 
-    `measured` are the run's learning curves. A network without one is given by its published results in `run`, if it has
-    any; None leaves these out.
+    `measured` are the run's learning curves. A network without one is given by its published results in `run`, if it
+    has any; None leaves these out.
     """
     points = {}
     for name in (*LOW, MASSES):

@@ -22,7 +22,7 @@ def test_the_distance_of_half_of_the_background_is_exact():
 
 
 def test_the_interval_contains_the_distance_of_two_known_distributions():
-    """Uniform background, accepted in proportion to 2 x: total variation by the integral of |2 x - 1| / 2, a quarter."""
+    """Uniform background, kept in proportion to 2 x: the integral of |2 x - 1| / 2 is a quarter."""
     bins = np.linspace(0, 1, sculpting.N_BINS + 1)
     exact = np.abs(np.diff(bins**2) - np.diff(bins)).sum() / 2
     assert exact == pytest.approx(0.25)
