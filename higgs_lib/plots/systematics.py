@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import mplhep
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
 from higgs_lib.metrics import Interval
@@ -136,7 +137,8 @@ def impacts(names: Sequence[str], up: Sequence[float], down: Sequence[float], pu
     right.barh(places, down, color=SIDE_GREYS["down"], label="one σ down", height=0.6)
     right.axvline(0, color="grey", linewidth=0.5)
     right.set(xlabel="impact on the signal strength")
-    right.legend(fontsize="small", loc="upper right", bbox_to_anchor=(1, 0.9))
+    right.xaxis.set_major_locator(MaxNLocator(5))
+    right.legend(fontsize="small", loc="lower right")
     return axes
 
 

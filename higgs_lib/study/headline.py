@@ -32,9 +32,9 @@ def headline(run: Run, events: Origin) -> Headline:
     over = {name: comparison.difference(run, f"{name}, low", masses) for name in ("modern", "deep")}
     n_training = {key: run.results(*key)[0]["recipe"]["n_training"] for key in aucs}
     verdict = (
-        f"On {events.name}, with {n_training['modern', 'low']:,} for training, a modern network on detector features "
-        f"alone (AUC {aucs['modern', 'low']}) is {_relation(over['modern'])} a shallow one on the masses "
-        f"({aucs['shallow', 'high'].value:.3f}), and the original deep network ({aucs['deep', 'low'].value:.3f}) is "
+        f"On {events.name} ({n_training['modern', 'low']:,} for training) a modern network on detector features "
+        f"(AUC {aucs['modern', 'low']}) is {_relation(over['modern'])} a shallow one on the masses "
+        f"({aucs['shallow', 'high'].value:.3f}); the original deep one ({aucs['deep', 'low'].value:.3f}) is "
         f"{_relation(over['deep'])} it."
     )
     theirs = {(r.classifier, r.features): r for r in published.TABLE_3_1 if r.source == "B"}

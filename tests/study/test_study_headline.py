@@ -41,7 +41,7 @@ def stored(tmp_path):
 )
 def test_the_verdict_is_what_the_paired_intervals_allow(stored, distances, modern, deep):
     verdict, _ = headline(stored(distances), BUILT_IN)
-    assert verdict.startswith("On built-in events, with 1,250,000 for training, a modern network")
+    assert verdict.startswith("On built-in events (1,250,000 for training) a modern network")
     assert f"is {modern} a shallow one" in verdict
     assert f"is {deep} it." in verdict
     assert verdict.count(". ") == 0
