@@ -35,7 +35,7 @@ def headline(run: Run, events: Origin) -> Headline:
         f"On {events.name} ({n_training['modern', 'low']:,} for training) a modern network on detector features "
         f"(AUC {aucs['modern', 'low']}) is {_relation(over['modern'])} a shallow one on the masses "
         f"({aucs['shallow', 'high'].value:.3f}); the original deep one ({aucs['deep', 'low'].value:.3f}) is "
-        f"{_relation(over['deep'])} it."
+        f"{_relation(over['deep'])} the shallow one."
     )
     theirs = {(r.classifier, r.features): r for r in published.TABLE_3_1 if r.source == "B"}
     rows = []

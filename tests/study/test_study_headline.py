@@ -43,7 +43,7 @@ def test_the_verdict_is_what_the_paired_intervals_allow(stored, distances, moder
     verdict, _ = headline(stored(distances), BUILT_IN)
     assert verdict.startswith("On built-in events (1,250,000 for training) a modern network")
     assert f"is {modern} a shallow one" in verdict
-    assert f"is {deep} it." in verdict
+    assert f"is {deep} the shallow one." in verdict
     assert verdict.count(". ") == 0
 
 
