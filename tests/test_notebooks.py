@@ -15,6 +15,7 @@ import pytest
 from repository import ROOT
 from sklearn.metrics import roc_auc_score
 
+from higgs_lib import simulation
 from higgs_lib.data import origin
 from higgs_lib.simulation import VARIATIONS
 from higgs_lib.study import Run, comparison, likelihood, stored_shifts
@@ -78,7 +79,7 @@ def test_notebooks_show_what_was_measured(run, shown):
     assert shown in text(run, "01_data")
     for kind in ("shallow", "deep", "modern", "trees"):
         of_seeds = [roc_auc_score(*run.scores(r["name"], "test")) for r in run.results(kind, "complete")]
-        assert f"{np.mean(of_seeds):.4f} [" in text(run, "04_performance")
+        assert f"{np.mean(of_seeds):.3f} [" in text(run, "04_performance")
     assert "1.644" in text(run, "05_significance")
     significance = run.result("significance")["values"]
     assert len(significance) == 4 * 3 * 5
@@ -103,6 +104,34 @@ def test_notebooks_show_what_was_measured(run, shown):
     assert re.search(r"with one worker, and with 2 workers \d+\.\d s under \w+ and \d+\.\d s with synchronous", verdict)
     assert verdict in text(run, "09_conclusions")
     assert re.search(r"Training with adam reaches an AUC of 0\.\d+ after", text(run, "12_cluster_scaling"))
+
+
+def test_the_fidelity_of_a_run_of_built_in_events_is_the_stored_one(tmp_path):
+    """Another file of stored results gives another page, and the page trains nothing."""
+    events = tmp_path / "run" / "data" / "events.parquet"
+    simulation.simulate(events, 2000, seed=1, workers=1)
+    stored = json.loads((ROOT / "benchmarks" / "results" / "fidelity.json").read_text())
+    stored["study"]["UCI"]["deep low"] = {"value": 0.6123, "low": 0.6023, "high": 0.6223}
+    stored["samples"]["n_uci"] = 12_345
+    (tmp_path / "fidelity.json").write_text(json.dumps(stored))
+    source, page = ROOT / "notebooks" / "02_fidelity.ipynb", tmp_path / "page.ipynb"
+    parameters = {"run": str(tmp_path / "run"), "events": str(events), "measurements": str(tmp_path)}
+    command = [sys.executable, "-m", "papermill", source, page, "-y", json.dumps(parameters), "--no-progress-bar"]
+    subprocess.run(command, cwd=ROOT / "notebooks", capture_output=True, check=True)
+    outputs = str([cell.get("outputs") for cell in nbformat.read(page, 4).cells])
+    assert "0.612 [0.602, 0.622]" in outputs
+    assert "compare 12,345 UCI events" in outputs
+    for values in stored["study"]["built-in"].values():
+        assert f"{values['value']:.3f} [{values['low']:.3f}, {values['high']:.3f}]" in outputs
+    assert not (tmp_path / "run" / "models").exists()
+
+
+def test_no_measured_number_is_typed_into_the_text_of_the_fidelity():
+    """What stands there is the meaning of a scale, of a setting or of a name."""
+    cells = nbformat.read(ROOT / "notebooks" / "02_fidelity.ipynb", 4).cells
+    written = " ".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    written = re.sub(r"`[^`]*`", "", written)
+    assert set(re.findall(r"\d[\d.,]*\d|\d", written)) <= {"0", "1", "0.5", "28"}
 
 
 def test_systematics_are_those_of_the_stored_workspaces(run):

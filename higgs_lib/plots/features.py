@@ -63,14 +63,15 @@ def classes(
         mplhep.histplot(counts, histogram.edges, ax=ax, density=True, yerr=False, label=name, color=colour)
     ax.set(xlabel=label, ylabel=density, xlim=(histogram.edges[0], histogram.edges[-1]))
     ax.set_ylim(bottom=0)
-    colours = dict.fromkeys(peaks.values(), "0.3") if peaks and len(peaks) > 1 else {}
-    for name, mass in dict(reversed((peaks or {}).items())).items():
-        colour = colours.get(mass, SIGNAL if name == "signal" else BACKGROUND)
+    if particle:
+        ax.set_ylim(top=1.22 * ax.get_ylim()[1])  # room for the symbol
+    for mass in dict.fromkeys((peaks or {}).values()):
+        marked = [name for name, peak in peaks.items() if peak == mass]
+        colour = "0.3" if len(marked) > 1 else SIGNAL if marked == ["signal"] else BACKGROUND
         ax.axvline(mass, color=colour, linestyle=":", linewidth=1.2)
-    if particle and peaks:
-        ax.set_ylim(top=1.22 * ax.get_ylim()[1])
-        written = f" ${particle}$, {mass:.{0 if mass > 100 else 1}f} GeV"
-        ax.text(mass, 0.97, written, transform=ax.get_xaxis_transform(), color=colour, va="top", fontsize=9)
+        if particle:
+            written = f" ${particle}$, {mass:.{0 if mass > 100 else 1}f} GeV"
+            ax.text(mass, 0.97, written, transform=ax.get_xaxis_transform(), color=colour, va="top", fontsize=9)
     if legend:
         ax.legend(fontsize="small")
     return ax

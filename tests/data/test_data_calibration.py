@@ -9,9 +9,9 @@ def assert_near(derived, tolerance):
         assert derived.scales[name] == pytest.approx(scale, rel=tolerance), name
 
 
-@pytest.mark.parametrize("seed", [5, 2])
-def test_the_scales_of_built_in_events_are_those_they_were_made_with(seed):
-    derived = calibration.derive(simulation.generate(6000, seed=seed))
+@pytest.mark.parametrize(("seed", "n_events"), [(5, 6000), (2, 6000), (7, 10_000), (4, 25_000)])
+def test_the_scales_of_built_in_events_are_those_they_were_made_with(seed, n_events):
+    derived = calibration.derive(simulation.generate(n_events, seed=seed))
     assert_near(derived, 0.004)
     assert derived.agreement["m_bb"] > 0.995
     assert derived.agreement["m_lv"] > 0.98

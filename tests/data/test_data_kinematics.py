@@ -135,3 +135,12 @@ def test_recomputed_masses_of_uci_events_with_two_tags_agree_with_the_file(uci_e
     assert agree["m_bb"] > 0.995
     assert agree["m_lv"] > 0.97
     assert min(agree.values()) > 0.6  # the others may use jets beyond the four stored
+
+
+def test_edges_are_symmetric_for_angles_and_leave_out_the_tail_of_momenta(rng):
+    momenta, angles = rng.exponential(50, 100_000), rng.uniform(-np.pi, np.pi, 100_000)
+    edges = kinematics.bin_edges(momenta, "jet_1_pt", 10)
+    assert edges[-1] == pytest.approx(-50 * np.log(0.02), rel=0.02)  # the quantile of an exponential
+    edges = kinematics.bin_edges(angles, "jet_1_phi", 10)
+    assert edges[[0, 5, 10]] == pytest.approx([-np.pi, 0, np.pi], abs=0.01)
+    assert kinematics.bin_edges(angles, "jet_1_b_tag", 10).tolist() == [-0.5, 0.5, 1.5, 2.5]

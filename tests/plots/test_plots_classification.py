@@ -8,43 +8,20 @@ from higgs_lib.metrics import Histogram, Interval
 HISTOGRAM = Histogram(np.linspace(0, 1, 5), np.array([1, 2, 3, 4]), np.array([4, 3, 2, 1]))
 
 
-def test_classes_have_area_one_and_a_marked_mass(ax, legend):
-    assert plots.classes(HISTOGRAM, label="m [GeV]", peaks={"signal": 0.5}, ax=ax) is ax
-    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_xlim()) == ("m [GeV]", "density", (0, 1))
-    assert legend() == ["signal", "background"]
-    assert [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == ":"] == [0.5]
-    signal = ax.patches[0].get_data().values
-    assert signal == pytest.approx(HISTOGRAM.signal / 10 / 0.25)
-
-
-def test_classes_without_a_legend(ax):
-    assert plots.classes(HISTOGRAM, label="m", legend=False, ax=ax).get_legend() is None
-
-
-def test_ratio_draws_the_samples_above_and_their_quotient_below():
-    _, axes = plt.subplots(2)
-    style = {"label": "pT", "names": ("UCI", "built-in"), "axes": axes}
-    above, below = plots.ratio(HISTOGRAM.signal, HISTOGRAM.background, HISTOGRAM.edges, **style)
-    assert (above.get_ylabel(), below.get_ylabel(), below.get_xlabel()) == ("density", "ratio", "pT")
-    assert {text.get_text() for text in above.get_legend().get_texts()} == {"UCI", "built-in"}
-    points = below.containers[0].lines[0]
-    assert points.get_ydata() == pytest.approx([1 / 4, 2 / 3, 3 / 2, 4])
-    plt.close("all")
-
-
-def test_correlations_name_the_features(ax):
-    plots.correlations(np.eye(2), ["pT", "eta"], title="background", ax=ax)
-    assert [label.get_text() for label in ax.get_xticklabels()] == ["pT", "eta"]
-    assert ax.get_title() == "background"
-    assert ax.figure.axes[1].get_ylabel() == "linear correlation"
-
-
 @pytest.mark.parametrize(("measure", "label"), [("loss", "mean loss"), ("auc", "AUC"), ("accuracy", "accuracy")])
-def test_epochs_have_a_solid_and_a_dashed_line_per_seed_and_one_legend(ax, legend, measure, label):
+def test_epochs_have_a_solid_and_a_dashed_line_per_seed_and_a_legend_that_says_so(ax, legend, measure, label):
     rows = np.array([[0.6, 0.5, np.nan], [0.7, 0.6, 0.5]])
-    plots.by_epoch(rows, rows, measure=measure, name="low", colour="red", ax=ax)
-    assert [line.get_linestyle() for line in ax.lines] == ["-", "-", "--", "--"]
-    assert (ax.get_xlabel(), ax.get_ylabel(), legend()) == ("epoch", label, ["low"])
+    for name in ("low", "high"):
+        plots.by_epoch(rows, rows, measure=measure, name=name, colour="red", ax=ax)
+    drawn = [line for line in ax.lines if len(line.get_xdata())]
+    assert [line.get_linestyle() for line in drawn] == ["-", "-", "--", "--"] * 2
+    assert (ax.get_xlabel(), ax.get_ylabel(), legend()) == ("epoch", label, ["validation", "training", "low", "high"])
+
+
+def test_a_single_epoch_is_a_mark_and_no_line(ax):
+    plots.by_epoch(np.array([[0.6]]), np.array([[0.5]]), measure="loss", name="low", colour="red", ax=ax)
+    drawn = [line for line in ax.lines if len(line.get_xdata())]
+    assert [(line.get_marker(), line.get_linestyle()) for line in drawn] == [("o", "None"), ("x", "None")]
 
 
 def test_roc_is_rejection_against_efficiency(ax, legend):
@@ -53,6 +30,14 @@ def test_roc_is_rejection_against_efficiency(ax, legend):
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("signal efficiency", "background rejection")
     assert np.array_equal(ax.lines[0].get_xydata(), np.stack([curve.signal_efficiency, curve.background_rejection], 1))
     assert legend() == ["deep"]
+
+
+def test_roc_of_the_inverse_efficiency_ends_where_no_background_is_left(ax):
+    curve = metrics.roc(np.array([0, 0, 1, 1]), np.array([0.1, 0.6, 0.4, 0.9]))
+    plots.roc(curve, label="deep", inverse=True, ax=ax)
+    assert (ax.get_ylabel(), ax.get_yscale()) == ("1 / background efficiency", "log")
+    # no background passes the first two cuts; half of it the next two, all of it the last
+    assert ax.lines[0].get_ydata() == pytest.approx([np.nan, np.nan, 2, 2, 1], nan_ok=True)
 
 
 def test_the_band_of_a_roc_curve_has_its_colour(ax, legend):
@@ -99,6 +84,20 @@ def test_expected_events_are_all_on_the_axis(ax, legend):
     assert pytest.approx([40, 30, 20, 10]) in drawn
     assert pytest.approx([2, 4, 6, 8]) in drawn
     assert ax.get_ylim()[0] < 2
+
+
+def test_half_an_expected_background_event_is_above_the_bottom(ax):
+    few = Histogram(np.linspace(0, 1, 3), np.array([1, 99]), np.array([1999, 1]))
+    plots.expected(few, signal=100, background=1000, title="deep", ax=ax)
+    assert ax.get_ylim()[0] < 1000 * 1 / 2000
+
+
+def test_scores_fit_the_highest_of_axes_that_share_their_height():
+    figure, axes = plt.subplots(1, 2, sharey=True)
+    for ax, signal in zip(axes, ([1, 2, 3, 4], [0, 0, 0, 10]), strict=True):
+        plots.scores(HISTOGRAM._replace(signal=np.array(signal)), title="", ax=ax)
+    assert axes[0].get_ylim()[1] > 10 / 10 / 0.25
+    plt.close(figure)
 
 
 def test_a_measure_against_the_cut_marks_the_best_one(ax, legend):

@@ -28,3 +28,26 @@ def test_error_bars_are_distances_from_the_value():
     values, bars = style.error_bars([Interval(2.0, 1.5, 3.0), Interval(4.0, 4.0, 4.5)])
     assert values.tolist() == [2, 4]
     assert np.array_equal(bars, [[0.5, 0], [1, 0.5]])
+
+
+def test_a_shared_legend_has_each_entry_once_and_replaces_the_others():
+    figure, axes = plt.subplots(1, 2)
+    for ax in axes:
+        ax.plot([0, 1], label="low")
+        ax.legend()
+    axes[1].plot([1, 0], label="high")
+    legend = plots.shared_legend(figure)
+    assert [text.get_text() for text in legend.get_texts()] == ["low", "high"]
+    assert not any(ax.get_legend() for ax in axes)
+    plt.close(figure)
+
+
+def test_a_legend_below_lies_outside_of_the_axes(ax):
+    ax.plot([0, 1], label="low")
+    legend = plots.legend_below(ax)
+    ax.figure.draw_without_rendering()
+    assert legend.get_window_extent().y1 < ax.get_window_extent().y0
+
+
+def test_shades_differ():
+    assert len({tuple(colour) for colour in plots.shades(5)}) == 5

@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+from higgs_lib import models
+from higgs_lib.metrics import CalibrationError, Interval
+from higgs_lib.models import ModelSpec
+from higgs_lib.study import Study, tables
+from higgs_lib.study.diagnostics import RangeComparison
+from higgs_lib.training import TrainConfig
+
+SPEC, FIT = ModelSpec((10,)), TrainConfig(epochs=1, batch_size=500)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, events):
+    """A run with one network on all feature sets, two seeds on one of them."""
+    study = Study.open(str(tmp_path_factory.mktemp("tables")), str(events), n_test=2000, n_validation=1000)
+    keys = [("low", 1), ("high", 1), ("high", 2), ("complete", 1)]
+    study.run.publish("networks", [study.train("shallow", SPEC, features, seed, FIT) for features, seed in keys])
+    return study.run
+
+
+def test_networks_have_the_parameters_of_their_layers():
+    table = tables.networks({"shallow": models.PRESETS["shallow"]}, {"shallow": TrainConfig(24, 1024)})["shallow"]
+    assert table["parameters, low"] == f"{21 * 300 + 300 + 300 + 1:,}"
+    assert (table["hidden layers"], table["epochs, at most"], table["batch size"]) == ("1 x 300 tanh", 24, 1024)
+
+
+def test_trainings_have_a_row_for_each_seed(run):
+    table = tables.trainings(run, ["shallow"])
+    assert list(zip(table["features"], table["seed"], strict=True)) == [
+        ("low", 1),
+        ("high", 1),
+        ("high", 2),
+        ("complete", 1),
+    ]
+    assert table["best epoch"].tolist() == [1] * 4
+
+
+def test_performance_is_the_mean_over_the_seeds(run):
+    table = tables.performance(run, ["shallow"]).set_index("features")
+    scores = [run.scores(f"shallow-high-seed{seed}", "test") for seed in (1, 2)]
+    aucs = [sk.roc_auc_score(*one) for one in scores]
+    accuracies = [sk.accuracy_score(one.labels, one.scores > 0.5) for one in scores]
+    assert table.loc["high", "test AUC, 95 %"].startswith(f"{np.mean(aucs):.3f} [")
+    assert table.loc["high", "test accuracy"] == f"{np.mean(accuracies):.3f}"
+    assert len(table.columns) < 7
+
+
+def test_calibration_and_ranges_in_words():
+    one = Interval(0.01, 0.005, 0.02)
+    row = tables.calibration({"deep": one}, {"deep": CalibrationError(one, 0.012, 0.006)}).iloc[0]
+    assert row["ECE corrected, 95 %"] == "0.0100 [0.0050, 0.0200]"
+    assert (row["ECE as usual"], row["if exact, 97.5 % below"]) == ("0.0120", "0.0060")
+    compared = [RangeComparison("recoil [GeV]", 1, 100.0, None, (0.05, 0.06), Interval(0.2, 0.1, 0.3))]
+    row = tables.ranges(compared, ("UCI", "built-in")).iloc[0]
+    assert (row["class"], row["range"], row["UCI"], row["built-in"]) == ("signal", "above 100", "5.00%", "6.00%")
+    assert row["excess of built-in events, 95 %"] == "+20% [+10%, +30%]"
