@@ -14,6 +14,7 @@ PHI = tuple(name for name in LOW if name.endswith("phi"))
 JETS = tuple(name for name in LOW if name.startswith("jet") and name.endswith(("pt", "eta")))
 PT_MIN, LEPTON_ETA_MAX, JET_ETA_MAX = 15.0, 2.5, 3.0  # GeV, edges of the selection, where the search begins
 LEPTON_ETA_STARTS = (0.95, 0.97, 0.98, 1.0)  # times the edge of the selection, at which efficiency is lost
+MAX_STEPS = 40  # of a fit: those from a good start take half as many, and the best of all fits counts
 AGREEMENT = 0.003  # relative: masses that deviate more used a jet that is not stored
 
 
@@ -101,7 +102,7 @@ def _fit(
         return np.log(_ratios(values, trial, masses) / [[trial[name]] for name in masses]).ravel()
 
     start = np.log([scales[name] for name in free])
-    best = least_squares(residuals, start, loss="cauchy", f_scale=AGREEMENT, diff_step=1e-5)
+    best = least_squares(residuals, start, loss="cauchy", f_scale=AGREEMENT, diff_step=1e-5, max_nfev=MAX_STEPS)
     return scales | {name: float(scale) for name, scale in zip(free, np.exp(best.x), strict=True)}
 
 

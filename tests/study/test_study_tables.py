@@ -3,22 +3,29 @@ import pytest
 from sklearn import metrics as sk
 
 from higgs_lib import models
-from higgs_lib.metrics import CalibrationError, Interval
-from higgs_lib.models import ModelSpec
-from higgs_lib.study import Study, tables
+from higgs_lib.metrics import CalibrationError, Interval, accuracy, auc_interval
+from higgs_lib.study import Run, Scores, tables
 from higgs_lib.study.diagnostics import RangeComparison
 from higgs_lib.training import TrainConfig
 
-SPEC, FIT = ModelSpec((10,)), TrainConfig(epochs=1, batch_size=500)
+EPOCHS = {"best_epoch": 3, "seconds": 12.4, "events_per_second": 1234.5}
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory, events):
-    """A run with one network on all feature sets, two seeds on one of them."""
-    study = Study.open(str(tmp_path_factory.mktemp("tables")), str(events), n_test=2000, n_validation=1000)
-    keys = [("low", 1), ("high", 1), ("high", 2), ("complete", 1)]
-    study.run.publish("networks", [study.train("shallow", SPEC, features, seed, FIT) for features, seed in keys])
-    return study.run
+@pytest.fixture
+def run(tmp_path):
+    """A run with the stored results of one network on all feature sets, of two seeds on one of them."""
+    run, rng, names = Run(tmp_path), np.random.default_rng(1), []
+    for features, seed in (("low", 1), ("high", 1), ("high", 2), ("complete", 1)):
+        names.append(f"shallow-{features}-seed{seed}")
+        labels = rng.integers(0, 2, 500).astype(float)
+        scores = np.clip(0.25 + 0.5 * labels + 0.3 * rng.normal(size=500), 0, 1).astype(np.float32)
+        measured = {"auc": auc_interval(labels, scores)._asdict(), "accuracy": accuracy(labels, scores)}
+        recipe = {"classifier": "shallow", "features": features, "seed": seed}
+        parts = dict.fromkeys(("training", "validation", "test"), measured)
+        run.save(names[-1], {"recipe": recipe, **EPOCHS, **parts})
+        run.save_scores(names[-1], {"test": Scores(labels, scores)})
+    run.publish("networks", [{"name": name} for name in names])
+    return run
 
 
 def test_networks_have_the_parameters_of_their_layers():
@@ -35,7 +42,8 @@ def test_trainings_have_a_row_for_each_seed(run):
         ("high", 2),
         ("complete", 1),
     ]
-    assert table["best epoch"].tolist() == [1] * 4
+    assert (table["seconds"][0], table["events/s"][0]) == ("12", "1,234")
+    assert table["best epoch"].tolist() == [3] * 4
 
 
 def test_performance_is_the_mean_over_the_seeds(run):
