@@ -58,9 +58,9 @@ class Opened:
         """The requests that need more than the files."""
         return [url[:300] for url in self.requests if not url.startswith(("file:", "data:", "blob:"))]
 
-    def violations(self):
+    def violations(self, context=None):
         """What axe finds: the rule, the element, and what would be right."""
-        found = Axe().run(self.page, options=AXE).response["violations"]
+        found = Axe().run(self.page, context, AXE).response["violations"]
         return [
             f"{rule['id']}: {node['target']} {node['html'][:200]}: "
             + "; ".join(check["message"] for kind in ("any", "all", "none") for check in node[kind])
