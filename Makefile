@@ -36,7 +36,7 @@ $(error DATA: make can only take a path without spaces, not "$(DATA)")
 endif
 endif
 
-.PHONY: help env data reproduce report check lab cluster cluster-stop bench bench-gpu docs test lint format clean lock
+.PHONY: help env data reproduce report check lab cluster cluster-stop bench bench-gpu docs test test-browser lint format clean lock
 
 help: ## List the targets
 	awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -114,6 +114,9 @@ docs: $(READY) ## Render the documentation into docs/_build/html
 
 test: $(READY) ## Run every test
 	$(PYTHON) -m pytest
+
+test-browser: $(READY) ## Open the report of PROFILE's finished run, and JupyterLab, in Chromium and test them
+	HIGGS_RUN='$(RUN)' $(PYTHON) -m pytest tests/browser
 
 lint: $(READY) ## Check the style of code and notebooks
 	$(PYTHON) -m ruff check .

@@ -27,23 +27,23 @@ STDERR, ERROR = "application/vnd.jupyter.stderr", "application/vnd.jupyter.error
 IDLE = "Python 3 (ipykernel) | Idle"  # in the status bar
 
 
-def start_command(profile, run):
-    """What `make lab` starts, in a folder that is laid out as the repository is."""
-    return [sys.executable, "-m", "jupyterlab", "--notebook-dir=."]
+def start(copy):
+    """What `make lab` starts, its folder, and where JupyterLab then finds the notebook."""
+    return ["jupyterlab", "--notebook-dir=."], copy.parent.parent, f"notebooks/{NOTEBOOK}.ipynb"
 
 
 @pytest.fixture(scope="module")
-def place(run, tmp_path_factory):
-    """A copy of the notebooks beside a copy of the run."""
+def copy(run, tmp_path_factory):
+    """A copy of the run, beside a copy of the notebooks as in the repository."""
     place = tmp_path_factory.mktemp("lab")
     shutil.copytree(ROOT / "notebooks", place / "notebooks", ignore=shutil.ignore_patterns(".*"))
-    shutil.copytree(run, place / "runs" / "laptop", ignore=shutil.ignore_patterns("report"))
-    return place
+    return shutil.copytree(run, place / "runs" / "laptop", ignore=shutil.ignore_patterns("report"))
 
 
 @pytest.fixture(scope="module")
-def address(browser, run, place):
-    """The address of a JupyterLab with settings of its own; it ends with the tests."""
+def address(browser, copy, tmp_path_factory):
+    """The address of the notebook in a JupyterLab with settings of its own, which ends with the tests."""
+    place = tmp_path_factory.mktemp("jupyter")
     settings = place / "settings" / "@jupyterlab" / "notebook-extension"
     settings.mkdir(parents=True)
     (settings / "tracker.jupyterlab-settings").write_text('{"windowingMode": "none"}')  # cells out of sight are kept
@@ -60,14 +60,15 @@ def address(browser, run, place):
         "JUPYTER_RUNTIME_DIR": str(place / "runtime"),
         "JUPYTERLAB_SETTINGS_DIR": str(place / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(place / "workspaces"),
-        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
     }
-    command = start_command(ROOT / "params" / f"{run.name}.yaml", place / "runs" / "laptop")
-    with open(place / "server.log", "w") as log:
-        server = subprocess.Popen(command, cwd=place, env=os.environ | variables, stdout=log, stderr=log)
+    command, folder, notebook = start(copy)
+    with open(place / "log.txt", "w") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", *command], cwd=folder, env=os.environ | variables, stdout=log, stderr=log
+        )
     try:
-        wait_until_it_answers(f"http://127.0.0.1:{port}/api/status?token={token}", server, place / "server.log")
-        yield f"http://127.0.0.1:{port}/lab/tree/notebooks/{NOTEBOOK}.ipynb?token={token}"
+        wait_until_it_answers(f"http://127.0.0.1:{port}/api/status?token={token}", server, place / "log.txt")
+        yield f"http://127.0.0.1:{port}/lab/tree/{notebook}?token={token}"
     finally:
         server.terminate()
         server.wait(60)
