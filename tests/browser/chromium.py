@@ -12,6 +12,7 @@ from repository import ROOT
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("[0-9]*.ipynb"))
 PAGES = ["index", *NOTEBOOKS, "search", "report"]  # the last is the whole report in one file
 SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
+SLIDER = ":is(.cut-slider, [data-cut-slider])"
 
 FLAGS = "no-sandbox disable-gpu disable-background-networking disable-component-update disable-sync no-first-run"
 AXE = {"resultTypes": ["violations"], "preload": False}  # preloading fetches styles, which file: addresses refuse

@@ -7,12 +7,12 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from chromium import NOTEBOOKS, PAGES, SIZES, Opened, count_figures
+from chromium import NOTEBOOKS, PAGES, SIZES, SLIDER, Opened, count_figures
 
 SMALLEST_TEXT = 11  # pixels
 
 # Tables, figures and sliders that leave the window or the article, have to be scrolled, or whose cells are cut.
-SHOWN = "article :is(table, figure img, .headline img, .cut-slider)"
+SHOWN = f"article :is(table, figure img, .headline img, {SLIDER})"
 CUT = """shown => [...document.querySelectorAll(shown)].flatMap(one => {
   const box = one.getBoundingClientRect(), name = one.tagName + " " + (one.alt || one.textContent).trim().slice(0, 60);
   if (!box.width) return [];

@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from chromium import NOTEBOOKS, PAGES, SIZES, Opened, count_tables
+from chromium import NOTEBOOKS, PAGES, SIZES, SLIDER, Opened, count_tables
 
 PAGE = "05_significance"
 LARGEST_FILE = 15e6  # bytes, as mail servers take it
@@ -83,8 +83,8 @@ def test_the_search_finds_a_word_without_a_server(browser, report, size):
 @pytest.mark.parametrize("name", [PAGE, "report"])
 def test_the_cut_moves_and_its_numbers_with_it(opened, report, name):
     page = opened.open(report / f"{name}.html")
-    slider = page.locator(".cut-slider input[type=range]").first
-    shown = page.locator(".cut-slider").first
+    slider = page.locator(f"{SLIDER} input[type=range]").first
+    shown = page.locator(SLIDER).first
     slider.focus()
     texts = []
     for key in ("Home", *["ArrowRight"] * 3, "End"):
