@@ -9,7 +9,7 @@ from bs4 import BeautifulSoup, Tag
 from higgs_lib.plots.captions import plain
 from higgs_lib.report.mathml import formulas
 
-COMPACT = 105  # letters in a row that fit the page's column without a line break
+COMPACT = 85  # letters in a row that fit the page's column without a line break
 
 ROLES = {"table": ["table"], "rowgroup": ["thead", "tbody"], "row": ["tr"], "rowheader": ["th"], "cell": ["td"]}
 """What the tags of a table are to a screen reader, also where a narrow screen shows its rows as blocks."""

@@ -28,16 +28,16 @@ IDLE = "Python 3 (ipykernel) | Idle"  # in the status bar
 
 
 def start(copy):
-    """What `make lab` starts, its folder, and where JupyterLab then finds the notebook."""
-    return ["jupyterlab", "--notebook-dir=."], copy.parent.parent, f"notebooks/{NOTEBOOK}.ipynb"
+    """What `make lab` starts for a run, and where JupyterLab then finds the notebook."""
+    profile = f"params/{copy.name}.yaml"
+    return ["higgs_lib", "lab", "--profile", profile, "--run", str(copy), "--no-browser"], f"{NOTEBOOK}.ipynb"
 
 
 @pytest.fixture(scope="module")
 def copy(run, tmp_path_factory):
-    """A copy of the run, beside a copy of the notebooks as in the repository."""
-    place = tmp_path_factory.mktemp("lab")
-    shutil.copytree(ROOT / "notebooks", place / "notebooks", ignore=shutil.ignore_patterns(".*"))
-    return shutil.copytree(run, place / "runs" / "laptop", ignore=shutil.ignore_patterns("report"))
+    """A copy of the run, so that the workspace is made beside it."""
+    copy = tmp_path_factory.mktemp("lab") / run.name
+    return shutil.copytree(run, copy, ignore=shutil.ignore_patterns("report"))
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +61,10 @@ def address(browser, copy, tmp_path_factory):
         "JUPYTERLAB_SETTINGS_DIR": str(place / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(place / "workspaces"),
     }
-    command, folder, notebook = start(copy)
+    command, notebook = start(copy)
     with open(place / "log.txt", "w") as log:
         server = subprocess.Popen(
-            [sys.executable, "-m", *command], cwd=folder, env=os.environ | variables, stdout=log, stderr=log
+            [sys.executable, "-m", *command], cwd=ROOT, env=os.environ | variables, stdout=log, stderr=log
         )
     try:
         wait_until_it_answers(f"http://127.0.0.1:{port}/api/status?token={token}", server, place / "log.txt")
