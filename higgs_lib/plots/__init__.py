@@ -28,7 +28,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         ],
         "style": [
             *("BACKGROUND", "CLASSIFIER_COLOURS", "CYCLE", "FEATURE_COLOURS", "PUBLISHED", "SIGNAL", "WIDTH"),
-            *("legend_below", "shades", "shared_legend", "use_style"),
+            *("legend_below", "outer_labels", "shades", "shared_legend", "use_style"),
         ],
     },
 )

@@ -6,9 +6,7 @@ from matplotlib.ticker import MaxNLocator
 
 from higgs_lib.metrics import Interval
 from higgs_lib.performance.scaling import Summary
-from higgs_lib.plots.style import CYCLE, axes, error_bars, series_style
-
-ALONE = ", network alone"
+from higgs_lib.plots.style import CYCLE, MUTED, axes, error_bars, joined, series_style
 
 PHASES = {
     "input": ("input", "#94a4a2"),
@@ -20,59 +18,40 @@ PHASES = {
 """Legend and colour of each phase of an epoch."""
 
 
-def epoch_seconds(summaries: dict[str, Summary], *, cores: int | None = None, ax=None):
-    """Draws seconds per epoch against workers, a line per optimizer; hollow where workers share `cores`."""
+def epoch_seconds(summaries: dict[str, Summary], *, cores: int | None = None, ax: Axes | None = None):
+    """Draws seconds per epoch against workers, the first optimizer bold; hollow where workers share `cores`."""
     ax = _by_workers({name: (s.workers, s.seconds) for name, s in summaries.items()}, cores, ax)
     ax.set(ylabel="s per epoch")
-    ax.set_ylim(bottom=0)
-    ax.legend(fontsize="small")
+    _from_zero(ax)
+    ax.legend()
     return ax
 
 
-def relative_seconds(summaries: dict[str, Summary], *, cores: int | None = None, ax=None):
+def relative_seconds(summaries: dict[str, Summary], *, cores: int | None = None, ax: Axes | None = None):
     """Draws the same relative to the fewest workers, with the ideal: inversely proportional to their number."""
     ax = _by_workers({name: (s.workers, s.relative_seconds) for name, s in summaries.items()}, cores, ax)
     workers = np.unique([n for summary in summaries.values() for n in summary.workers])
     fine = np.linspace(workers[0], workers[-1], 100)
     ax.plot(fine, workers[0] / fine, color="black", linestyle="--", linewidth=1, label="ideal")
     ax.set(ylabel="time relative to the fewest workers")
-    ax.set_ylim(bottom=0)
-    ax.legend(fontsize="small")
+    _from_zero(ax)
+    ax.legend()
     return ax
 
 
-def speed_up(summaries: dict[str, Summary], *, predicted: dict[str, Summary] | None = None, cores=None, ax=None):
-    """Draws the speed-up against workers, with the ideal.
-
-    Args:
-        summaries: the measured series.
-        predicted: curves of laws with their bands, from the same fewest workers; a curve has the colour of the measured
-            series of its name.
-        cores: points with more workers than this are hollow.
-        ax: the axes.
-
-    Returns:
-        The axes.
-    """
-    curves = predicted or {}
-    line = "" if curves else "-"
-    ax = _by_workers({name: (s.workers, s.speed_up) for name, s in summaries.items()}, cores, ax, line)
-    colours = {name: series_style(number)["color"] for number, name in enumerate(summaries | curves)}
-    for name, curve in curves.items():
-        value, low, high = np.array(curve.speed_up).T
-        label = None if name in summaries else name
-        ax.plot(curve.workers, value, color=colours[name], linewidth=1, label=label)
-        ax.fill_between(curve.workers, low, high, color=colours[name], alpha=0.2, linewidth=0)
-    workers = np.unique([n for series in [*summaries.values(), *curves.values()] for n in series.workers])
+def speed_up(summaries: dict[str, Summary], *, cores: int | None = None, title: str, ax: Axes | None = None):
+    """Draws the speed-up of some series against workers, with the ideal; hollow where workers share `cores`."""
+    ax = _by_workers({name: (s.workers, s.speed_up) for name, s in summaries.items()}, cores, ax, n_bold=None)
+    workers = np.unique([n for summary in summaries.values() for n in summary.workers])
     ax.plot(workers, workers / workers[0], color="black", linestyle="--", linewidth=1, label="ideal")
-    ax.set(ylabel="speed-up")
-    ax.set_ylim(bottom=0)
-    ax.legend(fontsize="small")
+    ax.set(ylabel="speed-up", title=title)
+    _from_zero(ax)
+    ax.legend()
     return ax
 
 
 def _by_workers(
-    rows: dict[str, tuple[np.ndarray, list[Interval]]], cores: int | None, ax: Axes | None, line="-"
+    rows: dict[str, tuple[np.ndarray, list[Interval]]], cores: int | None, ax: Axes | None, n_bold: int | None = 1
 ) -> Axes:
     """Draws series against the number of workers.
 
@@ -80,7 +59,7 @@ def _by_workers(
         rows: numbers of workers (k,) and values of each series.
         cores: points with more workers than this are hollow.
         ax: the axes.
-        line: style of the lines.
+        n_bold: how many series are drawn in colour, the first ones; the others are grey; None: all.
 
     Returns:
         The axes.
@@ -88,16 +67,27 @@ def _by_workers(
     ax = axes(ax)
     for number, (name, (workers, intervals)) in enumerate(rows.items()):
         value, bars = error_bars(intervals)
-        style = series_style(number)
-        ax.errorbar(workers, value, bars, label=name, capsize=2, linestyle=line, **style)
+        if n_bold is None or number < n_bold:
+            style = series_style(number) | {"linewidth": 2, "label": name}
+        else:
+            style = {"color": MUTED, "zorder": 1, "label": "other optimizers" if number == n_bold else None}
+        ax.errorbar(workers, value, np.nan_to_num(bars), capsize=2, linestyle=joined(len(workers)), **style)
         shared = workers > (cores or np.inf)
-        ax.plot(workers[shared], value[shared], linestyle="", markerfacecolor="white", zorder=3, **style)
+        hollow = {"marker": "o", "markersize": 5} | style | {"markerfacecolor": "white", "zorder": 3, "label": None}
+        ax.plot(workers[shared], value[shared], **hollow | {"linestyle": ""})
     ax.set(xlabel="workers")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return ax
 
 
-def phases(means: dict[str, dict[str, float]], *, xlabel: str, ax=None):
+def _from_zero(ax: Axes) -> None:
+    """Makes the vertical axis begin at 0 and end above all that is drawn, also in axes that share it."""
+    ax.set_autoscaley_on(True)
+    ax.autoscale_view()
+    ax.set_ylim(0, ax.get_ylim()[1])
+
+
+def phases(means: dict[str, dict[str, float]], *, xlabel: str, ax: Axes | None = None):
     """Draws the seconds of each phase of an epoch (`mean_phases` of a timed training), stacked, a bar per entry."""
     ax = axes(ax)
     bottom = np.zeros(len(means))
@@ -106,17 +96,19 @@ def phases(means: dict[str, dict[str, float]], *, xlabel: str, ax=None):
         ax.bar(list(means), heights, bottom=bottom, color=colour, label=label, width=0.7)
         bottom += heights
     ax.set(xlabel=xlabel, ylabel="s per epoch, mean over workers")
-    ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
 
 
-def predicted_speed_up(workers: np.ndarray, curves: dict[str, tuple[np.ndarray, float]], *, title: str, ax=None):
-    """Draws predicted speed-up against workers, both logarithmic, with dots where steps become network-bound.
+def predicted_speed_up(
+    workers: np.ndarray, curves: dict[str, tuple[np.ndarray, np.ndarray]], *, title: str, ax: Axes | None = None
+):
+    """Draws predicted speed-up against workers, from a network with the measured message time and by the network alone.
 
     Args:
         workers: numbers of workers (k,).
-        curves: speed-up (k,) and the number of workers from which steps are network-bound, by name. A name that ends in
-            ", network alone" is dashed, in the colour of the curve without that ending.
+        curves: by name of the network, the speed-up (k,) with the measured message time (solid), and that by the
+            network alone (dashed).
         title: of the axes.
         ax: the axes.
 
@@ -124,15 +116,15 @@ def predicted_speed_up(workers: np.ndarray, curves: dict[str, tuple[np.ndarray, 
         The axes.
     """
     ax = axes(ax)
-    names = list(dict.fromkeys(name.removesuffix(ALONE) for name in curves))
-    for name, (values, bound_from) in curves.items():
-        colour = CYCLE[names.index(name.removesuffix(ALONE))]
-        line = "--" if name.endswith(ALONE) else "-"
-        ax.plot(workers, values, color=colour, linestyle=line, label=None if name.endswith(ALONE) else name)
-        if workers[0] <= bound_from <= workers[-1]:
-            ax.plot(bound_from, np.interp(bound_from, workers, values), "o", color=colour, markersize=6)
-    ax.plot(workers, workers, color="black", linestyle=":", linewidth=1, label="ideal")
-    ax.set(xscale="log", yscale="log", xlabel="workers", ylabel="predicted speed-up")
-    ax.set_title(title, fontsize="small")
-    ax.legend(fontsize="small")
+    for colour, (name, (measured, alone)) in zip(CYCLE, curves.items(), strict=False):
+        ax.plot(workers, measured, color=colour, linewidth=2, label=name)
+        ax.plot(workers, alone, color=colour, linestyle="--")
+    highest = max(values.max() for pair in curves.values() for values in pair)
+    ideal = workers[workers <= 1.05 * highest]
+    ax.plot(ideal, ideal, color="black", linestyle=":", linewidth=1, label="ideal")
+    ax.plot([], [], color="dimgrey", linewidth=2, label="message time as measured here")
+    ax.plot([], [], color="dimgrey", linestyle="--", label="network alone")
+    ax.set(xlabel="workers", ylabel="predicted speed-up", title=title)
+    ax.set_xlim(workers[0], workers[-1])
+    _from_zero(ax)
     return ax

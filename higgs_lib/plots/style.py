@@ -86,6 +86,23 @@ def series_style(number: int) -> dict:
     return {"color": CYCLE[number % len(CYCLE)], "marker": MARKERS[number % len(MARKERS)], "markersize": 5}
 
 
+MUTED = "#bdbdbd"  # of the series that a figure does not single out
+
+
+def joined(n_points: int) -> str:
+    """Returns the line style of measured points: a line joins three or more, as one through two says nothing."""
+    return "-" if n_points >= 3 else ""
+
+
+def outer_labels(figure: Figure) -> None:
+    """Labels the shared axes of a figure once, and removes axes without data."""
+    for ax in figure.axes:
+        if ax.has_data():
+            ax.label_outer()
+        else:
+            ax.remove()
+
+
 def error_bars(intervals) -> tuple[np.ndarray, np.ndarray]:
     """Splits (value, low, high) of each point into values (n,) and lengths (2, n) of the bars below and above."""
     value, low, high = np.array(list(intervals)).T

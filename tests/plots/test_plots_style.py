@@ -51,3 +51,18 @@ def test_a_legend_below_lies_outside_of_the_axes(ax):
 
 def test_shades_differ():
     assert len({tuple(colour) for colour in plots.shades(5)}) == 5
+
+
+def test_a_line_joins_three_points_or_more():
+    assert [style.joined(n) for n in (1, 2, 3, 9)] == ["", "", "-", "-"]
+
+
+def test_outer_labels_keep_axes_with_data_and_label_them_once():
+    figure, axes = plt.subplots(2, 2, sharey=True)
+    for ax in axes.flat[:3]:
+        ax.plot([1], [1])
+        ax.set_ylabel("rate")
+    plots.outer_labels(figure)
+    assert len(figure.axes) == 3
+    assert [ax.get_ylabel() for ax in figure.axes] == ["rate", "", "rate"]
+    plt.close("all")
