@@ -47,5 +47,5 @@ def headline(run: Run, events: Origin) -> Headline:
 
 
 def _relation(difference: Interval) -> str:
-    """Returns whether a paired difference is positive, negative or neither, as an adjective with its preposition."""
-    return "better than" if difference.low > 0 else "worse than" if difference.high < 0 else "as good as"
+    """Returns in words whether a paired difference is positive, negative or neither."""
+    return "better than" if difference.low > 0 else "worse than" if difference.high < 0 else "not distinguishable from"

@@ -36,7 +36,7 @@ def stored(tmp_path):
     [
         ((1.0, 0.7, 1.4, 1.8), "better than", "worse than"),
         ((1.0, 1.4, 0.7, 1.8), "worse than", "better than"),
-        ((1.0, 1.0, 1.0, 1.8), "as good as", "as good as"),
+        ((1.0, 1.0, 1.0, 1.8), "not distinguishable from", "not distinguishable from"),
     ],
 )
 def test_the_verdict_is_what_the_paired_intervals_allow(stored, distances, modern, deep):
