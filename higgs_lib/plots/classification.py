@@ -7,7 +7,7 @@ from matplotlib.ticker import MaxNLocator
 
 from higgs_lib.metrics import Histogram, Interval, Reliability, Roc, RocBand
 from higgs_lib.plots.features import by_class
-from higgs_lib.plots.style import BACKGROUND, CYCLE, SIGNAL, axes, error_bars
+from higgs_lib.plots.style import BACKGROUND, PUBLISHED, SIGNAL, axes, error_bars
 
 
 def by_epoch(training: np.ndarray, validation: np.ndarray, *, measure: str, name: str, colour, ax=None):
@@ -207,7 +207,8 @@ def intervals(
     values, errors = error_bars(rows.values())
     ax.errorbar(values, places, xerr=errors, fmt="o", capsize=3, color="black", label=label)
     for number, (source, others) in enumerate((references or {}).items()):
-        ax.plot(others, places, marker="sD^v"[number % 4], linestyle="", color=CYCLE[number], label=source)
+        style = {"marker": "sD^v"[number % 4], "color": PUBLISHED, "markerfacecolor": "none"}
+        ax.plot(others, places, linestyle="", label=source, **style)
     ax.set_yticks(places, list(rows))
     ax.set_xlabel(xlabel)
     ax.grid(axis="x", alpha=0.3)

@@ -52,11 +52,9 @@ def crossing(
     handles += ax.plot([], [], "D", label=measured_on[1], markerfacecolor="white", **points)
     for (marker, size), (name, (n, auc)) in zip(MARKS, published.items(), strict=False):
         style = {"color": PUBLISHED, "marker": marker, "markersize": size, "linestyle": "", "zorder": 4}
-        handles += ax.plot(n, auc, label=f"{names[name]}, Baldi et al. [B]: UCI events", **style)
+        handles += ax.plot(n, auc, label=f"{names[name]}: [B], UCI events", **style)
     ax.set(xscale="log", xlabel="training events", ylabel="test AUC")
-    low, high = ax.get_ylim()
-    ax.set_ylim(low - 0.3 * (high - low), high)  # room for the legend
-    ax.legend(handles=handles, fontsize=8.5, loc="lower right", ncols=2)
+    ax.legend(handles=handles, fontsize=8.5, loc="upper center", bbox_to_anchor=(0.46, -0.17), ncols=2)
     return ax
 
 

@@ -110,7 +110,9 @@ def _take_answer(cells: list[NotebookNode]) -> str:
     cells[-2].source = "## How the answer is computed\n\nThe answer stands at the top of this page; this is its code."
     shown = [output.get("data", {}) for output in cells[-1].get("outputs", [])]
     cells[-1].outputs = []
-    return "\n\n".join(data.get("text/markdown") or data["text/html"] for data in shown if len(data) > 1)
+    return "\n\n".join(  # HTML within Markdown ends at an empty line
+        data.get("text/markdown") or data["text/html"].replace("\n", " ") for data in shown if len(data) > 1
+    )
 
 
 def _first_sentence(answer: str) -> str:
