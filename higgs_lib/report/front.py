@@ -64,14 +64,14 @@ def _headline(folder: Path, headline: dict) -> str:
     """Returns the headline figure beside the table of results, as HTML without an empty line."""
     rows = "".join(
         f'<tr><th scope="row">{escape(label)}</th><td data-label="here">{escape(ours)}</td>'
-        f'<td data-label="published">{escape(str(published))}</td></tr>'
+        f'<td data-label="[B]">{escape(str(published))}</td></tr>'
         for label, ours, published, _ in headline["rows"]
     )
     events = headline["rows"][0][3]  # of the first row, which has a published value beside it
     return (
-        f'<div class="headline">{_figure(folder)}<div class="table-box"><table><thead><tr><th scope="col">AUC on test '
-        f'events</th><th scope="col">here, 95 %</th><th scope="col">published</th></tr></thead><tbody>{rows}</tbody>'
-        f'</table><p class="note">Training events: {escape(events)}, Baldi et al. 2014.</p></div></div>'
+        f'<div class="headline">{_figure(folder)}<div class="table-box"><table><thead><tr><th scope="col">test AUC'
+        f'</th><th scope="col">here, 95 %</th><th scope="col">[B]</th></tr></thead><tbody>{rows}</tbody>'
+        f'</table><p class="note">Training events: {escape(events)} (Baldi et al. 2014).</p></div></div>'
     ).replace("\n", " ")
 
 
