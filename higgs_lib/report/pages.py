@@ -74,6 +74,7 @@ def _page(notebook: Path, source: Path) -> Page:
         for output in cell.get("outputs", []):
             if "text/html" in output.get("data", {}):
                 output.data["text/html"] = outputs.rewrite(output.data["text/html"])
+    book.cells = _joined(book.cells)
     title, question, *rest = book.cells[0].source.split("\n\n")
     title, question = title.lstrip("# "), " ".join(question.split()).removeprefix("**Question.** ")
     answer = _take_answer(book.cells)
@@ -101,6 +102,24 @@ def _fold(cell: NotebookNode) -> None:
         tags |= {"remove-cell"}
     cell.metadata["tags"] = sorted(tags | {"hide-input"})
     cell.metadata["mystnb"] = {"code_prompt_show": f"Show {prompt}", "code_prompt_hide": f"Hide {prompt}"}
+
+
+def _joined(cells: list[NotebookNode]) -> list[NotebookNode]:
+    """Returns the cells, with code that shows nothing joined to the code that follows it, so that both fold as one."""
+    joined: list[NotebookNode] = []
+    for cell in cells:
+        before = joined[-1] if joined else None
+        if before and _is_plain_code(before) and not before.outputs and _is_plain_code(cell):
+            before.source += f"\n\n{cell.source}"
+            before.outputs = cell.outputs
+        else:
+            joined.append(cell)
+    return joined
+
+
+def _is_plain_code(cell: NotebookNode) -> bool:
+    """Tells whether a cell is code without a meaning of its own, such as that of parameters or of the headline."""
+    return cell.cell_type == "code" and cell.metadata.tags == ["hide-input"]
 
 
 def _take_answer(cells: list[NotebookNode]) -> str:
