@@ -14,7 +14,7 @@ from examples import examples, run
 from repository import ROOT
 
 import higgs_lib
-from higgs_lib.__main__ import _parser
+from higgs_lib.__main__ import parser
 
 DOCS = ROOT / "docs"
 GUIDES = sorted(DOCS.glob("*.md"))
@@ -94,8 +94,9 @@ def test_commands_exist(page):
     for words in commands(page):
         if words[0] == "make":
             check_make(words[1:])
-        elif words[:3] == ["python", "-m", "higgs_lib"]:
-            assert callable(_parser().parse_args(words[3:]).function)
+        elif words[:3] == ["python", "-m", "higgs_lib"] or words[0] == "higgs-lib":
+            arguments = words[1:] if words[0] == "higgs-lib" else words[3:]
+            assert callable(parser().parse_args(arguments).function)
         elif words[0] == "python":
             assert (ROOT / words[1]).is_file(), words
 
@@ -103,6 +104,7 @@ def test_commands_exist(page):
 def test_commands_are_found_and_wrong_ones_refused():
     assert sum(words[0] == "make" for page in TEXTS for words in commands(page)) > 15
     assert sum(words[:3] == ["python", "-m", "higgs_lib"] for page in TEXTS for words in commands(page)) >= 4
+    assert sum(words[0] == "higgs-lib" for page in TEXTS for words in commands(page)) >= 4
     for wrong in ("reproduces", "SIZE=1", "PROFILE=big"):
         with pytest.raises(AssertionError):
             check_make([wrong])

@@ -69,13 +69,13 @@ def _headline(folder: Path, headline: dict) -> str:
     )
     events = headline["rows"][0][3]  # of the first row, which has a published value beside it
     return (
-        f'<div class="headline">{_figure(folder)}<div class="table-box"><table><thead><tr><th scope="col">test AUC'
+        f'<div class="headline">{headline_figure(folder)}<div class="table-box"><table><thead><tr><th scope="col">test AUC'
         f'</th><th scope="col">here, 95 %</th><th scope="col">[B]</th></tr></thead><tbody>{rows}</tbody>'
         f'</table><p class="note">Training events: {escape(events)} (Baldi et al. 2014).</p></div></div>'
     ).replace("\n", " ")
 
 
-def _figure(folder: Path) -> str:
+def headline_figure(folder: Path) -> str:
     """Returns the figure of the cell with the tag `headline`, as HTML; empty where there is none."""
     for notebook in sorted((folder / "notebooks").glob("[0-9]*.ipynb")):
         for cell in nbformat.read(notebook, 4).cells:
@@ -110,7 +110,7 @@ def _provenance(folder: Path, profile: str, events: str | Path) -> str:
     lines = {
         "Command": f"`make reproduce PROFILE={profile}{data}`",
         "Finished": f"{_finished(folder, names):%-d %B %Y, %H:%M} UTC; the notebooks took {minutes:.1f} minutes when "
-        "they last ran, without what earlier runs had stored",
+        "they last ran (results that were stored before were read back)",
         "Events": source.description,
         "Fingerprint of events and split": "".join(f"`{value}`" for value, _ in fingerprints) or "none",
         "Seeds of the trainings": ", ".join(map(str, seeds)) or "none",

@@ -27,13 +27,17 @@ class Page(NamedTuple):
     name: str
     """The name of the notebook, without its suffix."""
     number: int
+    """Its number, with which its name begins."""
     title: str
+    """Its heading."""
     question: str
+    """What it asks."""
     answer: str
     """The first, bold sentence of its answer; empty where there is none."""
     part: str
     """One of PARTS."""
     minutes: float
+    """The time that it took when it last ran."""
 
 
 def build(folder: str | Path, profile: str, events: str | Path) -> Path:

@@ -36,6 +36,7 @@ def write_executed(path, title, answer, figure):
             "from higgs_lib import study\n\nstudy.header(events)", outputs=[output({"text/markdown": "**Machine:**"})]
         ),
         code("draw()", outputs=[output({"text/html": figure})], metadata={"tags": ["headline"]}),
+        code("x = 1"),
         code("table", outputs=[output({"text/html": "<table><tr><td>1</td></tr></table>"})]),
         nbformat.v4.new_markdown_cell("## Answer"),
         code("Markdown(answer)", outputs=[output({"text/markdown": answer})]),
@@ -107,6 +108,12 @@ def test_imports_and_paths_are_hidden_and_parameters_are_named(report):
     prompts = [summary.get_text(" ", strip=True) for summary in article.select("details summary")]
     assert prompts[0].startswith("Show parameters of this page")
     assert prompts[1].startswith("Show parameters that the profile changes")
+
+
+def test_code_that_shows_nothing_folds_with_the_code_that_follows_it(report):
+    blocks = [block.get_text().split() for block in page(report, "01_data").select("details .highlight")]
+    assert ["x", "=", "1", "table"] in blocks
+    assert ["draw()"] in blocks  # the figure of the front page stays apart
 
 
 def test_pages_are_in_two_parts_numbered(report):

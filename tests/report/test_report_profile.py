@@ -69,7 +69,7 @@ def test_every_profile_of_the_package_is_right(path):
 def test_notebooks_keep_the_rules(path):
     cells = nbformat.read(path, 4).cells
     assert re.match(r"# .+\n\n\*\*Question\.\*\* ", cells[0].source)
-    assert "## Answer" in cells[-2].source
+    assert cells[-2].source == "## Answer"
     code = [cell for cell in cells if cell.cell_type == "code"]
     for cell in code:
         assert not cell.outputs
