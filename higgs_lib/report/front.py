@@ -69,9 +69,10 @@ def _headline(folder: Path, headline: dict) -> str:
     )
     events = headline["rows"][0][3]  # of the first row, which has a published value beside it
     return (
-        f'<div class="headline">{headline_figure(folder)}<div class="table-box"><table><thead><tr><th scope="col">test AUC'
-        f'</th><th scope="col">here, 95 %</th><th scope="col">[B]</th></tr></thead><tbody>{rows}</tbody>'
-        f'</table><p class="note">Training events: {escape(events)} (Baldi et al. 2014).</p></div></div>'
+        f'<div class="headline">{headline_figure(folder)}<div class="table-box"><table><thead><tr>'
+        '<th scope="col">test AUC</th><th scope="col">here, 95 %</th><th scope="col">[B]</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table>"
+        f'<p class="note">Training events: {escape(events)} (Baldi et al. 2014).</p></div></div>'
     ).replace("\n", " ")
 
 
