@@ -128,7 +128,7 @@ def scores(histogram: Histogram, *, title: str, normalised: bool = True, ax=None
     return ax
 
 
-def expected(histogram: Histogram, *, signal: float, background: float, title: str, legend: bool = True, ax=None):
+def expected(histogram: Histogram, *, signal: float, background: float, title: str, ax=None):
     """Draws the network output scaled to the expected events: background filled, signal as a line.
 
     The axis begins below the bin with the fewest expected events, so that it hides none.
@@ -138,7 +138,6 @@ def expected(histogram: Histogram, *, signal: float, background: float, title: s
         signal: expected signal events.
         background: expected background events.
         title: of the axes.
-        legend: whether to draw the legend.
         ax: the axes.
 
     Returns:
@@ -154,8 +153,7 @@ def expected(histogram: Histogram, *, signal: float, background: float, title: s
     ax.set(xlabel="network output", ylabel="expected events", title=title, xlim=(0, 1), yscale="log")
     both = np.concatenate([of_background, of_signal])
     ax.set_ylim(min(0.5 * both[both > 0].min(), 1e-4 * (signal + background)), 5 * both.max())  # room for the legend
-    if legend:
-        ax.legend(fontsize="small", loc="upper right")
+    ax.legend(fontsize="small", loc="upper right")
     return ax
 
 

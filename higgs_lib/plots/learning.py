@@ -47,9 +47,8 @@ def crossing(
         values, errors = error_bars(aucs)
         style = {"fmt": "D", "markersize": 5, "markerfacecolor": "white", "capsize": 2, "color": _colour(name)}
         ax.errorbar(sizes, values, errors, zorder=3, **style)
-    points = {"color": "grey", "markersize": 5}
-    handles += ax.plot([], [], "o-", label=measured_on[0], **points | {"markersize": 3.5})
-    handles += ax.plot([], [], "D", label=measured_on[1], markerfacecolor="white", **points)
+    for label, style in zip(measured_on, ({"marker": "o"}, {"marker": "D", "markerfacecolor": "white"}), strict=True):
+        handles += ax.plot([], [], label=label, color="0.65", linestyle="", markersize=5, **style)
     for (marker, size), (name, (n, auc)) in zip(MARKS, published.items(), strict=False):
         style = {"color": PUBLISHED, "marker": marker, "markersize": size, "linestyle": "", "zorder": 4}
         handles += ax.plot(n, auc, label=f"{names[name]}: [B], UCI events", **style)

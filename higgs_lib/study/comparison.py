@@ -285,11 +285,12 @@ def gap_table(compared: list[Gap], n: int) -> pd.DataFrame:
 def describe_gaps(compared: list[Gap]) -> str:
     """States how many published AUCs agree with ours, and what all or several of the gaps have in common."""
     agree = [gap for gap in compared if gap.agrees]
-    fewer = [gap for gap in compared if gap.gap < 0 and gap.published.n_training > gap.ours.n_training]
+    higher = [gap for gap in compared if gap.gap < 0 and not gap.agrees]
+    fewer = [gap for gap in higher if gap.published.n_training > gap.ours.n_training]
     text = (
         f"Of {len(compared)} published AUCs {len(agree)} agree with ours within the interval; "
         f"{sum(gap.gap > 0 and not gap.agrees for gap in compared)} of the others are lower than ours and "
-        f"{sum(gap.gap < 0 and not gap.agrees for gap in compared)} are higher."
+        f"{len(higher)} are higher."
     )
     if fewer:
         text += f" For {len(fewer)} of those that are higher, the source had more training events than this run."
@@ -314,7 +315,7 @@ def significance_table(values: dict[tuple[str, str, str], Interval]) -> pd.DataF
         for result in published.TABLE_3_1
         if result.significance
     ]
-    columns = ["published", "features", "published [σ]", "our definition", "ours, 95 % [σ]", "modern network, 95 % [σ]"]
+    columns = ["published", "features", "published [σ]", "compared by", "ours, 95 % [σ]", "modern network, 95 % [σ]"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -397,22 +398,24 @@ def nearest_definitions(compared: list[Residuals]) -> str:
 
     Nothing is stated of a column with fewer than `MIN_COMPARED` AUCs within the range of our classifiers.
     """
-    statements = []
+    statements, too_few = [], []
     for source, name in ((source, published.NAMES[source]) for source in published.DEFINITIONS):
         of_source = [r for r in compared if r.source == source]
         first, second = sorted(of_source, key=lambda r: r.rms)[:2]
         n_compared, n_published = len(first.compared), len(first.values)
         if n_compared < MIN_COMPARED:
-            statements.append(
-                f"Too few of the published AUCs of {name}, {n_compared} of {n_published}, are within the range of this "
-                "run's classifiers to say which definition is nearest to its column."
-            )
+            too_few.append(f"{name}, {n_compared} of {n_published}")
         else:
             statements.append(
                 f"Of the {len(of_source)} definitions {first.definition} is nearest to the column of {name} (rms "
                 f"{first.rms:.2f} σ over {n_compared} values, {n_published - n_compared or 'none'} left out; next "
                 f"{second.definition}, {second.rms:.2f} σ)."
             )
+    if too_few:
+        statements.append(
+            f"Too few of the published AUCs of {', and of '.join(too_few)}, are within the range of this run's "
+            "classifiers to say which definition is nearest to them."
+        )
     return " ".join(statements)
 
 
@@ -425,8 +428,7 @@ def _reason(result: published.Result, ours: ClassifierSummary, gap: float) -> st
     """States agreement, or what was measured that pulls in the direction of the gap; nothing that was not measured."""
     if _agrees(result, ours, gap):
         return "agrees within the interval"
-    nothing = "nothing but the kind of events" if ours.simulated else "not explained by any measurement here"
-    return "; ".join(_shortfall(result, ours) if gap < 0 else []) or nothing
+    return "; ".join(_shortfall(result, ours) if gap < 0 else []) or "nothing measured here"
 
 
 def _shortfall(result: published.Result, ours: ClassifierSummary) -> list[str]:

@@ -1,7 +1,6 @@
 """Finds from how many training events networks on detector features do better than a shallow one on the masses."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,22 +56,27 @@ class Crossing(NamedTuple):
     """The AUC of the stored shallow network on the masses, from the most events."""
     n_masses: int
     """Its number of training events."""
-    here: dict[str, Points]
-    """What this run measured, by "network, features"."""
+    steps_masses: int
+    """The steps of its training."""
 
     @classmethod
-    def from_stored(cls, stored: list[Stored], here: Mapping[str, Points]) -> "Crossing":
+    def from_stored(cls, stored: list[Stored]) -> "Crossing":
         """Returns the stored networks with most steps, and the shallow one that was given most events.
 
         Raises ValueError if nothing is stored.
         """
-        with_masses = [curve.networks[MASSES] for curve in stored if MASSES in curve.networks]
+        with_masses = [curve for curve in stored if MASSES in curve.networks]
         if not with_masses:
             raise ValueError("no learning curve of a shallow network on the masses is stored")
-        masses = max(with_masses, key=lambda measured: measured.n_training[-1])
-        curves = {name: measured for name, measured in stored[0].networks.items() if name != MASSES}
+        most = max(with_masses, key=lambda curve: curve.networks[MASSES].n_training[-1])
+        masses = most.networks[MASSES]
         return cls(
-            stored[0].device, stored[0].steps, curves, masses.intervals[-1], int(masses.n_training[-1]), dict(here)
+            device=stored[0].device,
+            steps=stored[0].steps,
+            curves={name: measured for name, measured in stored[0].networks.items() if name != MASSES},
+            masses=masses.intervals[-1],
+            n_masses=int(masses.n_training[-1]),
+            steps_masses=most.steps,
         )
 
     def overtakes(self, network: str) -> int | None:
@@ -106,7 +110,8 @@ class Crossing(NamedTuple):
                 parts.append(f"the {name} one between {sizes[sizes.index(found) - 1]:,} and {found:,}")
         return (
             "On built-in events, networks on detector features overtake the shallow network on the masses "
-            f"(AUC {self.masses.value:.3f}): {', '.join(parts)} training events."
+            f"(AUC {self.masses.value:.3f} from {self.n_masses:,} events in {self.steps_masses:,} steps) in "
+            f"{self.steps:,} steps of the deep one: {', '.join(parts)} training events."
         )
 
 
@@ -116,17 +121,11 @@ def published_marks() -> dict[str, tuple[int, float]]:
     return {name: (of_b[name].n_training, of_b[name].auc) for name in ("deep, low", MASSES)}
 
 
-def points_of_run(measured: Mapping[str, Measured], run: Run | None = None) -> dict[str, Points]:
-    """Returns the AUCs of the networks of a crossing in a run, by "network, features".
-
-    `measured` are the run's learning curves. A network without one is given by its published results in `run`, if it
-    has any; None leaves these out.
-    """
+def points_of_run(run: Run) -> dict[str, Points]:
+    """Returns the AUCs of the networks of a crossing that a run has fully trained, by "network, features"."""
     points = {}
     for name in (*LOW, MASSES):
-        if name in measured:
-            points[name] = (measured[name].n_training.tolist(), measured[name].intervals)
-        elif run is not None and run.has(*name.split(", ")):
+        if run.has(*name.split(", ")):
             n_training = run.results(*name.split(", "))[0]["recipe"]["n_training"]
             points[name] = ([n_training], [comparison.auc(run, *name.split(", "))])
     return points

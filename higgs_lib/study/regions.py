@@ -35,8 +35,9 @@ def divide(validation: Sample, test: Sample) -> dict[str, np.ndarray]:
     momenta = leading_jet_pt(test)
     edges = np.quantile(leading_jet_pt(validation), [0.25, 0.5, 0.75])
     divided = {f"leading jet below {edges[0]:.0f} GeV": momenta < edges[0]}
-    divided |= {f"{low:.0f} to {high:.0f} GeV": (momenta >= low) & (momenta < high) for low, high in pairwise(edges)}
-    divided[f"above {edges[-1]:.0f} GeV"] = momenta >= edges[-1]
+    for low, high in pairwise(edges):
+        divided[f"leading jet {low:.0f} to {high:.0f} GeV"] = (momenta >= low) & (momenta < high)
+    divided[f"leading jet above {edges[-1]:.0f} GeV"] = momenta >= edges[-1]
     n_tags = n_b_tagged(test)
     divided |= {f"{n} b-tagged jet{'s' * (n != 1)}": n_tags == n for n in range(len(JETS) + 1)}
     return {name: rows for name, rows in divided.items() if _has_both_classes(test.labels[rows])}

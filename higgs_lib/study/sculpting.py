@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from higgs_lib.metrics import Interval, jeffreys_interval
+from higgs_lib.metrics import Interval
 from higgs_lib.study.run import Scores
 
 FRACTION = 0.05  # of the background, which is kept
@@ -39,10 +39,6 @@ class Sculpting(NamedTuple):
     def kept(self) -> float:
         """The fraction of background that is selected."""
         return len(self.selected) / len(self.background)
-
-    def inside(self, low: float, high: float) -> tuple[Interval, Interval]:
-        """Returns which fraction of all and of the selected background lies between two masses in GeV."""
-        return _fraction(self.background, low, high), _fraction(self.selected, low, high)
 
 
 def most_signal_like(validation: Scores, test: Scores, fraction: float = FRACTION) -> np.ndarray:
@@ -102,12 +98,6 @@ def sculpting(mass: np.ndarray, labels: np.ndarray, selected: np.ndarray, *, see
     )
 
 
-def _fraction(mass: np.ndarray, low: float, high: float) -> Interval:
-    """Returns the fraction of masses (n,) from `low` to below `high` with Jeffreys' 95 % interval."""
-    n = int(np.count_nonzero((mass >= low) & (mass < high)))
-    return Interval(n / len(mass), *(float(limit) for limit in jeffreys_interval(n, len(mass))))
-
-
 def table(by_classifier: Mapping[str, Mapping[str, Sculpting]]) -> pd.DataFrame:
     """Returns the distances as a table to read; by the name of the classifier, then by that of the mass."""
     rows = {
@@ -128,5 +118,6 @@ def describe(by_classifier: Mapping[str, Mapping[str, Sculpting]], mass: str) ->
     signal = distances[most].signal_distance
     return (
         f"In {mass} the background that the {most} likes best lies {distances[most].distance:.2f} from all background, "
-        f"that of the {least} {distances[least].distance:.2f}; signal lies {signal:.2f} from it."
+        f"that of the {least} {distances[least].distance:.2f} (a random selection of as many: "
+        f"{distances[least].by_chance:.2f}); signal lies {signal:.2f} from it."
     )

@@ -180,7 +180,10 @@ def test_the_nearest_definitions_in_words():
     assert f"(rms {rms:.2f} σ over 4 values, 2 left out; next four, " in statement
     assert "four is nearest to the column of Grosso [G] (rms 0.3" in statement
     outside = comparison.residuals(np.linspace(0.5, 0.6, 6), {"three": np.full(6, 3.0), "four": np.full(6, 4.0)})
-    assert "published AUCs of Grosso [G], 0 of 6, are within the range" in comparison.nearest_definitions(outside)
+    assert comparison.nearest_definitions(outside) == (
+        "Too few of the published AUCs of Baldi et al. [B], 0 of 6, and of Grosso [G], 0 of 6, are within the range of "
+        "this run's classifiers to say which definition is nearest to them."
+    )
     few = comparison.residuals(np.linspace(0.72, 0.80, 6), {"three": np.full(6, 3.0), "four": np.full(6, 4.0)})
     assert 0 < len(few[0].compared) < comparison.MIN_COMPARED
     assert "Too few of the published AUCs of Baldi et al. [B]" in comparison.nearest_definitions(few)
@@ -199,12 +202,21 @@ def test_reasons_name_only_what_was_measured():
     assert "twice the epochs, 12, gave +0.003 ([B]: 200 to 1000)" in reason
     assert "overfitting" not in reason
     assert _reason(result, ours, -0.005) == "agrees within the interval"
-    assert _reason(result, ours, 0.05) == "nothing but the kind of events"
+    assert _reason(result, ours, 0.05) == "nothing measured here"
     uci = ours._replace(simulated=False)
     assert _reason(result, uci, -0.005) == "agrees within the interval"
-    assert _reason(result, uci, 0.05) == "not explained by any measurement here"
+    assert _reason(result, uci, 0.05) == "nothing measured here"
     overfitting = _reason(result, ours._replace(overfitting=0.012), -0.13)
     assert "the AUC is 0.012 higher on training than on validation events" in overfitting
+
+
+def test_a_published_auc_that_agrees_counts_as_no_gap():
+    """Both sources had more events, but only one AUC is farther from ours than the interval and the rounding."""
+    ours = ClassifierSummary("trees", "low", Interval(0.75, 0.74, 0.76), 1, 1000, 0.02, 0, 0.0, 0.0, simulated=True)
+    theirs = [Result("B", "BDT", "trees", "low", auc, n_training=10_000_000) for auc in (0.755, 0.8)]
+    text = comparison.describe_gaps([comparison.Gap(one, ours, 0.75 - one.auc, "") for one in theirs])
+    assert text.startswith("Of 2 published AUCs 1 agree with ours within the interval; 0 of the others are lower than")
+    assert "and 1 are higher. For 1 of those that are higher, the source had more" in text
 
 
 ABOVE, EQUAL, BELOW = Interval(0.02, 0.01, 0.03), Interval(0.0, -0.01, 0.01), Interval(-0.02, -0.03, -0.01)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from repository import ROOT
 
-from higgs_lib.study import crossing
+from higgs_lib.study import Run, crossing
 from higgs_lib.study.learning_curve import Measured
 
 
@@ -25,11 +25,11 @@ def test_a_network_overtakes_where_it_stays_above_the_interval_of_the_masses():
         "slow, low": measured(SIZES, [0.60, 0.70, 0.803]),  # above, but within the intervals
     }
     few = stored(10, {"shallow, high": measured(SIZES, [0.78, 0.79, 0.80])})
-    found = crossing.Crossing.from_stored([stored(20, networks), few], {})
+    found = crossing.Crossing.from_stored([stored(20, networks), few])
     assert [found.overtakes(name) for name in networks] == [10_000, 10_000, 100, None]
     assert found.masses.value == pytest.approx(0.80)
-    assert found.n_masses == 10_000
     text = found.describe()
+    assert "the masses (AUC 0.800 from 10,000 events in 10 steps) in 20 steps of the deep one: " in text
     assert "the deep one between 1,000 and 10,000" in text
     assert "the kinematic one at the fewest, 100, already" in text
     assert "the slow one not up to 10,000" in text
@@ -37,7 +37,7 @@ def test_a_network_overtakes_where_it_stays_above_the_interval_of_the_masses():
 
 def test_without_a_shallow_network_on_the_masses_there_is_no_crossing():
     with pytest.raises(ValueError, match="is stored"):
-        crossing.Crossing.from_stored([stored(20, {"deep, low": measured(SIZES, [0.7, 0.7, 0.7])})], {})
+        crossing.Crossing.from_stored([stored(20, {"deep, low": measured(SIZES, [0.7, 0.7, 0.7])})])
 
 
 def test_the_stored_curves_are_those_of_the_benchmark():
@@ -50,3 +50,13 @@ def test_the_stored_curves_are_those_of_the_benchmark():
 
 def test_published_marks_are_those_of_the_paper():
     assert crossing.published_marks() == {"deep, low": (10_000_000, 0.880), "shallow, high": (10_000_000, 0.777)}
+
+
+def test_a_run_is_shown_by_its_fully_trained_networks(tmp_path):
+    """A network of a learning curve has a name of its own, so its few steps are not shown beside full trainings."""
+    run, trained = Run(tmp_path), {"deep": (0.70, 23_000), "deep_23000_events": (0.60, 23_000)}
+    for name, (auc, n_training) in trained.items():
+        recipe = {"classifier": name, "features": "low", "seed": 1, "n_training": n_training}
+        run.save(name, {"recipe": recipe, "test": {"auc": {"value": auc, "low": auc - 0.01, "high": auc + 0.01}}})
+    run.publish("all", [{"name": name} for name in trained])
+    assert crossing.points_of_run(run) == {"deep, low": ([23_000], [pytest.approx((0.70, 0.69, 0.71))])}

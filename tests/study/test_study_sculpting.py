@@ -54,20 +54,13 @@ def test_the_cut_is_chosen_on_validation_background():
         background_alone(np.ones(3), np.zeros(3, bool))
 
 
-def test_the_fraction_in_a_window():
-    mass = np.array([50.0, 100, 110, 120, 300, 96, 140, 95])
-    selected = np.array([0, 1, 1, 0, 1, 0, 0, 0], bool)
-    before, after = background_alone(mass, selected).inside(95.0, 140.0)
-    assert before.value == 5 / 8
-    assert after.value == 2 / 3
-    assert 0 < after.low < after.value < after.high < 1
-
-
 def test_texts_name_the_classifiers():
     mass = np.arange(1000.0)
     one, other = (background_alone(mass, mass < n) for n in (100, 500))
     by_classifier = {"deep network": {"m": one}, "shallow network": {"m": other}}
-    assert "the deep network likes best lies 0.90" in sculpting.describe(by_classifier, "m")
+    text = sculpting.describe(by_classifier, "m")
+    assert "the deep network likes best lies 0.90" in text
+    assert f"(a random selection of as many: {other.by_chance:.2f}); signal lies 0.90 from it" in text
     rows = sculpting.table(by_classifier)
     assert list(rows.index) == ["deep network", "shallow network", "the same number at random", "signal"]
     assert rows.iloc[1, 0] == "50.0%"
