@@ -109,9 +109,9 @@ class Crossing(NamedTuple):
             else:
                 parts.append(f"the {name} one between {sizes[sizes.index(found) - 1]:,} and {found:,}")
         return (
-            "On built-in events, networks on detector features overtake the shallow network on the masses "
-            f"(AUC {self.masses.value:.3f} from {self.n_masses:,} events in {self.steps_masses:,} steps) in "
-            f"{self.steps:,} steps of the deep one: {', '.join(parts)} training events."
+            f"On built-in events networks on detector features, the deep one in {self.steps:,} steps, overtake the "
+            f"shallow network on the masses (AUC {self.masses.value:.3f} from {self.n_masses:,} events in "
+            f"{self.steps_masses:,} steps): {', '.join(parts)} training events."
         )
 
 

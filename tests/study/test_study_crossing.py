@@ -29,7 +29,8 @@ def test_a_network_overtakes_where_it_stays_above_the_interval_of_the_masses():
     assert [found.overtakes(name) for name in networks] == [10_000, 10_000, 100, None]
     assert found.masses.value == pytest.approx(0.80)
     text = found.describe()
-    assert "the masses (AUC 0.800 from 10,000 events in 10 steps) in 20 steps of the deep one: " in text
+    assert "the deep one in 20 steps, overtake" in text
+    assert "the masses (AUC 0.800 from 10,000 events in 10 steps): " in text
     assert "the deep one between 1,000 and 10,000" in text
     assert "the kinematic one at the fewest, 100, already" in text
     assert "the slow one not up to 10,000" in text
