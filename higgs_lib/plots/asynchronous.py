@@ -2,27 +2,27 @@
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
 from higgs_lib.plots.style import CYCLE, MUTED, axes, error_bars, joined, series_style
 
-REFERENCES = {"Single": ("one worker", "black", "o"), "synchronous": ("synchronous", "#717581", "s")}
-"""Legend, colour and marker of the trainings with which the update rules are compared."""
+REFERENCES = {"Single": ("one worker", "black", "o", 5), "synchronous": ("synchronous", "#717581", "s", 8)}
+"""Legend, colour, marker and its size of the trainings with which the update rules are compared."""
 RULES = ("DOWNPOUR", "ADAG", "AGN", "DynSGD", "AEASGD", "EAMSGD", "Averaging", "Ensemble")
 
 
 def _style(name: str) -> dict:
     """Returns label, colour and marker of a training, the same in every figure."""
     if name in REFERENCES:
-        label, colour, marker = REFERENCES[name]
-        return {"label": label, "color": colour, "marker": marker, "markersize": 5}
+        label, colour, marker, size = REFERENCES[name]
+        return {"label": label, "color": colour, "marker": marker, "markersize": size, "markerfacecolor": "none"}
     return series_style(RULES.index(name)) | {"label": name}
 
 
 def learning_curves(
     curves: dict[str, tuple], *, bold: list[str], xlabel: str, xscale: str = "linear", ax: Axes | None = None
 ):
-    """Draws AUC against what a training has spent.
+    """Draws AUC against what a training has spent; the marks of the trainings that rules are compared with are hollow.
 
     Args:
         curves: of each training, what it had spent at the end of its epochs (n,), and the AUC (n,).
@@ -46,7 +46,17 @@ def learning_curves(
     if xscale == "linear":
         ax.set_xlim(left=0)
         ax.locator_params(axis="x", nbins=4)
+    else:
+        _plain_ticks(ax)
     return ax
+
+
+def _plain_ticks(ax: Axes) -> None:
+    """Makes the ticks of a logarithmic axis few and plain numbers, also where it is shorter than a decade."""
+    low, high = ax.get_xlim()
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 3)) if high >= 10 * low else MaxNLocator(3))
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+    ax.xaxis.set_minor_locator(NullLocator())
 
 
 def staleness(values: np.ndarray, n_workers: int, kernel: np.ndarray, *, ax: Axes | None = None):

@@ -33,7 +33,7 @@ def by_epoch(training: np.ndarray, validation: np.ndarray, *, measure: str, name
         ax.plot(epochs, rows.T, color=colour, **style)
         if part not in ax.get_legend_handles_labels()[1]:
             ax.plot([], [], color="grey", label=part, **style)
-    ax.plot([], [], color=colour, label=name)
+    ax.plot([], [], color=colour, label=name, **lines[0])
     ax.set(xlabel="epoch", ylabel={"loss": "mean loss", "auc": "AUC", "accuracy": "accuracy"}[measure])
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.legend(fontsize="small")

@@ -77,7 +77,13 @@ def device_rates(measured: Throughput, optimizer: str, *, title: str, ax: Axes |
 
 
 def device_steps(
-    measured: Throughput, costs: dict[tuple[str, str], StepCost], optimizer: str, *, title: str, ax: Axes | None = None
+    measured: Throughput,
+    costs: dict[tuple[str, str], StepCost],
+    optimizer: str,
+    *,
+    fitted: tuple[int, int],
+    title: str,
+    ax: Axes | None = None,
 ):
     """Draws milliseconds per step of a device against the batch size: medians as points, fitted costs as lines.
 
@@ -87,6 +93,7 @@ def device_steps(
         measured: the measurements of the device.
         costs: the fitted cost by loop and optimizer.
         optimizer: the one that is drawn bold; the others are grey.
+        fitted: the smallest and the largest batch size of the fit, between which the lines are drawn.
         title: of the axes.
         ax: the axes.
 
@@ -95,7 +102,8 @@ def device_steps(
     """
     ax = axes(ax)
     sizes = np.array(sorted({timing.batch_size for timing in measured.timings}))
-    fine, line = np.geomspace(sizes.min(), sizes.max(), 100), joined(len(sizes))
+    used = sizes[(sizes >= fitted[0]) & (sizes <= fitted[1])]
+    fine, line = np.geomspace(used.min(), used.max(), 100), joined(len(used))
     for loop in measured.loops:
         for name in measured.optimizers:
             if name != optimizer:
@@ -104,8 +112,8 @@ def device_steps(
         ax.plot(fine, 1e3 * costs[loop, optimizer].seconds(fine), color=style["color"], linewidth=2, linestyle=line)
         medians = [1e3 * np.median(timing.seconds) for timing in timings]
         ax.plot([timing.batch_size for timing in timings], medians, label=loop, linestyle="", **style)
-    arithmetic = 1e3 * fine * measured.operations_per_event / measured.peak
-    ax.plot(fine, arithmetic, color="black", linestyle="--", linewidth=1, label="arithmetic at the peak")
+    arithmetic = 1e3 * sizes * measured.operations_per_event / measured.peak
+    ax.plot(sizes, arithmetic, color="black", linestyle="--", linewidth=1, label="arithmetic at the peak")
     _muted_legend(ax, len(measured.optimizers) - 1)
     _batch_sizes(ax)
     ax.set(yscale="log", ylabel="ms / step", title=title)

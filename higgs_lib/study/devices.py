@@ -20,7 +20,9 @@ class StoredGPU(NamedTuple):
     """What `make bench-gpu` stored about a GPU."""
 
     throughput: Throughput
+    """Its timings, peak and bandwidth"""
     date: str
+    """The day of the measurement, YYYY-MM-DD"""
     layer_share: Rate | None
     """Share of the layer of kinematic features in a step; None: not measured"""
 
@@ -83,8 +85,11 @@ class BreakEven(NamedTuple):
     """A batch size for which kernel launches take as long on a GPU as the arithmetic at its peak."""
 
     gpu: str
+    """Name of the GPU"""
     optimizer: str
+    """Name of the optimizer, whose operations the step launches"""
     loop: str
+    """Name of the training loop"""
     launch: float
     """s/step whatever the batch size"""
     event: float
@@ -122,9 +127,11 @@ class GPUTraining(NamedTuple):
     """A whole training on a GPU, as stored."""
 
     device: str
+    """Name of the GPU"""
     network: str
     """Classifier and feature set"""
     n_events: int
+    """Training events per epoch"""
     epoch_seconds: list[float]
     """s of the steps of each epoch; the first includes compilation"""
     validation_auc: float

@@ -11,9 +11,13 @@ class Staleness(NamedTuple):
     """The staleness of the commits of n workers, and that of momentum 1 - 1/n, whose mean is n - 1."""
 
     n_workers: int
+    """n"""
     mean: float
+    """Mean staleness of the commits, in changes of the centre"""
     standard_deviation: float
+    """Standard deviation of the staleness of the commits"""
     momentum_standard_deviation: float
+    """Standard deviation of the staleness that acts like momentum"""
     distance: float
     """Total variation distance of the two distributions: 0 for equal ones, 1 for those without anything in common"""
 

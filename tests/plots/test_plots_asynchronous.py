@@ -23,6 +23,24 @@ def test_some_rules_are_singled_out_and_references_have_colours_of_their_own(ax)
     assert ax.get_xscale() == "log"
 
 
+@pytest.mark.parametrize("spent", [(30, 32, 44), (20, 90, 900)])
+def test_a_logarithmic_axis_has_few_plain_ticks(ax, spent):
+    asynchronous.learning_curves({"ADAG": (spent, [0.6, 0.7, 0.75])}, bold=[], xlabel="MB", xscale="log", ax=ax)
+    ax.figure.canvas.draw()
+    low, high = ax.get_xlim()
+    shown = [label.get_text() for label in ax.get_xticklabels() if low <= label.get_position()[0] <= high]
+    assert 2 <= len(shown) <= 5
+    assert all(low <= float(text.replace(",", "")) <= high for text in shown)
+    assert not list(ax.get_xticklabels(minor=True))
+
+
+def test_the_marks_of_one_worker_are_seen_behind_equal_ones_of_synchronous_training(ax):
+    curves = {name: ([1, 2], [0.6, 0.7]) for name in ("Single", "synchronous")}
+    asynchronous.learning_curves(curves, bold=[], xlabel="s", ax=ax)
+    assert [line.get_markerfacecolor() for line in ax.lines] == ["none", "none"]
+    assert ax.lines[0].get_markersize() < ax.lines[1].get_markersize()
+
+
 @pytest.mark.parametrize(("n_epochs", "line"), [(2, "None"), (3, "-")])
 def test_no_line_joins_two_epochs(ax, n_epochs, line):
     curves = {"ADAG": (np.arange(n_epochs), np.linspace(0.5, 0.8, n_epochs))}

@@ -18,10 +18,11 @@ def test_epochs_have_a_solid_and_a_dashed_line_per_seed_and_a_legend_that_says_s
     assert (ax.get_xlabel(), ax.get_ylabel(), legend()) == ("epoch", label, ["validation", "training", "low", "high"])
 
 
-def test_a_single_epoch_is_a_mark_and_no_line(ax):
+def test_a_single_epoch_is_a_mark_and_no_line_in_the_legend_too(ax):
     plots.by_epoch(np.array([[0.6]]), np.array([[0.5]]), measure="loss", name="low", colour="red", ax=ax)
     drawn = [line for line in ax.lines if len(line.get_xdata())]
     assert [(line.get_marker(), line.get_linestyle()) for line in drawn] == [("o", "None"), ("x", "None")]
+    assert {handle.get_linestyle() for handle in ax.get_legend_handles_labels()[0]} == {"None"}
 
 
 def test_roc_is_rejection_against_efficiency(ax, legend):

@@ -55,13 +55,22 @@ def test_one_optimizer_of_a_device_is_singled_out(ax):
 
 def test_the_seconds_of_a_step_are_points_on_a_line_above_the_arithmetic(ax):
     costs = {(loop, name): COST for loop in (OURS, KERAS) for name in ("sgd", "adam")}
-    plots.throughput.device_steps(MEASURED, costs, "adam", title="processor", ax=ax)
+    plots.throughput.device_steps(MEASURED, costs, "adam", fitted=(64, 2048), title="processor", ax=ax)
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("events per batch", "ms / step")
     assert set(labelled(ax)) == {OURS, KERAS, "arithmetic at the peak", "other optimizers"}
     points = next(line for line in ax.lines if line.get_label() == OURS)
     assert points.get_ydata() == pytest.approx([2 + 1e-2 * n for n in SIZES])
     arithmetic = next(line for line in ax.lines if line.get_label() == "arithmetic at the peak")
     assert arithmetic.get_ydata()[[0, -1]] == pytest.approx([1e3 * n * 1e6 / 1e11 for n in (64, 4096)])
+
+
+@pytest.mark.parametrize(("fitted", "line"), [((64, 4096), "-"), ((64, 2048), "None")])
+def test_the_line_of_a_step_ends_where_its_fit_does_and_is_not_drawn_through_two_sizes(ax, fitted, line):
+    costs = {(loop, name): COST for loop in (OURS, KERAS) for name in ("sgd", "adam")}
+    plots.throughput.device_steps(MEASURED, costs, "adam", fitted=fitted, title="processor", ax=ax)
+    fits = [each for each in ax.lines if len(each.get_xdata()) == 100]
+    assert {each.get_linestyle() for each in fits} == {line}
+    assert {each.get_xdata()[-1] for each in fits} == {max(n for n in SIZES if n <= fitted[1])}
 
 
 def test_gpus_are_horizontal_lines(ax, legend):
