@@ -2,6 +2,7 @@
 
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import keras
 import numpy as np
@@ -30,10 +31,12 @@ def in_ring(world_size, work, listen=listen, credentials=None, *, encrypted=Fals
 
     def join_and_work(rank):
         addresses = [listener.address._replace(credentials=credentials[rank]) for listener in listeners]
-        with listeners[rank], Ring(peers[rank], addresses, rank) as ring:
+        with Ring(peers[rank], addresses, rank) as ring:
             return work(ring)
 
-    with ThreadPoolExecutor(world_size) as threads:
+    with ExitStack() as stack, ThreadPoolExecutor(world_size) as threads:
+        for listener in listeners:  # until all have ended: a rank that fails early still answers the others
+            stack.enter_context(listener)
         return list(threads.map(join_and_work, range(world_size)))
 
 
