@@ -8,7 +8,7 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from higgs_lib.commands import cluster, evaluate, events, info, parsing, runs, score, train
+from higgs_lib.commands import cluster, errors, evaluate, events, info, parsing, runs, score, train
 
 GROUPS = (runs, events, train, score, evaluate, info, cluster)
 """Modules of commands, in the order of the help; the function `add` of each adds its own."""
@@ -34,19 +34,6 @@ def parser() -> argparse.ArgumentParser:
     return described
 
 
-def _is_expected(error: Exception) -> bool:
-    """Tells whether the message of an error is all that a user needs: the library's own, and the system's."""
-    return isinstance(error, OSError) or type(error).__module__.partition(".")[0] == "higgs_lib"
-
-
-def _message(error: Exception) -> str:
-    """Returns the message of an expected error, and its notes on lines of their own."""
-    text = f"{error}"
-    if isinstance(error, OSError) and error.filename is not None:
-        text = f"{error.filename}: {error.strerror}"
-    return "\n".join([f"error: {text}", *getattr(error, "__notes__", [])])
-
-
 def main(words: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status; an expected error is one message and status 1."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -58,9 +45,9 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"interrupted{': the same call resumes here' if arguments.resumes else ''}", file=sys.stderr)
         return 130
     except Exception as error:
-        if not _is_expected(error):
+        if not errors.is_expected(error):
             raise
-        print(_message(error), file=sys.stderr)
+        print(errors.message(error), file=sys.stderr)
         return 1
     return 0
 
