@@ -22,6 +22,8 @@ from higgs_lib.study.settings import CLASSIFIERS, network_settings
 
 log = logging.getLogger(__name__)
 
+DEFAULT_SIZES = (100_000, 50_000, 0)  # events for testing and validation; for training all others
+
 
 def train(arguments: argparse.Namespace) -> None:
     """Trains one network and stores it."""
@@ -33,12 +35,8 @@ def train(arguments: argparse.Namespace) -> None:
     from higgs_lib.training.loop import check_trainable
 
     with refusing(ValueError):
-        splits = data.split(
-            origin.n_events,
-            n_test=arguments.n_test,
-            n_validation=arguments.n_validation,
-            n_training=arguments.n_training,
-        )
+        sizes = _sizes(arguments, origin.n_events)
+        splits = data.split(origin.n_events, **sizes._asdict())
         spec, config = _settings(arguments, len(splits.training))
         log.info("%s", device.use(arguments.device))
     columns = data.feature_set(arguments.features)
@@ -65,6 +63,19 @@ def train(arguments: argparse.Namespace) -> None:
     save_model(model, destination, record | {"made_with": _made_with()})
     checkpoint.unlink(missing_ok=True)
     _show(destination, record, as_json=arguments.json)
+
+
+def _sizes(arguments: argparse.Namespace, n_events: int):
+    """Returns the `Sizes` of the parts: those given, and otherwise the defaults or what a small file gives."""
+    from higgs_lib.data import Sizes
+
+    given = Sizes(arguments.n_test, arguments.n_validation, arguments.n_training)
+    asked = Sizes(*(default if size is None else size for size, default in zip(given, DEFAULT_SIZES, strict=True)))
+    reduced = asked.reduced(n_events)
+    sizes = Sizes(*(small if size is None else size for size, small in zip(given, reduced, strict=True)))
+    if changes := sizes.describe_changes(asked):
+        log.warning("%s", changes)
+    return sizes
 
 
 def _settings(arguments: argparse.Namespace, n_training: int) -> tuple:
@@ -166,11 +177,11 @@ def add(commands) -> None:
     length.add_argument("--seed", type=int, default=1, help="of weights, dropout and order of events (default: 1)")
     add_device(length)
     parts = parser.add_argument_group("events")
-    text = "events for testing, at most a fifth of the file (default: 100,000)"
-    parts.add_argument("--n-test", type=positive, default=100_000, metavar="N", help=text)
-    text = "events for validation, at most a tenth of the file (default: 50,000)"
-    parts.add_argument("--n-validation", type=positive, default=50_000, metavar="N", help=text)
+    text = "events for testing (default: 100,000; of a small file at most a fifth)"
+    parts.add_argument("--n-test", type=positive, metavar="N", help=text)
+    text = "events for validation (default: 50,000; of a small file at most a tenth)"
+    parts.add_argument("--n-validation", type=positive, metavar="N", help=text)
     text = "events for training, the first of the file (default: all others)"
-    parts.add_argument("--n-training", type=positive, default=0, metavar="N", help=text)
+    parts.add_argument("--n-training", type=positive, metavar="N", help=text)
     add_force(parser)
     add_json(parser)

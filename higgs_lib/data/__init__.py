@@ -14,6 +14,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "ingestion": ["ingest"],
         "parquet": ["ROW_GROUP", "Origin", "origin"],
         "samples": ["EventStream", "Sample", "load", "load_table", "overlaps"],
-        "splits": ["Splits", "fingerprint", "split"],
+        "splits": ["Sizes", "Splits", "fingerprint", "split"],
     },
 )

@@ -3,6 +3,7 @@
 import hashlib
 import math
 from itertools import pairwise
+from numbers import Integral
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,9 +21,37 @@ class Splits(NamedTuple):
 
     @classmethod
     def from_sizes(cls, n_training: int, n_validation: int, n_test: int) -> "Splits":
-        """Returns parts of exactly these sizes, from the first row on."""
+        """Returns parts of exactly these sizes, from the first row on; raises ValueError for negative ones."""
+        _check_sizes(0, n_training=n_training, n_validation=n_validation, n_test=n_test)
         edges = np.cumsum([0, n_training, n_validation, n_test]).tolist()
         return cls(*(range(*edge) for edge in pairwise(edges)))
+
+
+class Sizes(NamedTuple):
+    """Numbers of events of each part."""
+
+    n_test: int
+    n_validation: int
+    n_training: int = 0
+    """Events for training; 0: all others."""
+
+    def reduced(self, n_events: int) -> "Sizes":
+        """Returns the sizes as far as a small file can give them.
+
+        At most a fifth of its events is for testing and a tenth for validation, both rounded down to one digit, and at
+        most all others for training. Raises ValueError for fewer than 100 events.
+        """
+        if n_events < 100:
+            raise ValueError(f"{n_events} events are too few to divide: at least 100 are needed")
+        n_test = min(self.n_test, _round_down(n_events / 5))
+        n_validation = min(self.n_validation, _round_down(n_events / 10))
+        return Sizes(n_test, n_validation, min(self.n_training, n_events - n_test - n_validation))
+
+    def describe_changes(self, asked: "Sizes") -> str:
+        """States in which parts and how these sizes differ from those that were asked for; "" where they do not."""
+        pairs = zip(("testing", "validation", "training"), self, asked, strict=True)
+        changes = [f"{n:,} events for {part} instead of {n_asked:,}" for part, n, n_asked in pairs if n != n_asked]
+        return f"The file is too small for the sizes asked for: it gives {' and '.join(changes)}." if changes else ""
 
 
 def split(n_events: int, *, n_test: int, n_validation: int, n_training: int = 0) -> Splits:
@@ -30,26 +59,38 @@ def split(n_events: int, *, n_test: int, n_validation: int, n_training: int = 0)
 
     Args:
         n_events: Rows of the file.
-        n_test: Rows for testing; at most a fifth of the file, rounded down to one digit.
-        n_validation: Rows for validation; at most a tenth of the file, rounded down to one digit.
+        n_test: Rows for testing.
+        n_validation: Rows for validation.
         n_training: Rows for training, or 0 for all others.
 
     Returns:
-        The rows of each part.
+        The rows of each part, as many as were asked for.
 
     Raises:
-        ValueError: For fewer than 100 events, or negative sizes.
+        ValueError: A size is no whole number of at least 1, or there are too few rows; `Sizes.reduced` gives smaller
+            sizes.
     """
-    if n_events < 100 or min(n_test, n_validation) < 1 or n_training < 0:
+    _check_sizes(1, n_events=n_events, n_test=n_test, n_validation=n_validation)
+    _check_sizes(0, n_training=n_training)
+    rest = n_events - n_test - n_validation
+    if rest < 1:
         raise ValueError(
-            f"cannot split {n_events} events into {n_test} for testing, {n_validation} for validation and "
-            f"{n_training or 'the rest'} for training"
+            f"{n_events:,} events are too few for {n_test:,} for testing and {n_validation:,} for validation: these can "
+            f"be at most {n_events - 1:,} together, which leaves 1 for training"
         )
-    n_test = min(n_test, _round_down(n_events / 5))
-    n_validation = min(n_validation, _round_down(n_events / 10))
-    test = n_events - n_test
-    validation = test - n_validation
-    return Splits(range(min(n_training or validation, validation)), range(validation, test), range(test, n_events))
+    if n_training > rest:
+        raise ValueError(
+            f"{n_events:,} events are too few for {n_training:,} for training: with {n_test:,} for testing and "
+            f"{n_validation:,} for validation at most {rest:,} are left"
+        )
+    return Splits(range(n_training or rest), range(rest, n_events - n_test), range(n_events - n_test, n_events))
+
+
+def _check_sizes(least: int, **sizes: int) -> None:
+    """Raises ValueError unless every size is a whole number of at least `least`."""
+    for name, size in sizes.items():
+        if not isinstance(size, Integral) or size < least:
+            raise ValueError(f"{name} must be a whole number of at least {least}, not {size}")
 
 
 def _round_down(n: float) -> int:

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from higgs_lib.metrics.checks import check_level, check_probabilities, check_whole
 from higgs_lib.metrics.intervals import Interval, jeffreys_interval
-from higgs_lib.metrics.ranking import check_scores
 
 N_TRUE_ERRORS = 30  # of the grid on which `calibration_error` inverts its tests
 
@@ -64,11 +64,11 @@ def reliability(labels: np.ndarray, scores: np.ndarray, *, n_bins: int = 20, lev
     >>> curve.score, curve.fraction
     (array([0.1, 0.5]), array([0. , 0.5]))
     """
-    _check_probabilities(labels, scores)
-    scores = scores.astype(float)
+    is_signal, scores, *_ = check_probabilities(labels, scores)
+    n_bins = check_whole("n_bins", n_bins, 1)
     inner = np.quantile(scores, np.linspace(0, 1, n_bins + 1)[1:-1])
     bins = np.searchsorted(inner, scores)
-    n_events, n_signal, total = (np.bincount(bins, w, n_bins) for w in (None, labels > 0.5, scores))
+    n_events, n_signal, total = (np.bincount(bins, w, n_bins) for w in (None, is_signal, scores))
     filled = n_events > 0
     n_events, n_signal, total = n_events[filled], n_signal[filled], total[filled]
     return Reliability(total / n_events, n_signal / n_events, *jeffreys_interval(n_signal, n_events, level), n_events)
@@ -83,9 +83,9 @@ def brier_score(labels: np.ndarray, scores: np.ndarray, level: float = 0.95) -> 
     >>> print(f"{brier_score(np.repeat([0, 1], 500), np.repeat([0.0, 0.6, 0.4, 1.0], 250)):.3f}")
     0.180 [0.169, 0.191]
     """
-    _check_probabilities(labels, scores)
-    squares = (scores.astype(float) - labels) ** 2
-    mean, half = float(squares.mean()), float(stats.norm.isf((1 - level) / 2) * stats.sem(squares))
+    is_signal, scores, *_ = check_probabilities(labels, scores)
+    squares = (scores - is_signal) ** 2
+    mean, half = float(squares.mean()), float(stats.norm.isf((1 - check_level(level)) / 2) * stats.sem(squares))
     return Interval(mean, mean - half, mean + half)
 
 
@@ -114,8 +114,9 @@ def calibration_error(
         The error, in units of the score.
 
     Raises:
-        ValueError: A score is outside of [0, 1]; and the errors of `auc`.
+        ValueError: A score is outside of [0, 1]; there is no bin or no draw; and the errors of `auc`.
     """
+    n_draws = check_whole("n_draws", n_draws, 1)
     curve, rng = reliability(labels, scores, n_bins=n_bins), np.random.default_rng(seed)
     uncorrected, weights = curve.error(), curve.n_events / curve.n_events.sum()
     shape = (curve.fraction - curve.score) / uncorrected if uncorrected else np.zeros(len(weights))
@@ -135,10 +136,3 @@ def calibration_error(
         float(np.interp(max(uncorrected, expected), lowest, grid)),
     )
     return CalibrationError(error, uncorrected, float(if_calibrated))
-
-
-def _check_probabilities(labels: np.ndarray, scores: np.ndarray) -> None:
-    """Raises ValueError for scores outside of [0, 1], and the errors of `check_scores`."""
-    check_scores(labels, scores)
-    if scores.min() < 0 or scores.max() > 1:
-        raise ValueError(f"scores from {scores.min():g} to {scores.max():g} are no probabilities: use a sigmoid output")

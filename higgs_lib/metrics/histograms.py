@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from higgs_lib.metrics.checks import check_events, check_numbers, check_whole
 from higgs_lib.metrics.intervals import Interval
 
 
@@ -19,9 +20,18 @@ class Histogram(NamedTuple):
 
 
 def histogram(labels: np.ndarray, values: np.ndarray, edges: np.ndarray) -> Histogram:
-    """Counts signal and background events in the bins of `edges` (n_bins + 1,); leaves out values outside."""
-    signal, background = (np.histogram(values[labels == c], edges)[0] for c in (1, 0))
-    return Histogram(np.asarray(edges), signal, background)
+    """Counts signal and background events in the bins of `edges` (n_bins + 1,); leaves out values outside.
+
+    Raises ValueError if the lengths differ, a label is neither 0 nor 1, a value is NaN, or the edges do not rise.
+
+    >>> histogram([0, 0, 1, 1], [0.1, 0.6, 0.4, 0.9], [0, 0.5, 1]).signal
+    array([1, 1])
+    """
+    is_signal, values, *_ = check_events(labels, values, "values")
+    edges = check_numbers("bin edges", edges)
+    if edges.ndim != 1 or len(edges) < 2 or not (np.diff(edges) > 0).all():
+        raise ValueError(f"bin edges must be at least two rising numbers, not {edges}")
+    return Histogram(edges, *(np.histogram(values[of_class], edges)[0] for of_class in (is_signal, ~is_signal)))
 
 
 def peak(values: np.ndarray, *, seed: int, level: float = 0.95, n_draws: int = 200) -> Interval:
@@ -37,8 +47,14 @@ def peak(values: np.ndarray, *, seed: int, level: float = 0.95, n_draws: int = 2
 
     Returns:
         The vertex of the parabola with its interval, in the units of `values`.
+
+    Raises:
+        ValueError: There are no values, one is not finite, or their interquartile range is 0.
     """
-    low, first, third, high = np.quantile(values, [0.001, 0.25, 0.75, 0.98])
+    values, n_draws = check_numbers("values", values).ravel(), check_whole("n_draws", n_draws, 1)
+    low, first, third, high = np.quantile(values, [0.001, 0.25, 0.75, 0.98]) if len(values) else np.zeros(4)
+    if first == third:
+        raise ValueError(f"the interquartile range of {len(values)} values is 0, so they have no peak of finite width")
     edges = np.arange(low, high, (third - first) / 10)
     counts = np.histogram(values, edges)[0]
     draws = np.random.default_rng(seed).poisson(counts, (n_draws, len(counts)))

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import optimize
 
+from higgs_lib.metrics.checks import check_numbers
 from higgs_lib.metrics.intervals import Interval, auc_difference, half_widths, mean_interval
 
 EFFECT_SIZES = {"negligible": 0.002, "small": 0.01, "moderate": 0.03, "large": np.inf}
@@ -35,7 +36,7 @@ class AucTest(NamedTuple):
         """Tests the mean of the paired differences of several seeds, which were judged on the same events.
 
         The p-value is 1 less the confidence level at which the interval of `mean_interval` reaches zero. With one seed
-        it is DeLong's; with several it contains their spread by Student's t.
+        it is DeLong's; with several it contains their spread by Student's t. Raises the errors of `mean_interval`.
         """
         differences = list(differences)
         mean = mean_interval(differences)
@@ -71,19 +72,25 @@ def effect_size(difference: float) -> str:
 
     >>> [effect_size(difference) for difference in (0.001, -0.005, 0.02, 0.15)]
     ['negligible', 'small', 'moderate', 'large']
+
+    Raises ValueError for what is no difference of AUCs.
     """
-    return next(words for words, limit in EFFECT_SIZES.items() if abs(difference) < limit)
+    size = abs(float(check_numbers("a difference of AUCs", difference, -1, 1)))
+    return next(words for words, limit in EFFECT_SIZES.items() if size < limit)
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:
     """Returns the p-values (n,) of n tests, corrected so that one limit holds for the chance of any false claim.
 
     Source: S. Holm, Scandinavian Journal of Statistics 6 (1979) 65. The tests may depend on each other.
+    Raises ValueError for p-values outside of [0, 1].
 
     >>> holm([0.01, 0.04, 0.03]).round(3)
     array([0.03, 0.06, 0.06])
     """
-    p_values = np.asarray(p_values, float)
+    p_values = check_numbers("p-values", p_values, 0, 1)
+    if p_values.ndim != 1:
+        raise ValueError(f"p-values must be a sequence of numbers (n,), not of shape {p_values.shape}")
     order = np.argsort(p_values)
     stepwise = p_values[order] * np.arange(len(p_values), 0, -1)
     corrected = np.empty_like(p_values)

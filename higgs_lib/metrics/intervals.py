@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from higgs_lib.metrics.checks import check_level, check_numbers, check_scores, check_spread
 from higgs_lib.metrics.ranking import Ranking, event_placements
 
 
@@ -21,7 +22,12 @@ class Interval(NamedTuple):
 
         >>> Interval.from_draws(50.0, np.arange(101.0), level=0.5)
         Interval(value=50.0, low=25.0, high=75.0)
+
+        Raises ValueError if there are no draws, or one is NaN.
         """
+        level, draws = check_level(level), np.asarray(draws, float)
+        if not draws.size or np.isnan(draws).any():
+            raise ValueError(f"{np.isnan(draws).sum()} of {draws.size} draws are NaN: they have no quantiles")
         return cls(value, *(float(q) for q in np.quantile(draws, [0.5 - level / 2, 0.5 + level / 2])))
 
     def complement(self) -> "Interval":
@@ -40,11 +46,11 @@ class Interval(NamedTuple):
 
 
 def auc_interval(labels: np.ndarray, scores: np.ndarray, level: float = 0.95) -> Interval:
-    """Returns the AUC with its interval from the finite number of events; raises the errors of `auc`.
+    """Returns the AUC with its interval from the finite number of events.
 
     The variance is that of E. DeLong, D. DeLong, D. Clarke-Pearson, Biometrics 44 (1988) 837, computed in linear time
     after sorting, as in X. Sun, W. Xu, IEEE Signal Processing Letters 21 (2014) 1389. It leaves out the spread of
-    seeds.
+    seeds. Raises the errors of `auc`, and ValueError for fewer than two events of a class.
 
     >>> labels = np.repeat([0, 1], 500)
     >>> print(f"{auc_interval(labels, labels + np.random.default_rng(1).normal(size=1000)):.2f}")
@@ -67,10 +73,12 @@ def auc_difference(labels: np.ndarray, scores: np.ndarray, others: np.ndarray, l
         The difference; source as in `auc_interval`.
 
     Raises:
-        ValueError: As `auc`.
+        ValueError: As `auc_interval`.
     """
-    differences = event_placements(labels, scores) - event_placements(labels, others)
-    by_class = differences[labels > 0.5], differences[labels <= 0.5]
+    first, second = check_scores(labels, scores), check_scores(labels, others)
+    check_spread(first.n_signal, first.n_background)
+    differences = event_placements(first) - event_placements(second)
+    by_class = differences[first.is_signal], differences[~first.is_signal]
     variance = sum(part.var(ddof=1) / len(part) for part in by_class)
     return _normal_interval(float(by_class[0].mean()), float(variance), level)
 
@@ -86,16 +94,21 @@ def auc_covariance(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
         The covariance, whose square roots on the diagonal are the standard errors from the finite number of events.
 
     Raises:
-        ValueError: As `auc`.
+        ValueError: As `auc_interval`, or there are no classifiers.
     """
-    placements = np.stack([event_placements(labels, one) for one in scores])
-    by_class = placements[:, labels > 0.5], placements[:, labels <= 0.5]
+    if not len(scores):
+        raise ValueError("there are no scores: give those of at least one classifier")
+    events = [check_scores(labels, one) for one in scores]
+    is_signal, _, *n_of_each = events[0]
+    check_spread(*n_of_each)
+    placements = np.stack([event_placements(of_one) for of_one in events])
+    by_class = placements[:, is_signal], placements[:, ~is_signal]
     return sum(np.atleast_2d(np.cov(part)) / part.shape[1] for part in by_class)
 
 
 def _normal_interval(value: float, variance: float, level: float) -> Interval:
     """Returns the interval of a normally distributed value."""
-    half = float(stats.norm.ppf(0.5 + level / 2) * np.sqrt(variance))
+    half = float(stats.norm.ppf(0.5 + check_level(level) / 2) * np.sqrt(variance))
     return Interval(value, value - half, value + half)
 
 
@@ -104,15 +117,20 @@ def jeffreys_interval(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns the lower and upper limits of the fractions n_passed / n_total, by Jeffreys' prior.
 
-    The lower limit is 0 where nothing passes, the upper one 1 where everything does. Source: L. Brown, T. Cai,
-    A. DasGupta, Statistical Science 16 (2001) 101, section 4.
+    The lower limit is 0 where nothing passes, the upper one 1 where everything does; of no events the fraction is
+    unknown, from 0 to 1. Source: L. Brown, T. Cai, A. DasGupta, Statistical Science 16 (2001) 101, section 4. Raises
+    ValueError unless 0 <= n_passed <= n_total; these need not be whole.
 
     >>> low, high = jeffreys_interval(np.array([0, 50]), 100)
     >>> low.round(3), high.round(3)
     (array([0.   , 0.403]), array([0.025, 0.597]))
     """
+    n_total = check_numbers("numbers of events", n_total, 0)
+    n_passed = check_numbers("numbers of events that pass", n_passed, 0)
+    if (n_passed > n_total).any():
+        raise ValueError("more events pass than there are: n_passed must be at most n_total")
     posterior = stats.beta(n_passed + 0.5, n_total - n_passed + 0.5)
-    low, high = posterior.interval(level)
+    low, high = posterior.interval(check_level(level))
     return np.where(n_passed <= 0, 0.0, low), np.where(n_passed >= n_total, 1.0, high)
 
 
@@ -124,10 +142,14 @@ def mean_interval(intervals: list[Interval]) -> Interval:
     Biometrika 6 (1908) 1). With one seed the interval is that of the events only: it does not contain what another seed
     would change. With two seeds t is 12.7, so the interval is wide; each further seed narrows it a lot.
 
+    Raises ValueError if there are none, or one is not finite.
+
     >>> print(f"{mean_interval([Interval(0.80, 0.79, 0.81), Interval(0.81, 0.80, 0.82)]):.2f}")
     0.81 [0.74, 0.87]
     """
-    values = np.array([interval.value for interval in intervals])
+    values = check_numbers("intervals", intervals)[:, 0] if len(intervals) else np.empty(0)
+    if not len(values):
+        raise ValueError("a mean needs at least one interval")
     half = float(np.hypot(*half_widths(intervals)))
     mean = float(values.mean())
     return Interval(mean, mean - half, mean + half)

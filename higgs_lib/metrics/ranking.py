@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from higgs_lib.metrics.checks import Events, check_scores, check_spread
+
 
 class Ranking(NamedTuple):
     """Numbers of events that pass a cut at each distinct score, from the hardest cut to none; arrays are (n_cuts,)."""
@@ -21,8 +23,8 @@ class Ranking(NamedTuple):
     @classmethod
     def from_scores(cls, labels: np.ndarray, scores: np.ndarray) -> "Ranking":
         """Ranks events by their scores; raises the errors of `check_scores`."""
-        check_scores(labels, scores)
-        return cls._from_sorted(*_sort_descending(labels > 0.5, scores))
+        events = check_scores(labels, scores)
+        return cls._from_sorted(*_sort_descending(events.is_signal, events.values))
 
     @classmethod
     def _from_sorted(cls, is_signal: np.ndarray, descending: np.ndarray) -> "Ranking":
@@ -52,7 +54,8 @@ class Ranking(NamedTuple):
         return 1 - background_above, above
 
     def auc_variance(self) -> float:
-        """Returns DeLong's variance of the AUC; source as in `metrics.auc_interval`."""
+        """Returns DeLong's variance of the AUC; source and errors as in `metrics.auc_interval`."""
+        check_spread(int(self.signal[-1]), int(self.background[-1]))
         auc, variance = self.auc(), 0.0
         for n, placement in zip((self.signal, self.background), self.placements(), strict=True):
             placement -= auc
@@ -60,27 +63,15 @@ class Ranking(NamedTuple):
         return float(variance)
 
 
-def event_placements(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Returns the placement (n,) of each event, in the events' order; raises the errors of `check_scores`."""
-    check_scores(labels, scores)
-    order = _descending_order(scores)
-    is_signal = (labels > 0.5)[order]
-    ranking = Ranking._from_sorted(is_signal, scores[order])
+def event_placements(events: Events) -> np.ndarray:
+    """Returns DeLong's placement (n,) of each event by its score, in the events' order."""
+    order = _descending_order(events.values)
+    is_signal = events.is_signal[order]
+    ranking = Ranking._from_sorted(is_signal, events.values[order])
     n_equal = np.diff(ranking.signal + ranking.background)
-    placements = np.empty(len(labels))
+    placements = np.empty(len(order))
     placements[order] = np.where(is_signal, *(np.repeat(placement, n_equal) for placement in ranking.placements()))
     return placements
-
-
-def check_scores(labels: np.ndarray, scores: np.ndarray) -> None:
-    """Raises ValueError if a class is missing, a score is NaN, or the two are not (n,) of the same n."""
-    if labels.ndim != 1 or labels.shape != scores.shape:
-        raise ValueError(f"labels {labels.shape} and scores {scores.shape} must be of one length")
-    if labels.min() == labels.max():
-        raise ValueError(f"a ROC curve needs both classes, but all {len(labels)} labels are {labels[0]:g}")
-    if np.isnan(scores.max()):  # finds any NaN, and in one pass
-        bad = np.flatnonzero(np.isnan(scores))
-        raise ValueError(f"{len(bad)} of {len(scores)} scores are NaN, the first that of event {bad[0]} (from 0)")
 
 
 def _sort_descending(is_signal: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

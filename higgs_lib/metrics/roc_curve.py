@@ -8,19 +8,27 @@ from typing import NamedTuple
 
 import numpy as np
 
+from higgs_lib.metrics.checks import check_events, check_numbers, check_scores, check_whole
 from higgs_lib.metrics.intervals import jeffreys_interval
-from higgs_lib.metrics.ranking import Ranking, check_scores
+from higgs_lib.metrics.ranking import Ranking
 
 
 def accuracy(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Returns the fraction of events on the right side of a score of 0.5."""
-    return float(np.count_nonzero((scores > 0.5) == (labels > 0.5)) / len(scores))
+    """Returns the fraction of events on the right side of a score of 0.5, on which itself is background.
+
+    Raises the errors of `auc`, but one class is enough.
+
+    >>> accuracy([0, 0, 1, 1], [0.1, 0.6, 0.5, 0.9])
+    0.5
+    """
+    events = check_events(labels, scores)
+    return float(np.count_nonzero((events.values > 0.5) == events.is_signal) / len(events.values))
 
 
 def auc(labels: np.ndarray, scores: np.ndarray) -> float:
     """Returns the area under the ROC curve; ties count half.
 
-    Raises ValueError if a class is missing, a score is NaN or the lengths differ.
+    Raises ValueError if a class is missing, a label is neither 0 nor 1, a score is NaN or the lengths differ.
 
     >>> auc(np.array([0, 0, 1, 1]), np.array([0.1, 0.6, 0.4, 0.9]))  # three of four pairs are in order
     0.75
@@ -38,8 +46,8 @@ class Roc(NamedTuple):
     """Cuts; events with a score at or above one pass. The first is infinite."""
 
     def thinned(self, n_points: int = 400) -> "Roc":
-        """Returns about `n_points` points of the curve, evenly spaced in signal efficiency, for drawing."""
-        nearest = np.searchsorted(self.signal_efficiency, np.linspace(0, 1, n_points))
+        """Returns about `n_points` points of the curve, evenly spaced in signal efficiency, for drawing; at least 2."""
+        nearest = np.searchsorted(self.signal_efficiency, np.linspace(0, 1, check_whole("n_points", n_points, 2)))
         kept = np.unique(np.minimum(nearest, len(self.cut) - 1))
         return Roc(*(array[kept] for array in self))
 
@@ -64,13 +72,15 @@ def roc(labels: np.ndarray, scores: np.ndarray) -> Roc:
 def background_rejection(
     labels: np.ndarray, scores: np.ndarray, signal_efficiency: float | Sequence[float]
 ) -> float | np.ndarray:
-    """Returns the background rejection (1 - background efficiency) at one or several signal efficiencies in [0, 1].
+    """Returns the background rejection (1 - background efficiency) at one or several signal efficiencies.
+
+    Raises ValueError for efficiencies outside of [0, 1], and the errors of `auc`.
 
     >>> background_rejection(np.array([0, 0, 1, 1]), np.array([0.1, 0.6, 0.4, 0.9]), (0.25, 0.75))
     array([1. , 0.5])
     """
-    curve = roc(labels, scores)
-    return np.interp(signal_efficiency, curve.signal_efficiency, curve.background_rejection)
+    curve, efficiency = roc(labels, scores), check_numbers("signal efficiencies", signal_efficiency, 0, 1)
+    return np.interp(efficiency, curve.signal_efficiency, curve.background_rejection)
 
 
 class RocBand(NamedTuple):
@@ -95,7 +105,7 @@ def roc_band(labels: np.ndarray, scores: np.ndarray, *, n_points: int = 201, lev
     Args:
         labels: Labels (n,), 1 for signal and 0 for background.
         scores: Scores (n,).
-        n_points: Number of signal efficiencies, evenly spaced from 0 to 1.
+        n_points: Number of signal efficiencies, evenly spaced from 0 to 1, at least 2.
         level: Confidence level.
 
     Returns:
@@ -105,8 +115,8 @@ def roc_band(labels: np.ndarray, scores: np.ndarray, *, n_points: int = 201, lev
         ValueError: As `auc`.
     """
     curve = roc(labels, scores)
-    n_signal = np.count_nonzero(labels > 0.5)
-    efficiency = np.linspace(0, 1, n_points)
+    n_signal = np.count_nonzero(np.asarray(labels) == 1)
+    efficiency = np.linspace(0, 1, check_whole("n_points", n_points, 2))
     shifted = jeffreys_interval(efficiency * n_signal, n_signal, level)
     rejection, with_more, with_fewer = (
         np.interp(at, curve.signal_efficiency, curve.background_rejection) for at in (efficiency, *reversed(shifted))
@@ -145,15 +155,20 @@ class Efficiencies(NamedTuple):
 
 
 def efficiencies(labels: np.ndarray, scores: np.ndarray, cuts: np.ndarray) -> Efficiencies:
-    """Counts the signal and background events with a score at or above each cut; raises the errors of `auc`.
+    """Counts the signal and background events with a score at or above each cut.
+
+    Cuts on float32 scores are rounded to float32, so that a cut equals the score that it was read from. Raises the
+    errors of `auc`, and ValueError for cuts that are NaN.
 
     >>> counts = efficiencies(np.array([0, 0, 1, 1]), np.array([0.1, 0.6, 0.4, 0.9]), np.array([0.0, 0.5]))
     >>> counts.signal, counts.background
     (array([1. , 0.5]), array([1. , 0.5]))
     """
-    check_scores(labels, scores)
-    signal, background = np.sort(scores[labels > 0.5]), np.sort(scores[labels < 0.5])
+    is_signal, scores, *_ = check_scores(labels, scores)
+    signal, background = np.sort(scores[is_signal]), np.sort(scores[~is_signal])
     cuts = np.asarray(cuts, scores.dtype)
+    if np.isnan(cuts).any():
+        raise ValueError("a cut is NaN, at which no event passes or fails")
     return Efficiencies(
         cuts,
         len(signal) - np.searchsorted(signal, cuts),
@@ -184,8 +199,12 @@ def best_figure_of_merit(validation: Efficiencies) -> int:
 def best_working_point(validation: Efficiencies, values: np.ndarray) -> int:
     """Returns the index of the cut with the largest of `values` (n_cuts,).
 
-    Only cuts that leave at least `MIN_BACKGROUND_PASSED` background events count; raises ValueError if none does.
+    Only cuts that leave at least `MIN_BACKGROUND_PASSED` background events count; raises ValueError if none does, or
+    unless there is one number for each cut.
     """
+    values = np.asarray(values, float)
+    if values.shape != np.shape(validation.cut) or np.isnan(values).any():
+        raise ValueError(f"values {values.shape} must be one number for each of the cuts {np.shape(validation.cut)}")
     enough = validation.n_background_passed >= MIN_BACKGROUND_PASSED
     if not enough.any():
         raise ValueError(

@@ -1,32 +1,39 @@
 """Computes the expected discovery significance of a counting experiment, in standard deviations.
 
-`signal` and `background` are expected numbers of events, as numbers or arrays.
+`signal` and `background` are expected numbers of events, as numbers or arrays; ValueError is raised for any that are
+negative or not finite. Without signal every significance is 0, even without background.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
 
+from higgs_lib.metrics.checks import check_events, check_numbers, check_whole
 from higgs_lib.metrics.intervals import Interval
 from higgs_lib.metrics.roc_curve import Efficiencies, best_working_point
 
-ArrayLike = np.ndarray | float
+WITH_UNCERTAINTY = ("S/√(S+B+σ_B²)", "Asimov, σ_B")
+"""Names of the definitions that know the background only within a relative uncertainty."""
 
 
-def signal_over_root_background(signal: ArrayLike, background: ArrayLike) -> ArrayLike:
-    """Returns S / sqrt(B), the limit of the Asimov significance for S << B."""
-    return signal / np.sqrt(background)
+def signal_over_root_background(signal: ArrayLike, background: ArrayLike) -> np.ndarray:
+    """Returns S / sqrt(B), the limit of the Asimov significance for S << B; infinite without background."""
+    signal, background = _expected(signal, background)
+    return _ratio(signal, np.sqrt(background))
 
 
-def signal_over_root_total(signal: ArrayLike, background: ArrayLike) -> ArrayLike:
+def signal_over_root_total(signal: ArrayLike, background: ArrayLike) -> np.ndarray:
     """Returns S / sqrt(S + B): the signal over the standard deviation of the count if there is signal."""
-    return signal / np.sqrt(signal + background)
+    signal, background = _expected(signal, background)
+    return _ratio(signal, np.sqrt(signal + background))
 
 
 def signal_over_root_total_with_uncertainty(
-    signal: ArrayLike, background: ArrayLike, relative_uncertainty: float
-) -> ArrayLike:
+    signal: ArrayLike, background: ArrayLike, relative_uncertainty: ArrayLike
+) -> np.ndarray:
     """Returns S / sqrt(S + B + sigma_B^2), with sigma_B = `relative_uncertainty` x B.
 
     It is the signal over the standard deviation of count and background together.
@@ -34,39 +41,65 @@ def signal_over_root_total_with_uncertainty(
     >>> print(f"{signal_over_root_total_with_uncertainty(100.0, 1000.0, 0.05):.3f}")
     1.667
     """
-    return signal / np.sqrt(signal + background + (relative_uncertainty * background) ** 2)
+    signal, background = _expected(signal, background)
+    sigma = check_numbers("relative uncertainties", relative_uncertainty, 0) * background
+    return _ratio(signal, np.hypot(np.sqrt(signal + background), sigma))
 
 
-def asimov(signal: ArrayLike, background: ArrayLike) -> ArrayLike:
-    """Returns the median discovery significance with an exactly known background.
+def asimov(signal: ArrayLike, background: ArrayLike) -> np.ndarray:
+    """Returns the median discovery significance with an exactly known background; infinite without background.
 
     Source: G. Cowan, K. Cranmer, E. Gross, O. Vitells, Eur. Phys. J. C 71 (2011) 1554, equation 97.
 
     >>> print(f"{asimov(100.0, 1000.0):.3f}")
     3.112
     """
-    return np.sqrt(2 * ((signal + background) * np.log1p(signal / background) - signal))
+    return np.sqrt(_asimov_q0(*_expected(signal, background)))
 
 
-def asimov_with_uncertainty(signal: ArrayLike, background: ArrayLike, relative_uncertainty: float) -> ArrayLike:
+def asimov_with_uncertainty(signal: ArrayLike, background: ArrayLike, relative_uncertainty: ArrayLike) -> np.ndarray:
     """Returns the median discovery significance with sigma_B = `relative_uncertainty` x B from a control measurement.
 
-    Source: G. Cowan, "Discovery sensitivity for a counting experiment with background uncertainty" (2012), equation 20.
+    It is infinite without background. Source: G. Cowan, "Discovery sensitivity for a counting experiment
+    with background uncertainty" (2012), equation 20. That equation is, term by term, the difference of the squares of
+    two Asimov significances, with the background B and with B + B^2 / sigma_B^2; so is it computed here, as its own
+    terms cancel for small signals. Their difference loses about a factor 1 + sigma_B^2 / B of float64's precision.
 
     >>> print(f"{asimov_with_uncertainty(100.0, 1000.0, 0.05):.3f}")
     1.644
     """
-    if relative_uncertainty == 0:
-        return asimov(signal, background)
-    variance = (relative_uncertainty * background) ** 2
-    total = signal + background
-    count = total * np.log(total * (background + variance) / (background**2 + total * variance))
-    control = background**2 / variance * np.log1p(variance * signal / (background * (background + variance)))
-    return np.sqrt(2 * np.maximum(count - control, 0))
+    signal, background = _expected(signal, background)
+    with np.errstate(divide="ignore"):  # without uncertainty the control measurement is infinitely large
+        n_control = 1 / check_numbers("relative uncertainties", relative_uncertainty, 0) ** 2
+    with_control = _asimov_q0(signal, background + n_control)
+    return np.sqrt(np.maximum(_asimov_q0(signal, background) - with_control, 0))
 
 
-class Experiment(NamedTuple):
-    """Numbers of events expected before any cut.
+def _expected(signal: ArrayLike, background: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Returns expected numbers of events as float64; raises ValueError for any that are negative or not finite."""
+    return check_numbers("expected signal", signal, 0), check_numbers("expected background", background, 0)
+
+
+def _ratio(signal: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+    """Returns signal over standard deviation; 0 without signal, infinite for a signal without deviation."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(signal > 0, signal / deviation, 0.0)[()]
+
+
+def _asimov_q0(signal: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """Returns 2 ((S + B) ln(1 + S/B) - S) to float64's precision, in which its terms cancel for S << B.
+
+    There it is S^2/B 2F1(1, 1; 3; -S/B), by the power series of the logarithm.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        x = _ratio(signal, background)
+        for_small = signal * x * special.hyp2f1(1, 1, 3, -np.minimum(x, 1))
+        return np.where(x < 1, for_small, 2 * ((signal + background) * np.log1p(x) - signal))[()]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Numbers of events expected before any cut; raises ValueError unless both are finite and above 0.
 
     >>> experiment = Experiment(signal=100.0, background=1000.0)
     >>> print(f"{experiment.significance('Asimov', signal_efficiency=0.5, background_efficiency=0.05):.2f}")
@@ -78,6 +111,12 @@ class Experiment(NamedTuple):
     background_uncertainty: float = 0.05
     """Relative uncertainty of the background: 1000 +- 50 in Baldi et al. 2014."""
 
+    def __post_init__(self):
+        for name in ("signal", "background"):
+            if check_numbers(f"the expected {name}", getattr(self, name), 0) == 0:
+                raise ValueError(f"the expected {name} before any cut must be above 0 events, not 0")
+        check_numbers("the relative uncertainty of the background", self.background_uncertainty, 0)
+
     def definitions(self) -> dict[str, Callable]:
         """Returns the definitions of significance by name, as functions of the expected S and B."""
         return {
@@ -88,12 +127,20 @@ class Experiment(NamedTuple):
             "Asimov, σ_B": lambda s, b: asimov_with_uncertainty(s, b, self.background_uncertainty),
         }
 
-    def significance(self, definition: str, signal_efficiency: ArrayLike, background_efficiency: ArrayLike):
-        """Returns the significance by the named definition after a cut; 0 where no background is expected."""
-        signal, background = self.signal * signal_efficiency, self.background * background_efficiency
-        with np.errstate(divide="ignore", invalid="ignore"):
-            value = self.definitions()[definition](signal, background)
-        return np.where(np.asarray(background) > 0, value, 0.0)
+    def significance(
+        self, definition: str, signal_efficiency: ArrayLike, background_efficiency: ArrayLike
+    ) -> np.ndarray:
+        """Returns the significance by the named definition after a cut.
+
+        It is 0 where no background is expected: where none of a finite sample passes, the background is not measured.
+        Raises ValueError for an unknown definition and for efficiencies outside of [0, 1].
+        """
+        definitions = self.definitions()
+        if definition not in definitions:
+            raise ValueError(f"unknown definition {definition!r} of significance: choose {'; '.join(definitions)}")
+        signal = self.signal * check_numbers("signal efficiencies", signal_efficiency, 0, 1)
+        background = self.background * check_numbers("background efficiencies", background_efficiency, 0, 1)
+        return np.where(background > 0, definitions[definition](signal, background), 0.0)
 
 
 def best_cut(validation: Efficiencies, experiment: Experiment, definition: str) -> float:
@@ -125,8 +172,13 @@ def significance_interval(
 
     Returns:
         The significance in standard deviations.
+
+    Raises:
+        ValueError: `test` has not one cut; and the errors of `Experiment.significance`.
     """
-    rng = np.random.default_rng(seed)
+    if np.size(test.cut) != 1:
+        raise ValueError(f"an interval belongs to one cut, not to {np.size(test.cut)}: count the events of one")
+    rng, n_draws = np.random.default_rng(seed), check_whole("n_draws", n_draws, 1)
 
     def draw(n_passed, n_total):
         return rng.beta(n_passed + 0.5, n_total - n_passed + 0.5, n_draws)
@@ -167,9 +219,17 @@ def equivalent_luminosity(
 
     Returns:
         The ratio of integrated luminosities.
+
+    Raises:
+        ValueError: The definition has a relative uncertainty, a selection is not (n,) bool, a label is neither 0 nor 1,
+            or no signal or no background passes a selection.
     """
-    rng = np.random.default_rng(seed)
-    counts = [np.bincount(2 * one[labels == label] + other[labels == label], minlength=4) for label in (1, 0)]
+    if definition in WITH_UNCERTAINTY:
+        raise ValueError(f"the significance {definition} does not grow with the square root of the luminosity")
+    one, other = (_check_selection(labels, selection) for selection in (one, other))
+    rng, n_draws = np.random.default_rng(seed), check_whole("n_draws", n_draws, 1)
+    is_signal = np.asarray(labels) == 1
+    counts = [np.bincount(2 * one[of_class] + other[of_class], minlength=4) for of_class in (is_signal, ~is_signal)]
 
     def ratio(fractions: list[np.ndarray]) -> np.ndarray:
         # the last axis: events that pass neither, `other` alone, `one` alone, both
@@ -180,3 +240,14 @@ def equivalent_luminosity(
     value = float(ratio([count / count.sum() for count in counts]))
     draws = ratio([rng.dirichlet(count + 0.5, n_draws) for count in counts])
     return Interval.from_draws(value, draws, level)
+
+
+def _check_selection(labels: ArrayLike, selection: ArrayLike) -> np.ndarray:
+    """Returns a selection (n,) as bool; raises ValueError unless it is bool and some events of each class pass."""
+    selection = np.asarray(selection)
+    if selection.dtype != bool:
+        raise ValueError(f"a selection says of each event whether it passes: it must be bool, not {selection.dtype}")
+    events = check_events(labels, selection, "selections")
+    if not (selection[events.is_signal].any() and selection[~events.is_signal].any()):
+        raise ValueError("no signal or no background passes a selection: its significance is not measured")
+    return selection

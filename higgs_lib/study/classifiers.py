@@ -68,10 +68,25 @@ class Study:
             n_test: events for testing, the last of the file.
             n_validation: events for validation, those before.
             n_training: events for training, the first of the file; 0: all others.
+
+        Returns:
+            The study, with parts of exactly these sizes.
+
+        Raises:
+            ValueError: the file has too few events; `open_reduced` takes fewer.
         """
         n_events = origin(events).n_events
         splits = data.split(n_events, n_test=n_test, n_validation=n_validation, n_training=n_training)
         return cls(Run(run), Path(events), splits)
+
+    @classmethod
+    def open_reduced(cls, run: str, events: str, *, n_test: int, n_validation: int, n_training: int = 0) -> "Study":
+        """Returns the study of an events file that may be small: its sizes are `data.Sizes.reduced` of those of `open`.
+
+        01_data states which sizes are smaller than those asked for.
+        """
+        sizes = data.Sizes(n_test, n_validation, n_training).reduced(origin(events).n_events)
+        return cls.open(run, events, **sizes._asdict())
 
     def with_training_events(self, n_training: int, *, part: int = 0) -> "Study":
         """Returns the same study with only the first `n_training` of the training events, or a later part of as many.

@@ -18,6 +18,15 @@ from higgs_lib.files import write_atomically
 log = logging.getLogger(__name__)
 
 
+FIRST = "networks"  # what 03_training publishes: the results with which all others are compared
+
+
+class TestEventsError(ValueError):
+    """Results were measured on different numbers of test events, so that they cannot be compared."""
+
+    __test__ = False  # no test of pytest's
+
+
 class Scores(NamedTuple):
     """The scores of one model on one part of the events."""
 
@@ -103,6 +112,7 @@ class Run:
 
         Raises:
             FileNotFoundError: there are none.
+            TestEventsError: they are of other test events than the results of 03_training.
         """
         results = self._published(classifier, features)
         if not results:
@@ -110,6 +120,15 @@ class Run:
                 f"{self.path}: no results of {classifier} on {features} features; run 03_training, 04_performance and "
                 "06_kinematics first, whichever makes them"
             )
+        first = (self._of_notebook(FIRST) or self.published())[0]
+        for result in results:
+            n_test, n_first = (of["recipe"]["n_test"] for of in (result, first))
+            if n_test != n_first:
+                raise TestEventsError(
+                    f"{self.path}: {result['name']} was measured on {n_test:,} test events and {first['name']} on "
+                    f"{n_first:,}, so they cannot be compared; give all notebooks the same n_test, in the section "
+                    "common of the profile"
+                )
         return results
 
     def has(self, classifier: str, features: str) -> bool:
@@ -123,8 +142,13 @@ class Run:
 
     def published(self) -> list[dict]:
         """Returns the published results of all classifiers."""
-        lists = [json.loads(path.read_text()) for path in sorted((self.path / "published").glob("*.json"))]
-        return [self.result(name) for names in lists for name in names]
+        notebooks = sorted(path.stem for path in (self.path / "published").glob("*.json"))
+        return [result for notebook in notebooks for result in self._of_notebook(notebook)]
+
+    def _of_notebook(self, notebook: str) -> list[dict]:
+        """Returns the results that a notebook has published; none is an empty list."""
+        path = self.path / "published" / f"{notebook}.json"
+        return [self.result(name) for name in json.loads(path.read_text())] if path.exists() else []
 
     def with_values(self) -> dict[str, dict]:
         """Returns the stored results that hold `values`, rows of a key and an interval, by their names."""

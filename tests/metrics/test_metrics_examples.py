@@ -7,7 +7,7 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    "name", ["calibration", "histograms", "hypotheses", "intervals", "ranking", "roc_curve", "significance"]
+    "name", ["calibration", "checks", "histograms", "hypotheses", "intervals", "ranking", "roc_curve", "significance"]
 )
 def test_examples_in_docstrings_run(name):
     assert doctest.testmod(import_module(f"higgs_lib.metrics.{name}")).failed == 0

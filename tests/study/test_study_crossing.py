@@ -57,7 +57,7 @@ def test_a_run_is_shown_by_its_fully_trained_networks(tmp_path):
     """A network of a learning curve has a name of its own, so its few steps are not shown beside full trainings."""
     run, trained = Run(tmp_path), {"deep": (0.70, 23_000), "deep_23000_events": (0.60, 23_000)}
     for name, (auc, n_training) in trained.items():
-        recipe = {"classifier": name, "features": "low", "seed": 1, "n_training": n_training}
+        recipe = {"classifier": name, "features": "low", "seed": 1, "n_training": n_training, "n_test": 100}
         run.save(name, {"recipe": recipe, "test": {"auc": {"value": auc, "low": auc - 0.01, "high": auc + 0.01}}})
     run.publish("all", [{"name": name} for name in trained])
     assert crossing.points_of_run(run) == {"deep, low": ([23_000], [pytest.approx((0.70, 0.69, 0.71))])}

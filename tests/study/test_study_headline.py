@@ -20,7 +20,13 @@ def stored(tmp_path):
         for (classifier, features), distance in zip(ROWS.values(), distances, strict=True):
             name = f"{classifier}-{features}-seed1"
             scores = Scores(labels, (noise + distance * labels).astype(np.float32))
-            recipe = {"classifier": classifier, "features": features, "seed": 1, "n_training": 1_250_000}
+            recipe = {
+                "classifier": classifier,
+                "features": features,
+                "seed": 1,
+                "n_training": 1_250_000,
+                "n_test": 2000,
+            }
             measured = {"auc": metrics.auc_interval(*scores)._asdict()}
             run.save(name, {"recipe": recipe, "test": measured})
             run.save_scores(name, {"test": scores})

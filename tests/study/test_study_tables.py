@@ -20,7 +20,7 @@ def run(tmp_path):
         labels = rng.integers(0, 2, 500).astype(float)
         scores = np.clip(0.25 + 0.5 * labels + 0.3 * rng.normal(size=500), 0, 1).astype(np.float32)
         measured = {"auc": auc_interval(labels, scores)._asdict(), "accuracy": accuracy(labels, scores)}
-        recipe = {"classifier": "shallow", "features": features, "seed": seed}
+        recipe = {"classifier": "shallow", "features": features, "seed": seed, "n_test": 500}
         parts = dict.fromkeys(("training", "validation", "test"), measured)
         run.save(names[-1], {"recipe": recipe, **EPOCHS, **parts})
         run.save_scores(names[-1], {"test": Scores(labels, scores)})
