@@ -5,6 +5,7 @@ Masses and the collision energy are those of Baldi et al. 2014. A constant witho
 noted beside them.
 """
 
+import math
 from dataclasses import dataclass, fields
 from numbers import Real
 
@@ -165,10 +166,12 @@ class SimulationParameters:
             value = getattr(self, name)
             if not isinstance(value, Real):
                 raise ValueError(f"SimulationParameters: {name} must be a number, not {value!r}")
+            if not math.isfinite(value):
+                raise ValueError(f"SimulationParameters: {name} must be finite, not {value}")
             if name in _FRACTIONS and not 0 <= value <= 1:
                 raise ValueError(f"SimulationParameters: {name} must lie in [0, 1], not {value}")
-            if name not in _SIGNED and not 0 <= value < float("inf"):
-                raise ValueError(f"SimulationParameters: {name} must be finite and not negative; it is {value}")
+            if name not in _SIGNED and value < 0:
+                raise ValueError(f"SimulationParameters: {name} must be at least 0, not {value}")
             if name in _POSITIVE and value == 0:
                 raise ValueError(f"SimulationParameters: {name} must be above zero")
         for parent, products, condition in (
