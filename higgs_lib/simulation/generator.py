@@ -30,13 +30,18 @@ def generate(
         A table of the 29 float32 columns of UCI HIGGS in its normalised units and conventions.
 
     Raises:
-        DataError: an argument is negative, or almost no collision passes the selection.
+        DataError: an argument is negative, almost no collision passes the selection, or a value overflows.
     """
     if min(n_events, seed, first_event) < 0:
         raise DataError(f"generate: n_events={n_events}, seed={seed}, first_event={first_event} must not be negative")
     first, last = first_event // BLOCK, -(-(first_event + n_events) // BLOCK)
-    blocks = [_generate_block(number, seed, physics) for number in range(first, last)]
+    with np.errstate(all="ignore"):  # what overflows is found below
+        blocks = [_generate_block(number, seed, physics) for number in range(first, last)]
     rows = np.concatenate([np.empty((0, len(SCHEMA)), np.float32), *blocks])
+    if not np.isfinite(rows).all():
+        raise DataError(
+            f"SimulationParameters: a value overflows with {physics.changes()}; stay nearer to the defaults"
+        )
     rows = rows[first_event - first * BLOCK :][:n_events]
     return pa.table([np.ascontiguousarray(column) for column in rows.T], SCHEMA)
 

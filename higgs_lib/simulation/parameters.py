@@ -174,15 +174,18 @@ class SimulationParameters:
                 raise ValueError(f"SimulationParameters: {name} must be at least 0, not {value}")
             if name in _POSITIVE and value == 0:
                 raise ValueError(f"SimulationParameters: {name} must be above zero")
-        for parent, products, condition in (
-            (self.m_heavy_higgs, self.m_charged_higgs + self.m_w, "m_heavy_higgs > m_charged_higgs + m_w"),
-            (self.m_charged_higgs, self.m_light_higgs + self.m_w, "m_charged_higgs > m_light_higgs + m_w"),
-            (self.m_light_higgs, 2 * VIRTUALITY_MAX, f"m_light_higgs > {2 * VIRTUALITY_MAX:g} GeV (two b quarks)"),
-            (self.m_top, self.m_w + VIRTUALITY_MAX, f"m_top > m_w + {VIRTUALITY_MAX:g} GeV (a b quark)"),
-            (self.energy, self.m_heavy_higgs, "energy > m_heavy_higgs"),
-            (self.energy, 2 * self.m_top, "energy > 2 m_top"),
+        higgs, top, w = self.higgs_width, self.top_width, self.w_width
+        for parent, products, widths, condition in (
+            (self.m_heavy_higgs, self.m_charged_higgs + self.m_w, higgs, "m_heavy_higgs > m_charged_higgs + m_w"),
+            (self.m_heavy_higgs, self.m_charged_higgs, 2 * higgs, "m_heavy_higgs > m_charged_higgs"),
+            (self.m_charged_higgs, self.m_light_higgs + self.m_w, higgs, "m_charged_higgs > m_light_higgs + m_w"),
+            (self.m_light_higgs, 2 * VIRTUALITY_MAX, 0, f"m_light_higgs > {2 * VIRTUALITY_MAX:g} GeV (two b quarks)"),
+            (self.m_top, self.m_w + VIRTUALITY_MAX, top + w, f"m_top > m_w + {VIRTUALITY_MAX:g} GeV (a b quark)"),
+            (self.m_w, 0, w, "m_w > 0"),
+            (self.energy, self.m_heavy_higgs, higgs, "energy > m_heavy_higgs"),
+            (self.energy, 2 * self.m_top, 2 * top, "energy > 2 m_top"),
         ):
-            if parent <= products + WIDTHS * self.higgs_width:
+            if parent <= products + WIDTHS * widths:
                 raise ValueError(
                     f"SimulationParameters: a process is kinematically forbidden: choose {condition}, "
                     "with room for the widths"
