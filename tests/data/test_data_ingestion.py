@@ -281,7 +281,8 @@ def write_parquet(file, values):
 def test_other_formats_are_named_with_what_to_do(tmp_path, rows, name):
     convert, message = OTHERS[name]
     (tmp_path / name).write_bytes(convert(as_csv(rows).encode()))
-    with pytest.raises(DataError, match=re.escape(f"{name}: ") + ".*" + message.replace("(", r"\(").replace(")", r"\)")):
+    message = message.replace("(", r"\(").replace(")", r"\)")
+    with pytest.raises(DataError, match=f"{re.escape(name)}: .*{message}"):
         data.ingest(tmp_path / name, tmp_path / "out" / "events.parquet")
     assert list((tmp_path / "out").iterdir()) == []
 
