@@ -36,7 +36,8 @@ def train(arguments: argparse.Namespace) -> None:
 
     with refusing(ValueError):
         sizes = _sizes(arguments, origin.n_events)
-        splits = data.split(origin.n_events, **sizes._asdict())
+        splits = sizes.split(origin.n_events)
+        data.check_classes(arguments.events, splits)
         spec, config = _settings(arguments, len(splits.training))
         log.info("%s", device.use(arguments.device))
     columns = data.feature_set(arguments.features)

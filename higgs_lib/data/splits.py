@@ -12,6 +12,9 @@ import numpy as np
 from higgs_lib.data.parquet import origin
 
 
+MIN_EVENTS = 100  # of a file whose parts are chosen by its size
+
+
 class Splits(NamedTuple):
     """Contiguous rows of each part: training, then validation, then test at the end (as Baldi et al. 2014)."""
 
@@ -41,11 +44,15 @@ class Sizes(NamedTuple):
         At most a fifth of its events is for testing and a tenth for validation, both rounded down to one digit, and at
         most all others for training. Raises ValueError for fewer than 100 events.
         """
-        if n_events < 100:
-            raise ValueError(f"{n_events} events are too few to divide: at least 100 are needed")
+        if n_events < MIN_EVENTS:
+            raise ValueError(f"{n_events} events are too few to divide: at least {MIN_EVENTS} are needed")
         n_test = min(self.n_test, _round_down(n_events / 5))
         n_validation = min(self.n_validation, _round_down(n_events / 10))
         return Sizes(n_test, n_validation, min(self.n_training, n_events - n_test - n_validation))
+
+    def split(self, n_events: int) -> Splits:
+        """Returns the rows of a file's parts of these sizes; the errors are those of `data.split`."""
+        return split(n_events, n_test=self.n_test, n_validation=self.n_validation, n_training=self.n_training)
 
     def describe_changes(self, asked: "Sizes") -> str:
         """States in which parts and how these sizes differ from those that were asked for; "" where they do not."""

@@ -73,10 +73,12 @@ class Study:
             The study, with parts of exactly these sizes.
 
         Raises:
+            DataError: the file is damaged, or a part of it has events of one class only.
             ValueError: the file has too few events; `open_reduced` takes fewer.
         """
         n_events = origin(events).n_events
         splits = data.split(n_events, n_test=n_test, n_validation=n_validation, n_training=n_training)
+        data.check_classes(events, splits)
         return cls(Run(run), Path(events), splits)
 
     @classmethod
