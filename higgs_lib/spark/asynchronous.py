@@ -371,7 +371,7 @@ class _Run:
         if not np.isfinite(on_validation.loss):
             raise DivergenceError(
                 f"{self.name}: the loss is not finite after epoch {end.number}, under {self.rule.name} with "
-                f"{self.n_workers} workers; lower the learning rate"
+                f"{self.n_workers} workers; lower the learning rate, or check the validation events"
             )
         # a worker that was replaced after its last commit of the epoch has no measures of it
         measured = [report["measures"] for report in end.reports if report["measures"]] or [[math.nan] * 3]
