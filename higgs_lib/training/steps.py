@@ -94,7 +94,6 @@ def _make_single_process_block(steps, group: ProcessGroup) -> TrainBlock:
 
 def _make_process_group_block(steps, group: ProcessGroup, precision: str) -> TrainBlock:
     """Returns a function that trains this rank's part of a block, with a gradient all-reduce at every step."""
-
     padding = None
 
     def train_block(events: Sample, block: Block, batch_size: int) -> StepResults:

@@ -96,7 +96,7 @@ def test_a_training_that_diverges_is_named(samples):
     spec = ModelSpec((20,), activation="linear", optimizer="sgd", learning_rate=1e30)
     model, optimizer = build(spec)
     with pytest.raises(
-        training.DivergenceError, match="odd: the loss is not finite after epoch 1; .*lower the learning"
+        training.DivergenceError, match=r"odd: the loss is not finite after epoch 1; .*lower the learning"
     ):
         training.fit(model, optimizer, *samples, TrainConfig(epochs=3, batch_size=100), seed=1, name="odd")
 
