@@ -199,16 +199,19 @@ def backend() -> str:
     return environment.keras_backend()
 
 
-def check_precision() -> None:
-    """Raises DeviceError where Keras' settings have another precision than that of all results of this library."""
+def check_precision(policy: str = "float32") -> None:
+    """Raises DeviceError where Keras' settings, or the name of its dtype policy, are not those of all results here."""
     import keras
 
-    for name, right in (("floatx", "float32"), ("epsilon", 1e-7)):
-        used = getattr(keras.config, name)()
+    for name, used, right in (
+        ("floatx", keras.config.floatx(), "float32"),
+        ("epsilon", keras.config.epsilon(), 1e-7),
+        ("dtype_policy", policy, "float32"),
+    ):
         if used != right:
             raise DeviceError(
-                f"Keras computes with {name} {used}, and this library with {right}: correct {name} in Keras' "
-                f"configuration file keras.json, or call keras.config.set_{name}({right!r})"
+                f"Keras is set to {name} {used}, which changes results: call keras.config.set_{name}({right!r}) first, "
+                f"or correct {environment.keras_settings()}"
             )
 
 

@@ -68,11 +68,15 @@ def _import_path() -> str:
     return os.pathsep.join(dict.fromkeys(first + given))
 
 
+def keras_settings() -> Path:
+    """Returns the file in which Keras looks for the user's settings."""
+    return Path(os.environ.get("KERAS_HOME", "~/.keras"), "keras.json").expanduser()
+
+
 def keras_backend() -> str:
-    """Returns Keras' backend by the user's settings: KERAS_BACKEND, then keras.json, then "tensorflow"."""
-    path = Path(os.environ.get("KERAS_HOME", "~/.keras"), "keras.json").expanduser()  # where Keras looks
+    """Returns Keras' backend by the user's settings: KERAS_BACKEND, then its file, then "tensorflow"."""
     try:
-        stored = json.loads(path.read_bytes())
-    except (OSError, ValueError):  # as Keras does without them
+        stored = json.loads(keras_settings().read_bytes())
+    except (OSError, ValueError):  # Keras does without them too
         stored = {}
     return os.environ.get("KERAS_BACKEND") or stored.get("backend") or "tensorflow"

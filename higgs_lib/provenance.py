@@ -31,7 +31,7 @@ def code_version(*names: str) -> str:
 def code_versions(*names: str) -> dict[str, str]:
     """Returns the same for each package and module by itself, by its name: those given and all that they import."""
     return {
-        name: _digest("".join(f"{p.name} {_syntax(p.read_text("utf-8"))}" for p in _sources(name)))
+        name: _digest("".join(f"{p.name} {_syntax(p.read_text('utf-8'))}" for p in _sources(name)))
         for name in _with_imports(names)
     }
 
