@@ -11,6 +11,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from higgs_lib import device
 from higgs_lib.data import Sample
 from higgs_lib.training.batching import Block
 from higgs_lib.training.collectives import ProcessGroup
@@ -32,7 +33,13 @@ TrainBlock = Callable[[Sample, Block, int], StepResults]
 
 
 def engine() -> ModuleType:
-    """Returns the module that makes training steps on Keras' backend; ValueError for a backend without one."""
+    """Returns the module that makes training steps on Keras' backend.
+
+    Raises:
+        ValueError: there is none for this backend.
+        DeviceError: Keras is set to another precision.
+    """
+    device.check_precision()
     backend = keras.backend.backend()
     if backend == "tensorflow":
         from higgs_lib.training import tensorflow_engine as module
