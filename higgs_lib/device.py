@@ -1,6 +1,5 @@
 """Detects GPUs, and chooses the device that Keras' backend computes on, TensorFlow or JAX."""
 
-import json
 import logging
 import os
 import platform
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pynvml
+
+from higgs_lib import environment
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ def gpus() -> list[GPU]:
     """Lists the NVIDIA GPUs that CUDA shows to this process, without TensorFlow or JAX; the driver is asked once.
 
     The list is empty where there is no driver. It follows the numbers and UUIDs of CUDA_VISIBLE_DEVICES, and leaves out
-    parts of a GPU (MIG).
+    parts of a GPU (MIG), and with a warning a GPU that the driver cannot describe.
     """
     try:
         return _query_driver()
@@ -78,19 +79,24 @@ def _query_driver() -> list[GPU]:
     """Returns the GPUs that CUDA shows, or raises an NVMLError."""
     pynvml.nvmlInit()
     try:
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
-        visible = _visible_indices([pynvml.nvmlDeviceGetUUID(handle) for handle in handles])
-        return [_describe(number, handles[index]) for number, index in enumerate(visible)]
+        described = [_describe(index) for index in range(pynvml.nvmlDeviceGetCount())]
     finally:
         pynvml.nvmlShutdown()
+    visible = _visible_indices([uuid for uuid, _ in described])
+    return [gpu._replace(number=n) for n, (_, gpu) in enumerate(described[index] for index in visible) if gpu]
 
 
-def _describe(number: int, handle) -> GPU:
-    """Returns what the driver says about one GPU."""
-    memory = round(pynvml.nvmlDeviceGetMemoryInfo(handle).total / 2**30, 1)
-    major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(handle)
-    name, driver = pynvml.nvmlDeviceGetName(handle), pynvml.nvmlSystemGetDriverVersion()
-    return GPU(number, name, memory, driver, f"{major}.{minor}")
+def _describe(index: int) -> tuple[str, GPU | None]:
+    """Returns the UUID of a GPU and what the driver says about it; "" and None where the driver cannot tell."""
+    try:
+        handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+        memory = round(pynvml.nvmlDeviceGetMemoryInfo(handle).total / 2**30, 1)
+        major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(handle)
+        name, driver = pynvml.nvmlDeviceGetName(handle), pynvml.nvmlSystemGetDriverVersion()
+        return pynvml.nvmlDeviceGetUUID(handle), GPU(index, name, memory, driver, f"{major}.{minor}")
+    except pynvml.NVMLError as error:
+        log.warning("GPU %d is left out: NVIDIA's driver answers %s", index, error)
+        return "", None
 
 
 def _visible_indices(uuids: list[str]) -> list[int]:
@@ -190,9 +196,23 @@ def backend() -> str:
     """Returns the name of Keras' backend, "tensorflow" unless it was set otherwise, without importing Keras."""
     if "keras" in sys.modules:
         return sys.modules["keras"].backend.backend()
-    settings = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"), "keras.json")  # where Keras looks
-    stored = json.loads(settings.read_text()).get("backend") if settings.exists() else None
-    return os.environ.get("KERAS_BACKEND") or stored or "tensorflow"
+    return environment.keras_backend()
+
+
+def check_precision(policy: str = "float32") -> None:
+    """Raises DeviceError where Keras' settings, or the name of its dtype policy, are not those of all results here."""
+    import keras
+
+    for name, used, right in (
+        ("floatx", keras.config.floatx(), "float32"),
+        ("epsilon", keras.config.epsilon(), 1e-7),
+        ("dtype_policy", policy, "float32"),
+    ):
+        if used != right:
+            raise DeviceError(
+                f"Keras is set to {name} {used}, which changes results: call keras.config.set_{name}({right!r}) first, "
+                f"or correct {environment.keras_settings()}"
+            )
 
 
 def _backend() -> _TensorFlow | _Jax:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from higgs_lib import environment
 from higgs_lib.device import backend, cores, gpus, in_use, processor
 
 PACKAGES = ("numpy", "tensorflow", "jax", "keras", "scikit-learn", "pyarrow", "pyspark")
@@ -30,7 +31,7 @@ def code_version(*names: str) -> str:
 def code_versions(*names: str) -> dict[str, str]:
     """Returns the same for each package and module by itself, by its name: those given and all that they import."""
     return {
-        name: _digest("".join(f"{p.name} {_syntax(p.read_text())}" for p in _sources(name)))
+        name: _digest("".join(f"{p.name} {_syntax(p.read_text('utf-8'))}" for p in _sources(name)))
         for name in _with_imports(names)
     }
 
@@ -63,7 +64,7 @@ def _with_imports(names: Iterable[str]) -> list[str]:
 def _imports(path: Path, name: str) -> Iterator[str]:
     """Yields what a source file imports from this library: modules of its own package, and other packages whole."""
     own = name.partition(".")[0]
-    for module, imported in _import_statements(path.read_text()):
+    for module, imported in _import_statements(path.read_text("utf-8")):
         _, *parts = module.split(".")
         if parts[:1] != [own]:
             yield from parts[:1] or [other for other in imported if _sources(other)[0].exists()]
@@ -145,10 +146,18 @@ def describe() -> str:
 
 @cache
 def commit() -> str:
-    """The git commit of this package's folder, marked where files differ from it; "" outside a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
+    """The git commit of this library, marked where files differ from it; "" where git does not keep its files.
+
+    A library that is installed below another repository, as in its `.venv`, is no part of that one.
+    """
+    return _git("describe", "--always", "--dirty", "--abbrev=12") if _git("ls-files", Path(__file__).name) else ""
+
+
+def _git(*words: str) -> str:
+    """Returns what git says in this library's folder; "" where it fails, or is not there."""
+    command = ["git", "-C", str(Path(__file__).parent), *words]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        answer = subprocess.run(command, env=environment.variables(), capture_output=True, text=True, check=False)
     except FileNotFoundError:  # no git on this machine
         return ""
     return answer.stdout.strip()

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from higgs_lib import device
 from higgs_lib.data import LOW, EventStream, Sample
 from higgs_lib.models import optimizers  # noqa: F401 - registers what saved models are compiled with
 from higgs_lib.models.beam_symmetry import RandomBeamSymmetry
@@ -65,7 +66,9 @@ def build(spec: ModelSpec, standard: Standardisation, seed: int, columns: tuple[
 
     Raises:
         ValueError: `spec` asks for augmentation, and `columns` does not name the features.
+        DeviceError: Keras is set to another precision.
     """
+    device.check_precision(keras.config.dtype_policy().name)
     seeds = [int(s) for s in np.random.SeedSequence(seed).generate_state(2 * len(spec.layers) + 1)]
     regularizer = keras.regularizers.L2(spec.l2) if spec.l2 else None
     hidden_policy = "mixed_bfloat16" if spec.precision == "bfloat16" else "float32"

@@ -24,7 +24,11 @@ WIDTH = 9.0  # inches, of the report's column on a screen of 1280 pixels; wider 
 
 
 def use_style() -> None:
-    """Sets the look of all figures: vector graphics, text as large as the page's, a colour-blind safe cycle."""
+    """Sets the look of all figures: vector graphics, text as large as the page's, a colour-blind safe cycle.
+
+    It starts from matplotlib's own settings, so that a matplotlibrc of the user changes nothing.
+    """
+    plt.rcdefaults()
     sns.set_theme(style="ticks", context="paper")
     plt.rcParams.update(
         {

@@ -7,6 +7,8 @@ folder `results`, which the copies read and write. What one changes there leaves
   never writes into them; text files are copies, as an editor writes into them.
 - A file of `results` that the workspace has replaced stays. Every other one follows the run at the next start.
 - A notebook whose cells were changed stays. Every other one follows the repository and the profile.
+
+The notebooks run in this interpreter with this library, as those of a run do. JupyterLab keeps the user's settings.
 """
 
 import ast
@@ -25,11 +27,13 @@ import nbformat
 
 from higgs_lib import study
 from higgs_lib.files import write_atomically
+from higgs_lib.report.kernel import jupyter_variables
 from higgs_lib.report.profile import Profile, read_profile
 
 log = logging.getLogger(__name__)
 
 START, RESULTS, RECORD = "00_start.ipynb", "results", ".lab.json"
+SETTINGS = ".settings"  # the folder of the kernels' settings and of what was typed into them
 FOLDERS = ("data", "metrics", "models", "published", "scores", "workspaces")  # of a run, without pages and checkpoints
 MEASUREMENTS = Path("benchmarks", "results")
 LINKED = {".parquet", ".keras", ".skops"}  # binary files
@@ -77,7 +81,8 @@ def lab(profile: str | None, run: str | None, source: str = "", options: Sequenc
     print(f"Workspace: {workspace.folder} (start page: {START})", flush=True)
     places = [f"--ServerApp.root_dir={workspace.folder.resolve()}"]
     places += [f"--LabApp.default_url=/lab/tree/{START}"]
-    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", *places, *options])
+    command = [sys.executable, "-m", "jupyterlab", *places, *options]
+    os.execve(sys.executable, command, jupyter_variables(workspace.folder / SETTINGS))
 
 
 def is_finished(run: Path) -> bool:

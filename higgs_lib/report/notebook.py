@@ -1,8 +1,12 @@
 """Runs one notebook with the parameters of a profile, through papermill."""
 
+import ast
 import re
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import nbformat
 
 from higgs_lib.report.profile import Profile, declared_parameters
 
@@ -48,6 +52,9 @@ def run(
     """
     import papermill  # here, as a run in which nothing is stale does without it
     from nbclient.exceptions import DeadKernelError
+    from traitlets.config import Config
+
+    from higgs_lib.report.kernel import Kernel
 
     notebook, folder = Path(notebook), Path(folder).resolve()
     if notebook.stem not in profile.notebooks:
@@ -59,16 +66,19 @@ def run(
     declared = declared_parameters(notebook)
     parameters = {name: path for name, path in paths.items() if name in declared} | profile.notebooks[notebook.stem]
     try:
-        papermill.execute_notebook(
-            notebook,
-            running,
-            parameters,
-            kernel_name="python3",
-            cwd=notebook.parent,
-            progress_bar=False,
-            stderr_file=_Stream(on_stderr),
-            on_cell_execute=on_cell,
-        )
+        with TemporaryDirectory(prefix="higgs_lib-") as settings:
+            book = papermill.execute_notebook(
+                _as_template(notebook),
+                _as_template(running),
+                parameters,
+                kernel_name="python3",
+                kernel_manager_class=Kernel,
+                config=Config({"Kernel": {"settings": settings}}),
+                cwd=notebook.parent,
+                progress_bar=False,
+                stderr_file=_Stream(on_stderr),
+                on_cell_execute=on_cell,
+            )
     except papermill.PapermillExecutionError as error:
         message = re.sub(r"\x1b\[[0-9;]*m", "", error.evalue)  # IPython colours some messages
         raise NotebookError(
@@ -78,5 +88,23 @@ def run(
         raise NotebookError(
             f"{notebook.name}: its kernel died, perhaps for lack of memory\nThe notebook so far: {running}"
         ) from error
+    for cell in book.cells:
+        if _lacks_figure(cell):
+            raise NotebookError(
+                f"{notebook.name}, cell {cell.execution_count}: it stored no figure\nThe notebook: {running}"
+            )
     running.replace(finished)
     return finished
+
+
+def _as_template(path: Path) -> str:
+    """Returns a path as papermill takes it, which fills in names in braces."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+def _lacks_figure(cell: nbformat.NotebookNode) -> bool:
+    """Tells whether an executed cell ends with a captioned figure that is not among its outputs."""
+    statements = ast.parse(cell.source).body if cell.cell_type == "code" else []
+    if not (statements and ast.unparse(statements[-1]).startswith("plots.caption(")):
+        return False
+    return not any("<figure" in output.get("data", {}).get("text/html", "") for output in cell.outputs)

@@ -28,7 +28,7 @@ from higgs_lib.spark.submission import JobError, WorkerError, hanging_text, lost
 from higgs_lib.spark.worker import FINAL, Failure
 from higgs_lib.training import DivergenceError, History, Measures, Phases, TrainConfig, loop
 from higgs_lib.training.batching import Shard
-from higgs_lib.training.channel import Credentials
+from higgs_lib.training.channel import ChannelError, Credentials
 from higgs_lib.training.checkpoint import Checkpoint, State, as_storable, restore
 from higgs_lib.training.layers import assign_weights, offset_dropout_seeds, weights_of
 from higgs_lib.training.loop import check_trainable, measures, saved_epochs
@@ -219,6 +219,16 @@ def _initial_state(model, optimizer, rule: UpdateRule, n_workers: int, n_events:
     return State(initial, workers, [], History([], [], [], n_events).as_dict())
 
 
+def _read_reports(reports: list[dict]) -> tuple[Measures, list[Phases]]:
+    """Returns the mean of the workers' measures of an epoch, and their phases; ChannelError if these are none."""
+    try:
+        # a worker that was replaced after its last commit of the epoch has no measures of it
+        measured = [Measures(*report["measures"]) for report in reports if report["measures"]] or [[math.nan] * 3]
+        return Measures(*np.mean(measured, axis=0).tolist()), [Phases(*report["phases"]) for report in reports]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ChannelError(f"a worker's report of an epoch cannot be read: {error!r}") from error
+
+
 class _Run:
     """A training, whose workers are replaced until it ends."""
 
@@ -271,7 +281,7 @@ class _Run:
             while not self.history.is_over(self.config):
                 n_losses = self._n_losses
                 try:
-                    with HeartbeatMonitor(host, encrypted=encrypted) as monitor:
+                    with HeartbeatMonitor(host, self.n_workers, encrypted=encrypted) as monitor:
                         self.server.messages = monitor.messages
                         self._submit(monitor, retries, timeout)
                 except JobError as error:
@@ -371,14 +381,12 @@ class _Run:
         if not np.isfinite(on_validation.loss):
             raise DivergenceError(
                 f"{self.name}: the loss is not finite after epoch {end.number}, under {self.rule.name} with "
-                f"{self.n_workers} workers; lower the learning rate"
+                f"{self.n_workers} workers; lower the learning rate, or check the validation events"
             )
-        # a worker that was replaced after its last commit of the epoch has no measures of it
-        measured = [report["measures"] for report in end.reports if report["measures"]] or [[math.nan] * 3]
-        on_training = Measures(*np.mean(measured, axis=0).tolist())
+        on_training, phases = _read_reports(end.reports)
         self.history = self.history.with_epoch(on_training, on_validation, end.seconds - self._seconds)
         self._seconds = end.seconds
-        self.phases.append([Phases(*report["phases"]) for report in end.reports])
+        self.phases.append(phases)
         self.n_bytes.append(end.n_bytes)
         best = members if self.history.best_epoch == end.number else self.state.best
         variables = [array for progress in end.progress for array in progress.variables]

@@ -216,7 +216,8 @@ class Worker:
             step = window.first + window.n_batches
             raise training.DivergenceError(
                 f"{self.job.name}: the weights of worker {self.number} of {self.job.n_workers} are not finite after "
-                f"batch {step} of epoch {epoch}, under {self.job.rule.name}; lower the learning rate"
+                f"batch {step} of epoch {epoch}, under {self.job.rule.name}; lower the learning rate, or look "
+                "for events whose scores or gradients are not finite"
             )
 
     def _exchange(

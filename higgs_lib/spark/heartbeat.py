@@ -3,6 +3,7 @@
 import math
 import os
 import queue
+import reprlib
 import socket
 import threading
 import time
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from higgs_lib.training import channel
-from higgs_lib.training.channel import Address, Channel, Credentials, Listener
+from higgs_lib.training.channel import Address, Channel, ChannelError, Credentials, Listener
 
 INTERVAL = 1.0  # seconds between heartbeats
 SILENCE = 3 * INTERVAL  # seconds without a heartbeat after which a worker is silent
@@ -30,6 +31,20 @@ class Message(NamedTuple):
     "job", "centre" or "server" of this program's own threads."""
     content: Any
     arrays: Sequence[np.ndarray] = ()
+
+
+def _check_message(content: Any, n_workers: int) -> None:
+    """Raises ChannelError if what a peer sends is no message of one of so many workers."""
+    match content:
+        case (
+            [int(worker), "hello", [str(), int(), str(), int() | float(), int()]]
+            | [int(worker), "alive", [str(), int(), str(), int() | float()]]
+            | [int(worker), "epoch", dict()]
+            | [int(worker), "failed", [str(), str(), str()]]
+            | [int(worker), "done", None]
+        ) if 0 <= worker < n_workers:
+            return
+    raise ChannelError(f"{reprlib.repr(content)} is no message of one of {n_workers} workers")
 
 
 class WorkerStatus(NamedTuple):
@@ -50,7 +65,8 @@ class WorkerStatus(NamedTuple):
 class HeartbeatMonitor:
     """Listens to workers; `next_message` returns their messages. Used in a `with` statement."""
 
-    def __init__(self, host: str, *, encrypted: bool = False):
+    def __init__(self, host: str, n_workers: int, *, encrypted: bool = False):
+        self.n_workers = n_workers
         self.messages: queue.Queue[Message] = queue.Queue()
         self.workers: dict[int, WorkerStatus] = {}
         self._listener = Listener(host, Credentials.create(encrypted), self._listen)
@@ -71,7 +87,9 @@ class HeartbeatMonitor:
         peer, worker, message_type = Channel(line), None, ""
         try:
             while message_type not in ("done", "failed"):
-                (worker, message_type, content), arrays = peer.receive()
+                message, arrays = peer.receive()
+                _check_message(message, self.n_workers)
+                worker, message_type, content = message
                 if message_type == "hello":
                     self.disconnect(worker)
                     self._channels[worker] = peer

@@ -6,6 +6,7 @@ centre, and at the end of an epoch under a rule that averages.
 """
 
 import math
+import reprlib
 import socket
 import threading
 import time
@@ -17,9 +18,35 @@ import numpy as np
 from higgs_lib.spark.heartbeat import Message
 from higgs_lib.training import channel
 from higgs_lib.training.channel import Address, Channel, ChannelError, Credentials, Listener
-from higgs_lib.training.update_rules import AsynchronousRule, UpdateRule
+from higgs_lib.training.update_rules import AsynchronousRule, Averaging, UpdateRule
 
 START_LIMIT = 60  # seconds for which a worker that is ready waits for the others before its first step
+
+REQUESTS = {
+    "begin": {"in_flight": int},
+    "pull": {},
+    "commit": {"n_events": int, "n_batches": int, "in_flight": int, "pull": bool},
+    "average": {"epoch": int},
+    "epoch": {"number": int, "seen": int, "report": dict},
+}
+"""What workers may ask for, and the types of its content."""
+
+
+def _check_request(message: object) -> None:
+    """Raises ChannelError if a message is no request of a worker."""
+    match message:
+        case [str(request), dict(content)] if request in REQUESTS:
+            types = {name: type(value) for name, value in content.items()}
+            if types == REQUESTS[request] and all(v >= 0 for v in content.values() if type(v) is int):
+                return
+    raise ChannelError(f"{reprlib.repr(message)} is no request of a worker")
+
+
+def _check_arrays(arrays: list[np.ndarray], expected: list[np.ndarray]) -> None:
+    """Raises ChannelError if a worker's arrays have other types or shapes than these."""
+    sent, wanted = ([(array.dtype.str, array.shape) for array in part] for part in (arrays, expected))
+    if sent != wanted:
+        raise ChannelError(f"a worker sent {reprlib.repr(sent)} instead of its weights")
 
 
 class Exchange(NamedTuple):
@@ -74,6 +101,8 @@ class Centre:
             The staleness of the commit, how often the centre has been changed with it, and what the worker pulled last.
         """
         with self._changed:
+            if worker not in self._pulled:
+                raise ChannelError(f"worker {worker} commits before its first pull")
             if self._exchanges is not None:
                 self._exchanges.append(Exchange(worker, commit))
             pulled, version = self._pulled[worker]
@@ -211,10 +240,15 @@ class ParameterServer:
         answers = {"begin": self._begin, "pull": self._pull, "commit": self._commit}
         answers |= {"average": self._average, "epoch": self._end_epoch}
         try:
-            worker, _ = peer.receive()
+            number, _ = peer.receive()
+            if type(number) is not int or not 0 <= number < len(self.progress):
+                raise ChannelError(f"{reprlib.repr(number)} is not the number of a worker")
+            worker = number
             peer.send(*self._join(worker, peer))
             while True:
-                (request, content), arrays = peer.receive()
+                message, arrays = peer.receive()
+                _check_request(message)
+                request, content = message
                 peer.send(*answers[request](worker, arrays, peer, **content))
                 if request == "commit":
                     self.service_seconds.append(time.monotonic() - peer.arrived)
@@ -285,11 +319,13 @@ class ParameterServer:
         Returns:
             The answer and its arrays.
         """
-        commit = self._checked(arrays)
+        _check_arrays(arrays, [self.centre.weights])
+        if not self.centre.rule.window:
+            raise ChannelError(f"worker {worker} commits under {self.centre.rule.name}, which has no commits")
         with self._lock:  # a replacement that joins sees the centre and the progress before or after the commit
             if self._current[worker] is not peer:
                 raise EOFError
-            staleness, number, (weights, version) = self.centre.commit(worker, commit, pull=pull)
+            staleness, number, (weights, version) = self.centre.commit(worker, arrays[0], pull=pull)
             now, progress = time.monotonic(), self.progress[worker]
             progress = progress._replace(batches=progress.batches + n_batches, seen=progress.seen + n_events)
             self.progress[worker], self.in_flight[worker] = progress, in_flight
@@ -298,15 +334,11 @@ class ParameterServer:
 
     def _average(self, worker: int, arrays: list[np.ndarray], peer: Channel, epoch: int) -> tuple[dict, list]:
         """Takes the weights of a worker that has finished an epoch."""
-        self.centre.average(worker, self._checked(arrays), epoch)
+        _check_arrays(arrays, [self.centre.weights])
+        if not isinstance(self.centre.rule, Averaging):
+            raise ChannelError(f"worker {worker} asks for an average, which {self.centre.rule.name} does not make")
+        self.centre.average(worker, arrays[0], epoch)
         return {"waited": time.monotonic() - peer.arrived}, []
-
-    def _checked(self, arrays: list[np.ndarray]) -> np.ndarray:
-        """Returns the one array of a request; ChannelError if its type or size is not that of the centre."""
-        expected = self.centre.weights
-        if [(array.dtype, array.shape) for array in arrays] != [(expected.dtype, expected.shape)]:
-            raise ChannelError(f"a worker sent {[(a.dtype, a.shape) for a in arrays]} instead of its weights")
-        return arrays[0]
 
     def _end_epoch(
         self, worker: int, arrays: list[np.ndarray], peer: Channel, *, number: int, seen: int, report: dict
@@ -324,9 +356,12 @@ class ParameterServer:
         Returns:
             An empty answer.
         """
+        _check_arrays(arrays, self.progress[worker].variables)
         with self._lock:
             if self._current[worker] is not peer:
                 raise EOFError
+            if number != self.progress[worker].epoch:
+                raise ChannelError(f"worker {worker} ends epoch {number} in epoch {self.progress[worker].epoch}")
             self.progress[worker] = progress = Progress(number + 1, 0, seen, arrays)
             self.in_flight[worker] = 0
             reports = self._reports.setdefault(number, {})

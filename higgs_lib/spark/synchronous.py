@@ -22,6 +22,7 @@ from higgs_lib.spark.heartbeat import HeartbeatMonitor, Message
 from higgs_lib.spark.submission import JobError, WorkerError, hanging_text, lost_text
 from higgs_lib.spark.worker import FINAL, Epoch, Failure, Job
 from higgs_lib.training import History, Phases, TrainConfig
+from higgs_lib.training.channel import ChannelError
 from higgs_lib.training.checkpoint import Checkpoint, State
 from higgs_lib.training.loop import check_trainable, saved_epochs
 
@@ -176,13 +177,13 @@ class _Run:
     def _submit(self) -> None:
         """Runs one barrier job to its end."""
         self._digests.clear()
-        encrypted = submission.is_encrypted(self.session)
-        with HeartbeatMonitor(submission.host(self.session), encrypted=encrypted) as monitor, self._job(monitor):
+        host, encrypted = submission.host(self.session), submission.is_encrypted(self.session)
+        with HeartbeatMonitor(host, self.n_workers, encrypted=encrypted) as monitor, self._job(monitor):
             failures, done = [], 0
             while done < self.n_workers:
                 message = monitor.next_message(timeout=1.0)
                 if message and message.message_type == "epoch":
-                    self._record(message.worker, Epoch.from_message(message.content, message.arrays))
+                    self._record(message)
                 elif message and message.message_type == "done":
                     done += 1
                 elif message and message.message_type in ("failed", "lost"):
@@ -201,8 +202,18 @@ class _Run:
         work = partial(worker.work, job)
         return submission.running_job(self.session, work, self.n_workers, monitor, job.name, barrier=True)
 
-    def _record(self, worker: int, epoch: Epoch) -> None:
-        """Records a worker's epoch; RuntimeError if its weights differ from those of other workers."""
+    def _record(self, message: Message) -> None:
+        """Records a worker's epoch.
+
+        Raises:
+            JobError: the message cannot be read.
+            RuntimeError: the weights differ from those of other workers.
+        """
+        worker = message.worker
+        try:
+            epoch = Epoch.from_message(message.content, message.arrays)
+        except ChannelError as error:
+            raise JobError(f"worker {worker}: {error}") from error
         digests = self._digests.setdefault(epoch.number, {})
         digests[worker] = epoch.weights
         if len(set(digests.values())) > 1:

@@ -16,7 +16,7 @@ from higgs_lib import device, training
 from higgs_lib.data import EventStream
 from higgs_lib.spark.heartbeat import Heartbeat
 from higgs_lib.training import Phases, TrainConfig, collectives, steps
-from higgs_lib.training.channel import Address
+from higgs_lib.training.channel import Address, ChannelError
 from higgs_lib.training.checkpoint import State
 from higgs_lib.training.collectives import LostPeerError, ProcessGroup
 from higgs_lib.training.layers import offset_dropout_seeds
@@ -66,9 +66,12 @@ class Epoch(NamedTuple):
 
     @classmethod
     def from_message(cls, content: dict, arrays: list[np.ndarray]) -> "Epoch":
-        """Returns the epoch that `as_message` took apart."""
-        state = State.from_message(content["state"], arrays) if content["state"] else None
-        return cls(**content | {"phases": Phases(**content["phases"]), "state": state})
+        """Returns the epoch that `as_message` took apart; ChannelError if this is none."""
+        try:
+            state = State.from_message(content["state"], arrays) if content["state"] else None
+            return cls(int(content["number"]), Phases(**content["phases"]), str(content["weights"]), state)
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            raise ChannelError(f"a worker's report of an epoch cannot be read: {error!r}") from error
 
 
 # errors that would be the same in another try

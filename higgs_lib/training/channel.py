@@ -11,6 +11,7 @@ import hmac
 import json
 import logging
 import os
+import reprlib
 import secrets
 import socket
 import ssl
@@ -33,6 +34,8 @@ NONCE = 32  # bytes
 MAX_TEXT = 2**26  # bytes of a message's JSON
 MAX_ARRAYS = 2**32  # bytes of a message's arrays
 LENGTH = struct.Struct("!I")
+DTYPES = {np.dtype(code).str: np.dtype(code) for code in "?bBhHiIqQefd"}
+"""The types of the arrays that may be received, by their names in a message."""
 
 
 class ChannelError(ConnectionError):
@@ -259,6 +262,18 @@ def connect(address: Address) -> socket.socket:
             raise
 
 
+def _allocate(declared: object) -> list[np.ndarray]:
+    """Returns arrays of the declared types and shapes; ChannelError if they are not allowed."""
+    try:
+        types = [(DTYPES[name], tuple(shape)) for name, shape in declared]
+        are_lengths = all(type(n) is int and n >= 0 for _, shape in types for n in shape)
+        if are_lengths and sum(dtype.itemsize * prod(n or 1 for n in shape) for dtype, shape in types) <= MAX_ARRAYS:
+            return [np.empty(shape, dtype) for dtype, shape in types]
+    except (ValueError, TypeError, KeyError) as error:
+        log.debug("a message with arrays that cannot be made: %s", error)
+    raise ChannelError(f"a message with arrays {reprlib.repr(declared)}, which are no numbers or too many")
+
+
 class Channel:
     """A connection for messages of JSON and arrays."""
 
@@ -295,17 +310,13 @@ class Channel:
         text = _fill(self._line, bytearray(length))
         try:
             content, declared = json.loads(text)
-            types = [(np.dtype(dtype), tuple(map(int, shape))) for dtype, shape in declared]
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:  # the last if lists are nested deeply
             raise ChannelError(f"a message that cannot be read: {error}") from error
-        n_bytes = sum(dtype.itemsize * prod(shape) for dtype, shape in types)
-        if any(dtype.kind not in "biuf" or min(shape, default=0) < 0 for dtype, shape in types) or n_bytes > MAX_ARRAYS:
-            raise ChannelError(f"a message with arrays {declared}, which are no numbers or too many")
-        arrays = [np.empty(shape, dtype) for dtype, shape in types]
+        arrays = _allocate(declared)
         for array in arrays:
             if array.size:
                 _fill(self._line, memoryview(array).cast("B"))
-        self.n_bytes += LENGTH.size + length + n_bytes
+        self.n_bytes += LENGTH.size + length + sum(array.nbytes for array in arrays)
         return content, arrays
 
     def end(self) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from higgs_lib.training import channel
 from higgs_lib.training.batching import Shard
-from higgs_lib.training.channel import Address, Credentials, Listener
+from higgs_lib.training.channel import Address, ChannelError, Credentials, Listener
 
 JOIN_LIMIT = 60  # seconds in which the previous process has to connect
 
@@ -126,14 +126,21 @@ class Ring(ProcessGroup):
         return total.astype(np.float32, copy=False)
 
     def all_gather(self, values: np.ndarray) -> np.ndarray:
-        """Returns the values (n,) of all ranks, concatenated; n may differ between ranks."""
-        sizes = self._gather(np.ones(self.shard.world_size, np.int64), np.array([len(values)]))
+        """Returns the values (n,) of all ranks, concatenated; n may differ between ranks.
+
+        Raises:
+            LostPeerError: a connection has ended.
+            ChannelError: a rank declares an impossible number of values.
+        """
+        sizes = self._gather([1] * self.shard.world_size, np.array([len(values)])).tolist()
+        if min(sizes) < 0 or sum(sizes) * values.itemsize > channel.MAX_ARRAYS:
+            raise ChannelError(f"the ranks of the process group declare {sizes} values")
         return self._gather(sizes, values)
 
-    def _gather(self, sizes: np.ndarray, values: np.ndarray) -> np.ndarray:
+    def _gather(self, sizes: list[int], values: np.ndarray) -> np.ndarray:
         """Returns the values of all ranks, of which rank i has `sizes[i]`."""
         rank, world_size = self.shard.rank, self.shard.world_size
-        gathered = np.split(np.empty((sizes.sum(), *values.shape[1:]), values.dtype), np.cumsum(sizes)[:-1])
+        gathered = np.split(np.empty((sum(sizes), *values.shape[1:]), values.dtype), np.cumsum(sizes)[:-1])
         gathered[rank][:] = values
         for step in range(world_size - 1):
             self._exchange(gathered[(rank - step) % world_size], gathered[(rank - step - 1) % world_size])

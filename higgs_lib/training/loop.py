@@ -124,7 +124,8 @@ class Trainer:
         trained = time.perf_counter()
         on_validation = evaluate(self.model, validation, self.loss, self.group)
         if not np.isfinite(on_validation.loss):
-            raise DivergenceError(f"{name}: the loss is not finite after epoch {number}; lower the learning rate")
+            cause = self._cause(number, results, validation)
+            raise DivergenceError(f"{name}: the loss is not finite after epoch {number}; {cause}")
         on_training = measures(self.loss, self.group.all_gather(labels), self.group.all_gather(results.scores))
         transfer = self.group.all_reduce_min(results.all_reduce)  # the slowest worker does not wait
         all_reduce = float(results.all_reduce.sum())
@@ -140,6 +141,17 @@ class Trainer:
             )
         )
         return history.with_epoch(on_training, on_validation, trained - start)
+
+    def _cause(self, number: int, results: steps.StepResults, validation: Sample) -> str:
+        """Returns what this process knows of a loss that is not finite after an epoch, and what to do."""
+        if not np.isfinite(validation.features).all():
+            return "features of the validation events are not finite: check them"
+        bad = np.flatnonzero(~np.isfinite(results.scores))
+        step = bad[0] // len(self.group.shard.part(self.batch_size)) + 1 if len(bad) else 0
+        if (number, step) == (1, 1):
+            return "scores are not finite before any weight has changed: check the training events and the model"
+        first = f"scores are not finite from step {step} of it on: " if step else ""
+        return f"{first}lower the learning rate, or look for events whose scores or gradients are not finite"
 
     def epochs(
         self, history: History, best: list[np.ndarray], validation: Sample, config: TrainConfig, name: str

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from higgs_lib import device
 from higgs_lib.data import Sample
 from higgs_lib.training.batching import Block
 from higgs_lib.training.collectives import ProcessGroup
@@ -32,7 +33,13 @@ TrainBlock = Callable[[Sample, Block, int], StepResults]
 
 
 def engine() -> ModuleType:
-    """Returns the module that makes training steps on Keras' backend; ValueError for a backend without one."""
+    """Returns the module that makes training steps on Keras' backend.
+
+    Raises:
+        ValueError: there is none for this backend.
+        DeviceError: Keras is set to another precision.
+    """
+    device.check_precision()
     backend = keras.backend.backend()
     if backend == "tensorflow":
         from higgs_lib.training import tensorflow_engine as module
@@ -94,11 +101,14 @@ def _make_single_process_block(steps, group: ProcessGroup) -> TrainBlock:
 
 def _make_process_group_block(steps, group: ProcessGroup, precision: str) -> TrainBlock:
     """Returns a function that trains this rank's part of a block, with a gradient all-reduce at every step."""
+    padding = None
 
     def train_block(events: Sample, block: Block, batch_size: int) -> StepResults:
+        nonlocal padding
+        padding = events.slice(0, 1) if events.n_events else padding  # the first block has events of every rank
         total, results = None, []
         with steps.running():
-            for part, weight in _parts_of_batches(events, block, batch_size):
+            for part, weight in _parts_of_batches(events, block, batch_size, padding):
                 vector, scores = steps.gradients(total, part, weight)
                 start = time.perf_counter()
                 total = group.all_reduce_sum(vector, precision)
@@ -111,13 +121,18 @@ def _make_process_group_block(steps, group: ProcessGroup, precision: str) -> Tra
     return train_block
 
 
-def _parts_of_batches(events: Sample, block: Block, batch_size: int) -> Iterator[tuple[Sample, np.float32]]:
-    """Yields this rank's part of each batch and its fraction of the batch."""
+def _parts_of_batches(
+    events: Sample, block: Block, batch_size: int, padding: Sample
+) -> Iterator[tuple[Sample, np.float32]]:
+    """Yields this rank's part of each batch and its fraction of the batch.
+
+    All ranks have to join each all-reduce, so a rank without events in the last batch takes `padding` with weight 0: a
+    real event, as layers need not be finite for others, and 0 times infinity is no number.
+    """
     n_batches, size = block.whole.shape
     for number in range(n_batches):
         yield events.slice(number * size, (number + 1) * size), np.float32(size / batch_size)
     if len(block.rest):
         yield events.slice(block.whole.size), np.float32(len(block.rest) / block.n_rest)
-    elif block.n_rest:  # only other ranks have events in this batch, but all ranks must join the all-reduce
-        placeholder = Sample(np.zeros((1, events.features.shape[1]), np.float32), np.zeros(1, np.float32))
-        yield placeholder, np.float32(0)
+    elif block.n_rest:
+        yield padding, np.float32(0)

@@ -19,13 +19,13 @@ def next_message(monitor, *skipped_types):
 
 @pytest.fixture(params=[False, True], ids=["plain", "encrypted"])
 def any_monitor(request):
-    with HeartbeatMonitor("127.0.0.1", encrypted=request.param) as monitor:
+    with HeartbeatMonitor("127.0.0.1", 4, encrypted=request.param) as monitor:
         yield monitor
 
 
 @pytest.fixture
 def monitor():
-    with HeartbeatMonitor("127.0.0.1") as monitor:
+    with HeartbeatMonitor("127.0.0.1", 4) as monitor:
         yield monitor
 
 
@@ -66,7 +66,7 @@ def process(monitor, number, activity, secret=None):
 
 
 def test_a_killed_process_is_lost_and_one_that_loses_the_monitor_ends():
-    with HeartbeatMonitor("127.0.0.1") as monitor:
+    with HeartbeatMonitor("127.0.0.1", 4) as monitor:
         killed, left = process(monitor, 0, "training"), process(monitor, 1, "training")
         for worker in (killed, left):
             assert worker.stdout.readline() == "here\n"
@@ -120,7 +120,7 @@ def test_a_process_that_was_replaced_ends_and_is_no_loss(monitor):
 
 
 def test_a_worker_that_waits_for_others_does_not_hang():
-    monitor, now = HeartbeatMonitor("127.0.0.1"), time.monotonic()
+    monitor, now = HeartbeatMonitor("127.0.0.1", 4), time.monotonic()
     with monitor:
         monitor.workers = {0: heartbeat.WorkerStatus("host", 1, heartbeat.WAITING, now, 500.0)}
         assert monitor.hanging_worker(4.0) is None

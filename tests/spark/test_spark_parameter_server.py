@@ -19,7 +19,7 @@ def serve(rule, n_workers, work, *, encrypted=False, exchanges=None):
     """The server, after every worker has done its work; the workers' results; the initial weights."""
     weights = np.random.default_rng(1).normal(size=N).astype(np.float32)
     centre = Centre(weights, rule, n_workers, exchanges)
-    progress = [Progress(1, 0, 0, [np.arange(3)]) for _ in range(n_workers)]
+    progress = [Progress(1, 0, 0, [np.arange(2)]) for _ in range(n_workers)]
     with (
         ParameterServer("127.0.0.1", Credentials.create(encrypted), centre, progress, queue.Queue()) as server,
         ThreadPoolExecutor(n_workers) as threads,

@@ -10,7 +10,8 @@ import pytest
 from arrays import assert_close
 from small_training import COMPILED, build, sample, weights
 
-from higgs_lib.data import Sample
+from higgs_lib import data, models
+from higgs_lib.data import COMPLETE, Sample
 from higgs_lib.models import ModelSpec
 from higgs_lib.training import History, TrainConfig, batching
 from higgs_lib.training.channel import Credentials
@@ -149,6 +150,27 @@ def test_two_processes_give_the_losses_of_keras_at_every_step(case):
         for measured, expected in zip(history[:2], single_history[:2], strict=True):  # training and validation
             assert np.array(measured) == pytest.approx(np.array(expected), rel=1e-5)
     assert np.array_equal(results[0][1], results[1][1])
+
+
+def kinematic_weights(events, group=SINGLE_PROCESS):
+    """The weights of a kinematic network after two epochs."""
+    model = models.build(ModelSpec((8,), inputs="kinematics"), models.standardisation(events, COMPLETE), seed=1)
+    loss = keras.losses.BinaryCrossentropy()
+    trainer = Trainer(model, keras.optimizers.Adam(), loss, events, 64, 5, jit_compile=COMPILED[-1], group=group)
+    for epoch in (1, 2):
+        trainer.train_epoch(epoch)
+    return weights(model)
+
+
+def test_a_kinematic_network_trains_when_the_last_batch_has_fewer_events_than_ranks(events, monkeypatch):
+    """Its features of an event without momenta are not finite; here that batch is a block of its own."""
+    monkeypatch.setattr(batching, "CHUNK", 33)
+    sample = data.load(events, COMPLETE, range(64 * 16 + 1))
+    assert [block.whole.shape for block in batching.shuffled_blocks(1025, 64, 5, 1)] == [(8, 64), (8, 64), (0, 64)]
+    expected = kinematic_weights(sample)
+    assert np.isfinite(expected).all()
+    for found in in_ring(2, lambda ring: kinematic_weights(sample, ring)):
+        assert found == pytest.approx(expected, abs=2e-5)
 
 
 def dropped_scores(group):

@@ -95,8 +95,21 @@ def test_any_keras_model_optimizer_and_loss(samples):
 def test_a_training_that_diverges_is_named(samples):
     spec = ModelSpec((20,), activation="linear", optimizer="sgd", learning_rate=1e30)
     model, optimizer = build(spec)
-    with pytest.raises(training.DivergenceError, match="odd: the loss is not finite after epoch 1; lower"):
+    with pytest.raises(
+        training.DivergenceError, match=r"odd: the loss is not finite after epoch 1; .*lower the learning"
+    ):
         training.fit(model, optimizer, *samples, TrainConfig(epochs=3, batch_size=100), seed=1, name="odd")
+
+
+@pytest.mark.parametrize(
+    ("part", "cause"), [(0, "before any weight has changed"), (1, "validation events are not finite")]
+)
+def test_events_that_are_not_finite_are_not_blamed_on_the_learning_rate(samples, part, cause):
+    changed = [Sample(events.features.copy(), events.labels) for events in samples]
+    changed[part].features[:, 2] = np.nan
+    with pytest.raises(training.DivergenceError, match=f"{cause}: check") as error:
+        training.fit(*build(), *changed, TrainConfig(epochs=1, batch_size=100), seed=1)
+    assert "rate" not in str(error.value)
 
 
 @pytest.mark.parametrize("config", [TrainConfig(epochs=0, batch_size=10), TrainConfig(epochs=1, batch_size=5000)])
