@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +28,7 @@ class Origin:
     event_type: str
     """"simulated" for built-in events, "uci" for UCI's own file (known by its sha256), "file" for any other file."""
     n_events: int
-    recipe: dict
+    recipe: dict[str, Any]
     """Everything that determines the events: the same recipe makes the same file."""
     sha256: str
     """Hash of all values, row by row, as little-endian float32."""
@@ -70,11 +71,12 @@ class EventWriter:
 
     def __init__(self, path: Path):
         self.file = pq.ParquetWriter(path, SCHEMA, compression="none", use_dictionary=DICTIONARY_COLUMNS)
-        self.buffer, self.hash, self.n_events = [], hashlib.sha256(), 0
+        self.buffer: list[np.ndarray] = []
+        self.hash, self.n_events = hashlib.sha256(), 0
 
     def write(self, values: np.ndarray) -> None:
         """Appends `values` (n, 29), float32, with the columns in the order of `COLUMNS`."""
-        self.hash.update(np.ascontiguousarray(values, "<f4"))
+        self.hash.update(np.ascontiguousarray(values, "<f4").data)
         self.n_events += len(values)
         self.buffer.append(values)
         if sum(map(len, self.buffer)) >= ROW_GROUP:
@@ -88,7 +90,7 @@ class EventWriter:
         table = pa.table([np.ascontiguousarray(column) for column in rows.T], SCHEMA)
         self.file.write_table(table, row_group_size=ROW_GROUP)
 
-    def close(self, event_type: str, recipe: dict) -> Origin:
+    def close(self, event_type: str, recipe: dict[str, Any]) -> Origin:
         """Writes the remaining events and the file's origin, and closes the file."""
         if any(map(len, self.buffer)):
             self._flush(np.concatenate(self.buffer))

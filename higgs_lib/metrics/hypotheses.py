@@ -83,9 +83,9 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
     >>> holm([0.01, 0.04, 0.03]).round(3)
     array([0.03, 0.06, 0.06])
     """
-    p_values = np.asarray(p_values, float)
-    order = np.argsort(p_values)
-    stepwise = p_values[order] * np.arange(len(p_values), 0, -1)
-    corrected = np.empty_like(p_values)
+    single = np.asarray(p_values, float)
+    order = np.argsort(single)
+    stepwise = single[order] * np.arange(len(single), 0, -1)
+    corrected = np.empty_like(single)
     corrected[order] = np.minimum(np.maximum.accumulate(stepwise), 1)
     return corrected

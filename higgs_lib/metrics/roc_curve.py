@@ -105,7 +105,7 @@ def roc_band(labels: np.ndarray, scores: np.ndarray, *, n_points: int = 201, lev
         ValueError: As `auc`.
     """
     curve = roc(labels, scores)
-    n_signal = np.count_nonzero(labels > 0.5)
+    n_signal = int(np.count_nonzero(labels > 0.5))
     efficiency = np.linspace(0, 1, n_points)
     shifted = jeffreys_interval(efficiency * n_signal, n_signal, level)
     rejection, with_more, with_fewer = (

@@ -78,7 +78,7 @@ class Experiment(NamedTuple):
     background_uncertainty: float = 0.05
     """Relative uncertainty of the background: 1000 +- 50 in Baldi et al. 2014."""
 
-    def definitions(self) -> dict[str, Callable]:
+    def definitions(self) -> dict[str, Callable[[float | np.ndarray, float | np.ndarray], float | np.ndarray]]:
         """Returns the definitions of significance by name, as functions of the expected S and B."""
         return {
             "S/√B": signal_over_root_background,
@@ -88,7 +88,9 @@ class Experiment(NamedTuple):
             "Asimov, σ_B": lambda s, b: asimov_with_uncertainty(s, b, self.background_uncertainty),
         }
 
-    def significance(self, definition: str, signal_efficiency: ArrayLike, background_efficiency: ArrayLike):
+    def significance(
+        self, definition: str, signal_efficiency: ArrayLike, background_efficiency: ArrayLike
+    ) -> np.ndarray:
         """Returns the significance by the named definition after a cut; 0 where no background is expected."""
         signal, background = self.signal * signal_efficiency, self.background * background_efficiency
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -128,7 +130,7 @@ def significance_interval(
     """
     rng = np.random.default_rng(seed)
 
-    def draw(n_passed, n_total):
+    def draw(n_passed: int, n_total: int) -> np.ndarray:
         return rng.beta(n_passed + 0.5, n_total - n_passed + 0.5, n_draws)
 
     signal = draw(test.n_signal_passed[0], test.n_signal)

@@ -6,6 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -65,7 +66,7 @@ def _generate_rows(chunk: tuple[int, int], seed: int, physics: SimulationParamet
     return np.stack([column.to_numpy() for column in table.columns], 1)
 
 
-def recipe(n_events: int, seed: int, physics: SimulationParameters = SimulationParameters()) -> dict:
+def recipe(n_events: int, seed: int, physics: SimulationParameters = SimulationParameters()) -> dict[str, Any]:
     """Returns what determines built-in events, including the version of the simulation's code."""
     code = provenance.code_version("simulation")
     recipe = {"source": "built-in", "n_events": n_events, "seed": seed, "code": code}
