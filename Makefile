@@ -118,10 +118,11 @@ test: $(READY) ## Run every test
 test-browser: $(READY) ## Open the report of PROFILE's finished run, and JupyterLab, in Chromium and test them
 	HIGGS_RUN='$(RUN)' $(PYTHON) -m pytest tests/browser
 
-lint: $(READY) ## Check the style of code and notebooks
+lint: $(READY) ## Check the style of code and notebooks, the types and the directions of import
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m nbstripout --verify notebooks/*.ipynb
+	$(PYTHON) -m mypy
 	$(ENV_BIN)lint-imports --no-cache > /dev/null || { $(ENV_BIN)lint-imports --no-cache; exit 1; }
 
 format: $(READY) ## Bring code and notebooks into that style

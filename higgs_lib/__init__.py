@@ -11,19 +11,4 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # hides TensorFlow's start-u
 # read where scikit-learn is first imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-__getattr__, __dir__, __all__ = lazy.attach(
-    __name__,
-    submodules=[
-        "data",
-        "device",
-        "explore",
-        "metrics",
-        "models",
-        "performance",
-        "plots",
-        "simulation",
-        "spark",
-        "study",
-        "training",
-    ],
-)
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

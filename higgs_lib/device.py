@@ -7,9 +7,8 @@ import re
 import sys
 from functools import cache
 from importlib.metadata import packages_distributions
-from itertools import takewhile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pynvml
 
@@ -113,8 +112,12 @@ def _visible_indices(uuids: list[str]) -> list[int]:
             return next((index for index, uuid in enumerate(uuids) if uuid.startswith(entry)), None)
         return int(entry) if entry.isdecimal() and int(entry) < len(uuids) else None
 
-    indices = [index(entry.strip()) for entry in listed.split(",")]
-    return list(takewhile(lambda index: index is not None, indices))
+    indices: list[int] = []
+    for entry in listed.split(","):
+        if (place := index(entry.strip())) is None:
+            break
+        indices.append(place)
+    return indices
 
 
 class _TensorFlow:
@@ -123,7 +126,7 @@ class _TensorFlow:
     name = "TensorFlow"
     package = "tensorflow[and-cuda]"
 
-    def __init__(self):
+    def __init__(self) -> None:
         os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # numbers GPUs as nvidia-smi does
         import tensorflow as tf
 
@@ -157,18 +160,18 @@ class _Jax:
     name = "JAX"
     package = "jax[cuda13]"
 
-    def __init__(self):
+    def __init__(self) -> None:
         os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
         import jax
 
-        self.jax = jax
+        self.jax: Any = jax
 
     def has_cuda(self) -> bool:
         """Tells whether JAX was installed with its plugin for CUDA."""
         return any(name.startswith("jax_cuda") for name in packages_distributions())
 
-    def _devices(self) -> list:
+    def _devices(self) -> list[Any]:
         """Returns JAX' GPUs, in the order of their numbers."""
         try:
             return self.jax.devices("gpu")

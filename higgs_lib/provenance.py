@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -45,9 +46,9 @@ FOLDER = Path(__file__).parent
 
 
 def _sources(name: str) -> list[Path]:
-    """Returns the files of a package, or the one of a module."""
+    """Returns the files of a package, what it offers (`__init__.pyi`) included, or the one of a module."""
     path = FOLDER.joinpath(*name.split("."))
-    return sorted(path.glob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
+    return sorted(path.glob("*.py*")) if path.is_dir() else [path.with_suffix(".py")]
 
 
 def _with_imports(names: Iterable[str]) -> list[str]:
@@ -78,7 +79,8 @@ def _imports(path: Path, name: str) -> Iterator[str]:
 def _import_statements(source: str) -> list[tuple[str, list[str]]]:
     """Returns the module and the names of each import from this library in a source text."""
     nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)]
-    return [(n.module, [a.name for a in n.names]) for n in nodes if (n.module or "").partition(".")[0] == "higgs_lib"]
+    named = [(node.module or "", [alias.name for alias in node.names]) for node in nodes]
+    return [(module, names) for module, names in named if module.partition(".")[0] == "higgs_lib"]
 
 
 @cache
@@ -87,7 +89,7 @@ def _syntax(source: str) -> str:
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(body := getattr(node, "body", None), list):
-            node.body = [statement for statement in body if not _is_docstring(statement)]
+            body[:] = [statement for statement in body if not _is_docstring(statement)]
     return ast.dump(tree)
 
 
@@ -97,7 +99,7 @@ def _is_docstring(node: ast.stmt) -> bool:
 
 
 @cache
-def _unchanging() -> dict:
+def _unchanging() -> dict[str, Any]:
     """The part of the stamp that no choice of a device changes."""
     return {
         "processor": processor(),
@@ -123,7 +125,7 @@ def _version(package: str) -> str:
         return "none"
 
 
-def stamp() -> dict:
+def stamp() -> dict[str, Any]:
     """Processor, cores, memory in GiB, GPUs, Python, the packages that results depend on, and what was computed on.
 
     That is the device of Keras' backend, or the processor where Keras is not loaded.

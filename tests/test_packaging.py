@@ -35,5 +35,6 @@ def test_every_package_of_the_wheel_is_imported_with_all_that_it_offers(tmp_path
     command = [sys.executable, "-c", IMPORT_ALL, str(installed)]
     answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert answer.stdout.split() == ["12"]
+    assert (installed / "higgs_lib" / "py.typed").exists()
     (entries,) = installed.glob("*.dist-info/entry_points.txt")
     assert "higgs-lib = higgs_lib.__main__:main" in entries.read_text()

@@ -72,6 +72,7 @@ def library(tmp_path, monkeypatch):
     [
         ("training/steps.py", "RATE = 2\n", True),
         ("data/files.py", "SIZE = 2\n", True),
+        ("data/__init__.pyi", "from .files import SIZE as SIZE\n", True),
         ("data/files.py", 'SIZE = 1  # event\n"""Number of events."""\n', False),
         ("training/other.py", "OTHER = 2\n", False),
     ],

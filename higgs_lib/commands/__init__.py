@@ -2,7 +2,4 @@
 
 import lazy_loader as lazy
 
-__getattr__, __dir__, __all__ = lazy.attach(
-    __name__,
-    submodules=["classifier_files", "cluster", "evaluate", "events", "info", "parsing", "runs", "score", "train"],
-)
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -36,7 +36,7 @@ def fetch(destination: str | Path = FILE, url: str = URL, sha256: str = SHA256) 
     return destination
 
 
-def _resume(destination: Path, url: str, output_file: str, _pooch) -> None:
+def _resume(destination: Path, url: str, output_file: str, _pooch: object) -> None:
     """Downloads for pooch, and keeps the part that has arrived beside the destination.
 
     Args:

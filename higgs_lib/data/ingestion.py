@@ -126,9 +126,7 @@ def _read_events(source: Path, file: _HashedFile) -> Iterator[np.ndarray]:
     except text.OtherFormat as error:
         raise DataError(f"{source}: {error}") from error
     except text.LongLine as error:
-        raise DataError(
-            f"{source}, row {n_rows + 1}: {error}, where {len(COLUMNS)} columns are expected"
-        ) from error
+        raise DataError(f"{source}, row {n_rows + 1}: {error}, where {len(COLUMNS)} columns are expected") from error
     except DECOMPRESSION_ERRORS as error:
         raise DataError(f"{source}: damaged or cut short after row {n_rows:,} ({error}); fetch it again") from error
     if n_rows == 0:

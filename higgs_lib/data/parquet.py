@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,7 +31,7 @@ class Origin:
     event_type: str
     """"simulated" for built-in events, "uci" for UCI's own file (known by its sha256), "file" for any other file."""
     n_events: int
-    recipe: dict
+    recipe: dict[str, Any]
     """Everything that determines the events: the same recipe makes the same file."""
     sha256: str
     """Hash of all values, row by row, as little-endian float32."""
@@ -134,7 +135,8 @@ class EventWriter:
         self.file = pq.ParquetWriter(
             path, SCHEMA, compression="none", use_dictionary=DICTIONARY_COLUMNS, write_page_checksum=True
         )
-        self.buffer, self.hash, self.n_events = [], hashlib.sha256(), 0
+        self.buffer: list[np.ndarray] = []
+        self.hash, self.n_events = hashlib.sha256(), 0
 
     def __enter__(self) -> "EventWriter":
         return self
@@ -144,7 +146,7 @@ class EventWriter:
 
     def write(self, values: np.ndarray) -> None:
         """Appends `values` (n, 29), float32, with the columns in the order of `COLUMNS`."""
-        self.hash.update(np.ascontiguousarray(values, "<f4"))
+        self.hash.update(np.ascontiguousarray(values, "<f4").data)
         self.n_events += len(values)
         self.buffer.append(values)
         if sum(map(len, self.buffer)) >= ROW_GROUP:
@@ -158,7 +160,7 @@ class EventWriter:
         table = pa.table([np.ascontiguousarray(column) for column in rows.T], SCHEMA)
         self.file.write_table(table, row_group_size=ROW_GROUP)
 
-    def close(self, event_type: str, recipe: dict) -> Origin:
+    def close(self, event_type: str, recipe: dict[str, Any]) -> Origin:
         """Writes the remaining events and the file's origin, and closes the file."""
         if any(map(len, self.buffer)):
             self._flush(np.concatenate(self.buffer))

@@ -48,7 +48,9 @@ for (const box of document.querySelectorAll('[data-cut-slider="ID"]')) {
 class CutSlider:
     """A figure of significances against the cut, with a slider and a table of numbers below."""
 
-    def __init__(self, figure: CaptionedFigure, panels: list[Bbox], best: dict[str, float], stored: dict, start: int):
+    def __init__(
+        self, figure: CaptionedFigure, panels: list[Bbox], best: dict[str, float], stored: dict, start: int
+    ) -> None:
         self.figure, self.caption, self.best, self.stored, self.start = figure, figure.caption, best, stored, start
         self.panels = panels
 

@@ -58,7 +58,7 @@ def peak(values: np.ndarray, *, seed: int, level: float = 0.95, n_draws: int = 2
     edges = np.arange(low, high, (third - first) / 10)
     counts = np.histogram(values, edges)[0]
     draws = np.random.default_rng(seed).poisson(counts, (n_draws, len(counts)))
-    return Interval.from_draws(_vertex(edges, counts), [_vertex(edges, row) for row in draws], level)
+    return Interval.from_draws(_vertex(edges, counts), np.array([_vertex(edges, row) for row in draws]), level)
 
 
 def _vertex(edges: np.ndarray, counts: np.ndarray) -> float:

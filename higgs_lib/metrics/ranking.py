@@ -81,7 +81,8 @@ def _sort_descending(is_signal: np.ndarray, scores: np.ndarray) -> tuple[np.ndar
         return is_signal[order], scores[order]
     # Score and class in one integer: sorting these takes a third of the time of sorting indices by score.
     keys = _descending_keys(scores)
-    packed = keys.astype(np.uint32 if keys.max() < 1 << 31 else np.uint64)  # without a sign 32 bits are enough
+    unsigned = np.uint32 if keys.max() < 1 << 31 else np.uint64  # without a sign 32 bits are enough
+    packed: np.ndarray = keys.astype(unsigned)
     packed <<= 1
     packed |= is_signal
     packed.sort()

@@ -111,13 +111,13 @@ class Experiment:
     background_uncertainty: float = 0.05
     """Relative uncertainty of the background: 1000 +- 50 in Baldi et al. 2014."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("signal", "background"):
             if check_numbers(f"the expected {name}", getattr(self, name), 0) == 0:
                 raise ValueError(f"the expected {name} before any cut must be above 0 events, not 0")
         check_numbers("the relative uncertainty of the background", self.background_uncertainty, 0)
 
-    def definitions(self) -> dict[str, Callable]:
+    def definitions(self) -> dict[str, Callable[[float | np.ndarray, float | np.ndarray], float | np.ndarray]]:
         """Returns the definitions of significance by name, as functions of the expected S and B."""
         return {
             "S/√B": signal_over_root_background,
@@ -180,7 +180,7 @@ def significance_interval(
         raise ValueError(f"an interval belongs to one cut, not to {np.size(test.cut)}: count the events of one")
     rng, n_draws = np.random.default_rng(seed), check_whole("n_draws", n_draws, 1)
 
-    def draw(n_passed, n_total):
+    def draw(n_passed: int, n_total: int) -> np.ndarray:
         return rng.beta(n_passed + 0.5, n_total - n_passed + 0.5, n_draws)
 
     signal = draw(test.n_signal_passed[0], test.n_signal)

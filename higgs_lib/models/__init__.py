@@ -2,13 +2,4 @@
 
 import lazy_loader as lazy
 
-__getattr__, __dir__, __all__ = lazy.attach(
-    __name__,
-    submodules=["beam_symmetry", "jet_permutations", "kinematic_layer", "periodic_embedding"],
-    submod_attrs={
-        "builder": ["Standardisation", "build", "load", "standardisation"],
-        "kinematic_layer": ["kinematic_features"],
-        "optimizers": ["optimizer"],
-        "spec": ["ModelSpec", "OPTIMIZERS", "PRECISIONS", "PRESETS"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

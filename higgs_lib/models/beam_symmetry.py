@@ -4,6 +4,8 @@ Protons of equal energy collide head on, so neither the azimuth of a whole event
 along the beam says anything about its class. Such copies of an event have the same momenta, masses and distances.
 """
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -20,7 +22,7 @@ class RandomBeamSymmetry(keras.layers.Layer):
     columns stay as they are, and so do all events outside training.
     """
 
-    def __init__(self, columns: tuple[str, ...], seed: int, **settings):
+    def __init__(self, columns: tuple[str, ...], seed: int, **settings: Any) -> None:
         super().__init__(**settings)
         self.columns, self.seed = tuple(columns), seed
         self.seed_generator = keras.random.SeedGenerator(seed)
@@ -29,11 +31,11 @@ class RandomBeamSymmetry(keras.layers.Layer):
         turns = [2 * np.pi / SCALES[name] if name.endswith("_phi") else 1.0 for name in self.columns]
         self._turn = np.array(turns, np.float32)  # of the beam line, in normalised units
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns what a saved model stores of this layer."""
         return super().get_config() | {"columns": self.columns, "seed": self.seed}
 
-    def call(self, events, training=False):
+    def call(self, events: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:
         """Returns the events (n, k), rotated and reflected in training."""
         if not training:
             return events

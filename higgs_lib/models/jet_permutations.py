@@ -5,6 +5,8 @@ jets, and whichever of the two after them is called the first, the event is the 
 permutations. In training each event takes one of them at random; a score is the mean over all four.
 """
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -38,21 +40,21 @@ class RandomJetPermutation(keras.layers.Layer):
     (4 n, k), one block of n events per permutation.
     """
 
-    def __init__(self, columns: tuple[str, ...], seed: int, **settings):
+    def __init__(self, columns: tuple[str, ...], seed: int, **settings: Any) -> None:
         super().__init__(**settings)
         self.columns, self.seed = tuple(columns), seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self._orders = permutation_orders(self.columns)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns what a saved model stores of this layer."""
         return super().get_config() | {"columns": self.columns, "seed": self.seed}
 
-    def compute_output_shape(self, shape):
+    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Returns the shape (None, k): the number of events depends on the mode."""
         return (None, *shape[1:])
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:
         """Returns the features of permuted events."""
         if not training:
             return ops.concatenate([ops.take(inputs, order, axis=-1) for order in self._orders], 0)
@@ -65,10 +67,10 @@ class RandomJetPermutation(keras.layers.Layer):
 class PermutationAverage(keras.layers.Layer):
     """Averages the scores (4 n, 1) of all permutations to (n, 1); in training it leaves the one score per event."""
 
-    def compute_output_shape(self, shape):
+    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Returns the shape (None, 1): the number of events depends on the mode."""
         return (None, *shape[1:])
 
-    def call(self, scores, training=False):
+    def call(self, scores: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:
         """Returns one score per event."""
         return scores if training else ops.mean(ops.reshape(scores, (len(EXCHANGES), -1, 1)), 0)

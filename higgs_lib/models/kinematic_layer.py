@@ -6,7 +6,7 @@ depends on the azimuth of the whole event or on the direction of the beam axis.
 """
 
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -99,22 +99,22 @@ class Kinematics(keras.layers.Layer):
     `KINEMATIC_FEATURES`, then the logarithm of each mass.
     """
 
-    def __init__(self, columns: tuple[str, ...], **settings):
+    def __init__(self, columns: tuple[str, ...], **settings: Any) -> None:
         super().__init__(**settings)
         missing = [name for name in LOW if name not in columns]
         if missing:
             raise ValueError(f"Kinematics: the layer needs all low-level columns; missing: {', '.join(missing)}")
         self.columns = tuple(columns)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns what a saved model stores of this layer."""
         return super().get_config() | {"columns": self.columns}
 
-    def compute_output_shape(self, shape):
+    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Returns the shape (n, k)."""
         return (*shape[:-1], len(feature_names(self.columns)))
 
-    def call(self, features):
+    def call(self, features: keras.KerasTensor) -> keras.KerasTensor:
         """Returns the kinematic features (n, k)."""
         objects = self._objects(features)
         squares = _squared_masses(objects)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 INPUTS = ("columns", "kinematics")
 INITIAL_WEIGHTS = ("constant", "normal", "uniform", "glorot", "he")
@@ -63,7 +64,7 @@ class ModelSpec:
     precision: str = "float32"
     """The precision of the hidden layers' arithmetic: "float32" or "bfloat16". Weights are stored in float32."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, choices in (
             ("inputs", INPUTS),
             ("optimizer", OPTIMIZERS),
@@ -116,7 +117,7 @@ class ModelSpec:
         return 6 * sum(weights) - (0 if self.frequencies else 2 * weights[0])
 
 
-_BALDI = {
+_BALDI: dict[str, Any] = {
     "initial_weights": "normal",
     "optimizer": "sgd",
     "learning_rate": 0.05,

@@ -62,7 +62,7 @@ class Fit(NamedTuple):
     parameter, and inf stands for too few timings (N. Sugiura (1978); C. Hurvich, C.-L. Tsai, Biometrika 76 (1989) 297)
     """
 
-    def predict(self, workers) -> np.ndarray:
+    def predict(self, workers: float | np.ndarray) -> np.ndarray:
         """Returns the median seconds for these numbers of workers."""
         return self.law.seconds(np.asarray(workers), *self.values)
 

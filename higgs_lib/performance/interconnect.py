@@ -51,7 +51,9 @@ class StepWork(NamedTuple):
         return self.n_parameters * self.bytes_per_value
 
 
-def all_reduce_seconds(n_workers, n_bytes, network: Interconnect):
+def all_reduce_seconds(
+    n_workers: float | np.ndarray, n_bytes: float | np.ndarray, network: Interconnect
+) -> float | np.ndarray:
     """Returns the seconds of a ring all-reduce of a vector of `n_bytes`; numbers or arrays.
 
     2 (n - 1) consecutive messages carry 2 (n - 1) / n of the vector to and from each worker: P. Patarasuk, X. Yuan,
@@ -60,17 +62,17 @@ def all_reduce_seconds(n_workers, n_bytes, network: Interconnect):
     return 2 * (n_workers - 1) * (network.latency + n_bytes / n_workers / network.bandwidth)
 
 
-def compute_seconds(n_workers, work: StepWork):
+def compute_seconds(n_workers: float | np.ndarray, work: StepWork) -> float | np.ndarray:
     """Returns the seconds of a step without the network: its overhead and the largest shard of the batch."""
     return work.overhead + np.ceil(work.batch_size / n_workers) * work.seconds_per_event
 
 
-def step_seconds(n_workers, work: StepWork, network: Interconnect):
+def step_seconds(n_workers: float | np.ndarray, work: StepWork, network: Interconnect) -> float | np.ndarray:
     """Returns the seconds of a step: compute, then all-reduce, without overlap; a number or an array of workers."""
     return compute_seconds(n_workers, work) + all_reduce_seconds(n_workers, work.n_bytes, network)
 
 
-def is_network_bound(n_workers, work: StepWork, network: Interconnect):
+def is_network_bound(n_workers: float | np.ndarray, work: StepWork, network: Interconnect) -> bool | np.ndarray:
     """Tells whether the all-reduce takes longer than the compute."""
     return all_reduce_seconds(n_workers, work.n_bytes, network) > compute_seconds(n_workers, work)
 

@@ -113,12 +113,19 @@ def summary(timings: Timings, scatter: Scatter | None = None) -> Summary:
     return Summary.from_ratios(workers, [mean(sample) for sample in samples], ratio)
 
 
-def amdahl(workers, seconds_of_one, serial):
+def amdahl(
+    workers: float | np.ndarray, seconds_of_one: float | np.ndarray, serial: float | np.ndarray
+) -> float | np.ndarray:
     """Returns T1 (s + (1 - s) / n): G. Amdahl, AFIPS Conference Proceedings 30 (1967) 483."""
     return seconds_of_one * (serial + (1 - serial) / workers)
 
 
-def universal_scalability(workers, seconds_of_one, contention, coherency):
+def universal_scalability(
+    workers: float | np.ndarray,
+    seconds_of_one: float | np.ndarray,
+    contention: float | np.ndarray,
+    coherency: float | np.ndarray,
+) -> float | np.ndarray:
     """Returns T1 (1 + a (n - 1) + b n (n - 1)) / n.
 
     N. Gunther, CMG Proceedings (1993) 1035; "Guerrilla Capacity Planning" (2007), chapter 4.
@@ -135,7 +142,9 @@ def universal_scalability(workers, seconds_of_one, contention, coherency):
     return seconds_of_one * (1 + contention * (workers - 1) + coherency * workers * (workers - 1)) / workers
 
 
-def latency_bandwidth(workers, compute, latency, transfer):
+def latency_bandwidth(
+    workers: float | np.ndarray, compute: float | np.ndarray, latency: float | np.ndarray, transfer: float | np.ndarray
+) -> float | np.ndarray:
     """Returns C / n + 2 (n - 1) L + 2 (n - 1) / n V: compute divided among n workers, and a ring all-reduce.
 
     A message takes L + bytes / bandwidth (R. Hockney, Parallel Computing 20 (1994) 389); the ring is that of
@@ -191,7 +200,7 @@ def compare_laws(timings: Timings, laws: tuple[Law, ...] = LAWS) -> list[Fit]:
     return sorted(fits, key=lambda fit: round(fit.aicc, 6))
 
 
-def predict(fit: Fit, workers) -> Summary:
+def predict(fit: Fit, workers: float | np.ndarray) -> Summary:
     """Returns what a law predicts for these numbers of workers (k,), increasing, with profile-likelihood intervals."""
     workers = np.asarray(workers)
 

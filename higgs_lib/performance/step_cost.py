@@ -19,7 +19,7 @@ class StepCost(NamedTuple):
     deviation: float
     """Largest relative deviation of a measured median from the line"""
 
-    def seconds(self, batch_size):
+    def seconds(self, batch_size: float | np.ndarray) -> float | np.ndarray:
         """Returns the seconds of a step; a number or an array of batch sizes."""
         return self.launch.value + self.event.value * batch_size
 
@@ -55,7 +55,7 @@ OPTIMIZER_SLOTS = {"sgd": 0, "adam": 2, "adamax": 2, "adadelta": 2, "adagrad": 1
 """Numbers that an optimizer keeps for each weight."""
 
 
-def bytes_moved(spec: ModelSpec, n_features: int, batch_size):
+def bytes_moved(spec: ModelSpec, n_features: int, batch_size: float | np.ndarray) -> float | np.ndarray:
     """Returns the bytes (float32) that a step reads and writes if no operation shares its data: an upper estimate.
 
     A weight is read forward and backward, its gradient written and read, and it and its optimizer slots read and
@@ -66,7 +66,7 @@ def bytes_moved(spec: ModelSpec, n_features: int, batch_size):
     return 4 * (weights + np.asarray(batch_size) * (2 * n_features + 8 * sum(spec.layers)))
 
 
-def arithmetic_intensity(spec: ModelSpec, n_features: int, batch_size):
+def arithmetic_intensity(spec: ModelSpec, n_features: int, batch_size: float | np.ndarray) -> float | np.ndarray:
     """Returns a step's operations per byte.
 
     S. Williams, A. Waterman, D. Patterson, Communications of the ACM 52 (2009) 65.
@@ -74,7 +74,7 @@ def arithmetic_intensity(spec: ModelSpec, n_features: int, batch_size):
     return np.asarray(batch_size) * spec.operations(n_features) / bytes_moved(spec, n_features, batch_size)
 
 
-def roofline(operations_per_byte, peak: float, bandwidth: float):
+def roofline(operations_per_byte: float | np.ndarray, peak: float, bandwidth: float) -> float | np.ndarray:
     """Returns the operations/s that a device allows: the lower of its peak and what its memory supplies."""
     return np.minimum(peak, np.asarray(operations_per_byte) * bandwidth)
 

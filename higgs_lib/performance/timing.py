@@ -5,11 +5,14 @@ Importing this module loads neither Keras nor TensorFlow.
 
 import time
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
 from higgs_lib.data import Sample
+
+if TYPE_CHECKING:
+    import keras
 
 Name = TypeVar("Name")
 Result = TypeVar("Result")
@@ -67,7 +70,12 @@ def in_turn(
 
 
 def library_epoch(
-    model, optimizer, sample: Sample, batch_size: int, *, jit_compile: bool | None = None
+    model: "keras.Model",
+    optimizer: "keras.optimizers.Optimizer",
+    sample: Sample,
+    batch_size: int,
+    *,
+    jit_compile: bool | None = None,
 ) -> Callable[[], None]:
     """Returns a function that trains one epoch as `training.fit` does, shuffling included, without its measures.
 
@@ -87,7 +95,9 @@ def library_epoch(
     return lambda: trainer.train_epoch(1) and None
 
 
-def keras_epoch(model, optimizer, sample: Sample, batch_size: int) -> Callable[[], None]:
+def keras_epoch(
+    model: "keras.Model", optimizer: "keras.optimizers.Optimizer", sample: Sample, batch_size: int
+) -> Callable[[], None]:
     """Returns a function that trains one epoch by `model.fit`, as Keras' documentation shows it.
 
     Args:

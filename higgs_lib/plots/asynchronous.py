@@ -21,7 +21,7 @@ def _style(name: str) -> dict:
 
 def learning_curves(
     curves: dict[str, tuple], *, bold: list[str], xlabel: str, xscale: str = "linear", ax: Axes | None = None
-):
+) -> Axes:
     """Draws AUC against what a training has spent; the marks of the trainings that rules are compared with are hollow.
 
     Args:
@@ -59,7 +59,7 @@ def _plain_ticks(ax: Axes) -> None:
     ax.xaxis.set_minor_locator(NullLocator())
 
 
-def staleness(values: np.ndarray, n_workers: int, kernel: np.ndarray, *, ax: Axes | None = None):
+def staleness(values: np.ndarray, n_workers: int, kernel: np.ndarray, *, ax: Axes | None = None) -> Axes:
     """Draws the fraction of commits of each staleness, with n - 1 and the fractions that would be momentum.
 
     Args:
@@ -81,7 +81,7 @@ def staleness(values: np.ndarray, n_workers: int, kernel: np.ndarray, *, ax: Axe
     return ax
 
 
-def auc_by_workers(aucs: dict[str, dict], *, cores: int, ax: Axes | None = None):
+def auc_by_workers(aucs: dict[str, dict], *, cores: int, ax: Axes | None = None) -> Axes:
     """Draws AUC against the number of workers, a line per rule; hollow where workers share `cores`.
 
     Args:
@@ -107,7 +107,7 @@ def auc_by_workers(aucs: dict[str, dict], *, cores: int, ax: Axes | None = None)
     return ax
 
 
-def losses(trainings: dict, *, title: str, ax: Axes | None = None):
+def losses(trainings: dict, *, title: str, ax: Axes | None = None) -> Axes:
     """Draws the validation loss of some trainings (`AsynchronousTraining`) against the events seen."""
     ax = axes(ax)
     for number, (name, training) in enumerate(trainings.items()):

@@ -15,7 +15,7 @@ PIXELS_PER_POINT = 96 / 72  # CSS
 class CaptionedFigure:
     """A figure as HTML with its caption, which is its alternative text as well."""
 
-    def __init__(self, figure: Figure, caption: str):
+    def __init__(self, figure: Figure, caption: str) -> None:
         self.caption = caption
         self.svg = _svg(figure)
         self.smallest_text = min(text.get_fontsize() for text in _texts(figure))

@@ -1,16 +1,22 @@
 """Draws trainings and classifiers."""
 
+from collections.abc import Sequence
+
 import mplhep
 import numpy as np
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
+from matplotlib.typing import ColorType
 
 from higgs_lib.metrics import Histogram, Interval, Reliability, Roc, RocBand
 from higgs_lib.plots.features import by_class
 from higgs_lib.plots.style import BACKGROUND, PUBLISHED, SIGNAL, axes, error_bars
 
 
-def by_epoch(training: np.ndarray, validation: np.ndarray, *, measure: str, name: str, colour, ax=None):
+def by_epoch(
+    training: np.ndarray, validation: np.ndarray, *, measure: str, name: str, colour: ColorType, ax: Axes | None = None
+) -> Axes:
     """Draws a measure against the epoch: validation solid, training dashed.
 
     Args:
@@ -40,7 +46,16 @@ def by_epoch(training: np.ndarray, validation: np.ndarray, *, measure: str, name
     return ax
 
 
-def roc(curve: Roc, *, label: str, colour=None, line="-", band: RocBand | None = None, inverse=False, ax=None):
+def roc(
+    curve: Roc,
+    *,
+    label: str,
+    colour: ColorType | None = None,
+    line: str = "-",
+    band: RocBand | None = None,
+    inverse: bool = False,
+    ax: Axes | None = None,
+) -> Axes:
     """Draws background rejection against signal efficiency.
 
     Args:
@@ -79,8 +94,14 @@ def roc(curve: Roc, *, label: str, colour=None, line="-", band: RocBand | None =
 
 
 def reliability(
-    curve: Reliability, *, label: str, colour: str | None = None, marker: str = "o", deviation: bool = False, ax=None
-):
+    curve: Reliability,
+    *,
+    label: str,
+    colour: str | None = None,
+    marker: str = "o",
+    deviation: bool = False,
+    ax: Axes | None = None,
+) -> Axes:
     """Draws the fraction of signal against the mean score, beside the line of exact probabilities.
 
     Args:
@@ -106,7 +127,7 @@ def reliability(
     return ax
 
 
-def scores(histogram: Histogram, *, title: str, normalised: bool = True, ax=None):
+def scores(histogram: Histogram, *, title: str, normalised: bool = True, ax: Axes | None = None) -> Axes:
     """Draws the network output of both classes with statistical uncertainties.
 
     Args:
@@ -128,7 +149,7 @@ def scores(histogram: Histogram, *, title: str, normalised: bool = True, ax=None
     return ax
 
 
-def expected(histogram: Histogram, *, signal: float, background: float, title: str, ax=None):
+def expected(histogram: Histogram, *, signal: float, background: float, title: str, ax: Axes | None = None) -> Axes:
     """Draws the network output scaled to the expected events: background filled, signal as a line.
 
     The axis begins below the bin with the fewest expected events, so that it hides none.
@@ -157,7 +178,9 @@ def expected(histogram: Histogram, *, signal: float, background: float, title: s
     return ax
 
 
-def against_cut(cuts: np.ndarray, values: np.ndarray, *, label: str, ylabel: str, best: float, colour: str, ax=None):
+def against_cut(
+    cuts: np.ndarray, values: np.ndarray, *, label: str, ylabel: str, best: float, colour: str, ax: Axes | None = None
+) -> Axes:
     """Draws a measure against the cut on the network output.
 
     Args:
@@ -186,8 +209,8 @@ def intervals(
     xlabel: str,
     label: str = "this study, 95 % interval",
     references: dict[str, list[float]] | None = None,
-    ax=None,
-):
+    ax: Axes | None = None,
+) -> Axes:
     """Draws a value with its interval per row, top down.
 
     Args:
@@ -214,7 +237,9 @@ def intervals(
     return ax
 
 
-def learning_curve(n_training: list[int], aucs: list[Interval], *, label: str, colour: str, line: str = "-", ax=None):
+def learning_curve(
+    n_training: list[int], aucs: list[Interval], *, label: str, colour: str, line: str = "-", ax: Axes | None = None
+) -> Axes:
     """Draws the test AUC with its interval against the number of training events.
 
     Args:
@@ -236,7 +261,15 @@ def learning_curve(n_training: list[int], aucs: list[Interval], *, label: str, c
     return ax
 
 
-def prediction_band(n_training, predicted: list[Interval], *, colour: str, line: str = "-", label=None, ax=None):
+def prediction_band(
+    n_training: Sequence[int] | np.ndarray,
+    predicted: list[Interval],
+    *,
+    colour: str,
+    line: str = "-",
+    label: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draws a fitted learning curve with the band of its intervals.
 
     Args:
@@ -258,7 +291,7 @@ def prediction_band(n_training, predicted: list[Interval], *, colour: str, line:
     return ax
 
 
-def r_squared(values: np.ndarray, rows: list[str], columns: list[str], *, title: str, ax=None):
+def r_squared(values: np.ndarray, rows: list[str], columns: list[str], *, title: str, ax: Axes | None = None) -> Axes:
     """Draws R^2 by rows and columns as a heat map with its values.
 
     Args:

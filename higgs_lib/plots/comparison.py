@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from higgs_lib.metrics import Interval
@@ -18,8 +19,8 @@ def compared(
     colours: Mapping[str, str],
     xlabel: str,
     published: Mapping[str, Mapping[tuple[str, str], float]] | None = None,
-    ax=None,
-):
+    ax: Axes | None = None,
+) -> Axes:
     """Draws values with their intervals in groups of rows, top down, each series in its colour.
 
     Args:

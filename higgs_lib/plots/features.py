@@ -42,8 +42,8 @@ def classes(
     peaks: Mapping[str, float] | None = None,
     particle: str = "",
     legend: bool = True,
-    ax=None,
-):
+    ax: Axes | None = None,
+) -> Axes:
     """Draws signal and background of one feature, each with area one.
 
     Args:
@@ -99,7 +99,9 @@ def low_level(histograms: Mapping[str, Histogram], axes: np.ndarray) -> np.ndarr
     return axes
 
 
-def masses(histograms: Mapping[str, Histogram], peaks: Mapping[str, Mapping[str, float]], axes: np.ndarray):
+def masses(
+    histograms: Mapping[str, Histogram], peaks: Mapping[str, Mapping[str, float]], axes: np.ndarray
+) -> np.ndarray:
     """Draws the seven masses by class with the masses of the particles, and the legend in the eighth panel.
 
     Args:
@@ -166,8 +168,15 @@ def quotient(first: np.ndarray, second: np.ndarray, edges: np.ndarray, *, band: 
 
 
 def ratio(
-    first, second, edges: np.ndarray, *, label: str, names: tuple[str, str], axes: tuple[Axes, Axes], legend=True
-):
+    first: np.ndarray,
+    second: np.ndarray,
+    edges: np.ndarray,
+    *,
+    label: str,
+    names: tuple[str, str],
+    axes: tuple[Axes, Axes],
+    legend: bool = True,
+) -> tuple[Axes, Axes]:
     """Draws two samples, each with area one, and below them the first over the second.
 
     Points are the first sample with its statistical uncertainty; the band is the uncertainty of the second.
@@ -232,8 +241,14 @@ def two_samples(
 
 
 def correlations(
-    matrix: np.ndarray, rows: list[str], columns: list[str] | None = None, *, title: str, limit: float = 1.0, ax=None
-):
+    matrix: np.ndarray,
+    rows: list[str],
+    columns: list[str] | None = None,
+    *,
+    title: str,
+    limit: float = 1.0,
+    ax: Axes | None = None,
+) -> Axes:
     """Draws linear correlations between features.
 
     Args:
@@ -258,7 +273,7 @@ def correlations(
     return ax
 
 
-def single_features(aucs: Mapping[str, Interval], *, ax=None):
+def single_features(aucs: Mapping[str, Interval], *, ax: Axes | None = None) -> Axes:
     """Draws the AUC of each feature alone with its interval, top down, low- and high-level ones in their colours.
 
     `aucs` are by the name of the feature.

@@ -20,7 +20,7 @@ def crossing(
     names: Mapping[str, str],
     measured_on: tuple[str, str],
     ax: Axes | None = None,
-):
+) -> Axes:
     """Draws the AUC of networks on detector features by training events, and that of a network on the masses.
 
     Args:

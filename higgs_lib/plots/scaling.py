@@ -18,7 +18,7 @@ PHASES = {
 """Legend and colour of each phase of an epoch."""
 
 
-def epoch_seconds(summaries: dict[str, Summary], *, cores: int | None = None, ax: Axes | None = None):
+def epoch_seconds(summaries: dict[str, Summary], *, cores: int | None = None, ax: Axes | None = None) -> Axes:
     """Draws seconds per epoch against workers, the first optimizer bold; hollow where workers share `cores`."""
     ax = _by_workers({name: (s.workers, s.seconds) for name, s in summaries.items()}, cores, ax)
     ax.set(ylabel="s per epoch")
@@ -27,7 +27,7 @@ def epoch_seconds(summaries: dict[str, Summary], *, cores: int | None = None, ax
     return ax
 
 
-def relative_seconds(summaries: dict[str, Summary], *, cores: int | None = None, ax: Axes | None = None):
+def relative_seconds(summaries: dict[str, Summary], *, cores: int | None = None, ax: Axes | None = None) -> Axes:
     """Draws the same relative to the fewest workers, with the ideal: inversely proportional to their number."""
     ax = _by_workers({name: (s.workers, s.relative_seconds) for name, s in summaries.items()}, cores, ax)
     workers = np.unique([n for summary in summaries.values() for n in summary.workers])
@@ -39,7 +39,7 @@ def relative_seconds(summaries: dict[str, Summary], *, cores: int | None = None,
     return ax
 
 
-def speed_up(summaries: dict[str, Summary], *, cores: int | None = None, title: str, ax: Axes | None = None):
+def speed_up(summaries: dict[str, Summary], *, cores: int | None = None, title: str, ax: Axes | None = None) -> Axes:
     """Draws the speed-up of some series against workers, with the ideal; hollow where workers share `cores`."""
     ax = _by_workers({name: (s.workers, s.speed_up) for name, s in summaries.items()}, cores, ax, n_bold=None)
     workers = np.unique([n for summary in summaries.values() for n in summary.workers])
@@ -87,7 +87,7 @@ def _from_zero(ax: Axes) -> None:
     ax.set_ylim(0, ax.get_ylim()[1])
 
 
-def phases(means: dict[str, dict[str, float]], *, xlabel: str, ax: Axes | None = None):
+def phases(means: dict[str, dict[str, float]], *, xlabel: str, ax: Axes | None = None) -> Axes:
     """Draws the seconds of each phase of an epoch (`mean_phases` of a timed training), stacked, a bar per entry."""
     ax = axes(ax)
     bottom = np.zeros(len(means))
@@ -102,7 +102,7 @@ def phases(means: dict[str, dict[str, float]], *, xlabel: str, ax: Axes | None =
 
 def predicted_speed_up(
     workers: np.ndarray, curves: dict[str, tuple[np.ndarray, np.ndarray]], *, title: str, ax: Axes | None = None
-):
+) -> Axes:
     """Draws predicted speed-up against workers, from a network with the measured message time and by the network alone.
 
     Args:

@@ -17,7 +17,7 @@ def background_shapes(
     label: str,
     axes: Sequence[Axes],
     mass: float | None = None,
-):
+) -> Sequence[Axes]:
     """Draws a mass in all background, in the background that each classifier selects and in the signal; of area one.
 
     Args:

@@ -23,7 +23,7 @@ def by_definition(
     best: Mapping[str, Mapping[str, float]],
     *,
     axes: Sequence[Axes],
-):
+) -> Sequence[Axes]:
     """Draws the significance against the cut, a panel for each definition and a line for each feature set.
 
     Args:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import mplhep
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
@@ -21,8 +22,8 @@ def templates(
     *,
     title: str,
     legend: bool = True,
-    ax=None,
-):
+    ax: Axes | None = None,
+) -> Axes:
     """Draws the expected events in the bins of a fit, signal on top of the background, with a band.
 
     Args:
@@ -52,7 +53,9 @@ def templates(
     return ax
 
 
-def effects(by_name: Mapping[str, tuple[np.ndarray, np.ndarray]], *, title: str, legend: bool = True, ax=None):
+def effects(
+    by_name: Mapping[str, tuple[np.ndarray, np.ndarray]], *, title: str, legend: bool = True, ax: Axes | None = None
+) -> Axes:
     """Draws relative effects of nuisance parameters in the bins of a fit: as measured, and as the fit takes them.
 
     Args:
@@ -81,8 +84,8 @@ def significances(
     rows: Mapping[str, Mapping[str, Interval]],
     *,
     references: Mapping[str, Sequence[float]] | None = None,
-    ax=None,
-):
+    ax: Axes | None = None,
+) -> Axes:
     """Draws the significance of each classifier by several treatments, top down.
 
     Args:
@@ -113,7 +116,14 @@ def significances(
     return ax
 
 
-def impacts(names: Sequence[str], up: Sequence[float], down: Sequence[float], pulls: Sequence[Interval], *, axes):
+def impacts(
+    names: Sequence[str],
+    up: Sequence[float],
+    down: Sequence[float],
+    pulls: Sequence[Interval],
+    *,
+    axes: tuple[Axes, Axes],
+) -> tuple[Axes, Axes]:
     """Draws impacts on the signal strength, ranked, and beside them the pulls of the nuisance parameters.
 
     Args:
@@ -142,7 +152,7 @@ def impacts(names: Sequence[str], up: Sequence[float], down: Sequence[float], pu
     return axes
 
 
-def q0_distribution(q0: np.ndarray, *, ax=None):
+def q0_distribution(q0: np.ndarray, *, ax: Axes | None = None) -> Axes:
     """Draws which fraction of experiments without signal reaches a significance, and the asymptotic formula.
 
     Args:

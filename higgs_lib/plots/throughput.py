@@ -17,7 +17,7 @@ def _loop_style(loop: str) -> dict:
     return series_style(LOOPS.index(loop))
 
 
-def rates(series: dict[str, dict[int, Rate]], *, ceiling: float, ceiling_label: str, ax: Axes | None = None):
+def rates(series: dict[str, dict[int, Rate]], *, ceiling: float, ceiling_label: str, ax: Axes | None = None) -> Axes:
     """Draws training events per second against the batch size; bars are the range of the repeats.
 
     The rate starts at 0, so that the distance to the ceiling can be read. The library's loop is drawn bold.
@@ -49,7 +49,7 @@ def rates(series: dict[str, dict[int, Rate]], *, ceiling: float, ceiling_label: 
     return ax
 
 
-def device_rates(measured: Throughput, optimizer: str, *, title: str, ax: Axes | None = None):
+def device_rates(measured: Throughput, optimizer: str, *, title: str, ax: Axes | None = None) -> Axes:
     """Draws training events per second of a device against the batch size, a colour per training loop.
 
     Args:
@@ -84,7 +84,7 @@ def device_steps(
     fitted: tuple[int, int],
     title: str,
     ax: Axes | None = None,
-):
+) -> Axes:
     """Draws milliseconds per step of a device against the batch size: medians as points, fitted costs as lines.
 
     The dashed line is the arithmetic of the batch at the device's peak.
@@ -142,7 +142,7 @@ def epoch_by_cores(
     optimizer: str,
     n_events: int,
     ax: Axes | None = None,
-):
+) -> Axes:
     """Draws the seconds of an epoch against processor cores, with GPUs as horizontal lines.
 
     Args:
@@ -171,8 +171,12 @@ def epoch_by_cores(
 
 
 def roofline(
-    points: dict[str, tuple[np.ndarray, np.ndarray]], limit: tuple[np.ndarray, np.ndarray], *, title: str, ax=None
-):
+    points: dict[str, tuple[np.ndarray, np.ndarray]],
+    limit: tuple[np.ndarray, np.ndarray],
+    *,
+    title: str,
+    ax: Axes | None = None,
+) -> Axes:
     """Draws operations per second against operations per byte, below the roofline of the device.
 
     Args:

@@ -2,12 +2,4 @@
 
 import lazy_loader as lazy
 
-__getattr__, __dir__, __all__ = lazy.attach(
-    __name__,
-    submod_attrs={
-        "event_files": ["changed_parameters", "parameters_of", "recipe", "simulate"],
-        "generator": ["generate"],
-        "parameters": ["SimulationParameters"],
-        "variations": ["VARIATIONS", "Variation", "simulate_together"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

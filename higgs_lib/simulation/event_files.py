@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -62,7 +63,7 @@ def _generate_rows(chunk: tuple[int, int], seed: int, physics: SimulationParamet
     return np.stack([column.to_numpy() for column in table.columns], 1)
 
 
-def recipe(n_events: int, seed: int, physics: SimulationParameters = SimulationParameters()) -> dict:
+def recipe(n_events: int, seed: int, physics: SimulationParameters = SimulationParameters()) -> dict[str, Any]:
     """Returns what determines built-in events, including the version of the simulation's code.
 
     Raises DataError for a number of events that is not positive, and for a negative seed.

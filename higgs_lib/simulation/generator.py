@@ -57,7 +57,7 @@ def _generate_block(number: int, seed: int, physics: SimulationParameters) -> np
     return rows
 
 
-def _generate_class(n: int, signal: bool, physics: SimulationParameters, rng) -> np.ndarray:
+def _generate_class(n: int, signal: bool, physics: SimulationParameters, rng: np.random.Generator) -> np.ndarray:
     """Returns exactly `n` selected events of one class, (n, 28) in normalised units."""
     process = hard_process.signal if signal else hard_process.background
     parts, n_selected, n_collisions, efficiency = [np.empty((0, len(COMPLETE)), np.float32)], 0, 0, EFFICIENCY

@@ -161,9 +161,9 @@ class SimulationParameters:
     """Order of the stored jets, which is by pT times a log-normal factor: its width, and the shift of its logarithm for
     tagged jets."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in self.names():
-            value = getattr(self, name)
+            value: float = getattr(self, name)
             if not isinstance(value, Real):
                 raise ValueError(f"SimulationParameters: {name} must be a number, not {value!r}")
             if not math.isfinite(value):

@@ -2,13 +2,4 @@
 
 import lazy_loader as lazy
 
-__getattr__, __dir__, __all__ = lazy.attach(
-    __name__,
-    submodules=["asynchronous", "java", "local_cluster", "master", "synchronous"],
-    submod_attrs={
-        "java": ["JavaError"],
-        "jobs": ["generate", "score"],
-        "local_cluster": ["ClusterError"],
-        "spark_session": ["session", "slots"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -13,7 +13,7 @@ import time
 from functools import partial
 from pathlib import Path
 from queue import Queue
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import keras
 import numpy as np
@@ -33,6 +33,9 @@ from higgs_lib.training.checkpoint import Checkpoint, State, as_storable, restor
 from higgs_lib.training.layers import assign_weights, offset_dropout_seeds, weights_of
 from higgs_lib.training.loop import check_trainable, measures, saved_epochs
 from higgs_lib.training.update_rules import Ensemble, Single, UpdateRule
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +95,7 @@ def predict(model: keras.Model, trained: Trained, features: np.ndarray) -> np.nd
 
 
 def fit(
-    session,
+    session: "SparkSession",
     model: keras.Model,
     optimizer: keras.optimizers.Optimizer,
     training: EventStream,

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -14,11 +15,19 @@ from higgs_lib import device, simulation
 from higgs_lib.data import COLUMNS, LABEL, ROW_GROUP, DataError
 from higgs_lib.simulation import SimulationParameters, recipe
 
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
 SCORE = "score"
 
 
 def generate(
-    session, destination: str, n_events: int, seed: int, *, physics: SimulationParameters = SimulationParameters()
+    session: "SparkSession",
+    destination: str,
+    n_events: int,
+    seed: int,
+    *,
+    physics: SimulationParameters = SimulationParameters(),
 ) -> None:
     """Writes built-in events as a Parquet data set; every task writes one part.
 
@@ -54,7 +63,7 @@ def generate(
     _write(events, destination)
 
 
-def score(session, model: str | Path, source: str, destination: str, features: tuple[str, ...]) -> None:
+def score(session: "SparkSession", model: str | Path, source: str, destination: str, features: tuple[str, ...]) -> None:
     """Writes the events of a Parquet data set with one more column: the scores of a saved Keras model.
 
     Args:

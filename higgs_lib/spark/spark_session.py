@@ -5,10 +5,14 @@ import secrets
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from higgs_lib.spark import gateway, java, local_cluster
 from higgs_lib.spark import master as masters
 from higgs_lib.spark.local_cluster import ClusterError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 SECRET_FILE = "HIGGS_SPARK_SECRET_FILE"
 SECRET = "spark.authenticate.secret"
@@ -24,7 +28,7 @@ def session(
     secret: str = "",
     encrypted: bool | None = None,
     settings: dict[str, str] | None = None,
-):
+) -> "SparkSession":
     """Opens a Spark session, or returns the active one if it has the same settings, once its executors are there.
 
     Args:
@@ -57,7 +61,7 @@ def session(
     return _active(settings) or _start(settings, environment)
 
 
-def slots(session) -> int:
+def slots(session: "SparkSession") -> int:
     """Returns the number of tasks that can run at once: the executors' cores over the cores of a task."""
     context = session.sparkContext._jsc.sc()
     return context.maxNumConcurrentTasks(context.resourceProfileManager().defaultResourceProfile())

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import keras
 
@@ -25,6 +25,9 @@ from higgs_lib.training import History, Phases, TrainConfig
 from higgs_lib.training.channel import ChannelError
 from higgs_lib.training.checkpoint import Checkpoint, State
 from higgs_lib.training.loop import check_trainable, saved_epochs
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +47,7 @@ class Trained(NamedTuple):
 
 
 def fit(
-    session,
+    session: "SparkSession",
     model: keras.Model,
     optimizer: keras.optimizers.Optimizer,
     training: EventStream,

@@ -1,11 +1,14 @@
 """How well the high-level masses can be read off a network's hidden layers by a linear function."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from higgs_lib.data import HIGH, Sample, kinematics, symbol
 from higgs_lib.metrics import Interval
+
+if TYPE_CHECKING:
+    import keras
 
 RIDGE = 1e-6  # of the events' number, for inputs of variance 1: hidden units may be linearly dependent
 DRAWS, GROUPS = 500, 1000  # of the bootstrap; groups of events are drawn, which takes less time than events
@@ -73,7 +76,7 @@ def r_squared(targets: np.ndarray, predictions: np.ndarray, *, seed: int) -> lis
     return [Interval.from_draws(float(column[0]), column[1:]) for column in r2.T]
 
 
-def hidden_layers(model, features: np.ndarray) -> dict[str, np.ndarray]:
+def hidden_layers(model: "keras.Model", features: np.ndarray) -> dict[str, np.ndarray]:
     """Returns the outputs (n, units) of a model's hidden layers, by their names, for raw features (n, n_features)."""
     import keras  # here, so that stored results can be read without it
 
@@ -83,7 +86,7 @@ def hidden_layers(model, features: np.ndarray) -> dict[str, np.ndarray]:
     return {name: np.concatenate([keras.ops.convert_to_numpy(block[name]) for block in blocks]) for name in layers}
 
 
-def untrained(model):
+def untrained(model: "keras.Model") -> "keras.Model":
     """Returns the network as it was before its training: the same layers, with their initial weights."""
     import keras  # here, so that stored results can be read without it
 
@@ -91,7 +94,7 @@ def untrained(model):
 
 
 def read_layers(
-    model, fitted: Sample, fitted_masses: np.ndarray, test: Sample, test_masses: np.ndarray
+    model: "keras.Model", fitted: Sample, fitted_masses: np.ndarray, test: Sample, test_masses: np.ndarray
 ) -> list[Readout]:
     """Reads the masses off every hidden layer of a network.
 

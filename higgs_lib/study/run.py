@@ -39,7 +39,7 @@ class Scores(NamedTuple):
 class Run:
     """One folder of results: data, models, scores, metrics, notebooks and report."""
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
 
     @property

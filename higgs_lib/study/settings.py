@@ -1,7 +1,7 @@
 """The settings with which the study trains each network: those of 03_training and 06_kinematics by default."""
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from higgs_lib.models import PRESETS, ModelSpec
 from higgs_lib.training import TrainConfig
@@ -21,7 +21,8 @@ class NetworkSettings(NamedTuple):
 _COSINE = {"schedule": "cosine", "warm_up": 0.05}
 _MANY_EVENTS = {"initial_weights": "he", **_COSINE}
 _FEW_EVENTS = {"optimizer": "adam", **_COSINE}
-_CHANGES_AND_LENGTHS = {  # what differs from the preset, and for how long to train: with many events, and with few
+# what differs from the preset, and for how long to train: with many events, and with few
+_CHANGES_AND_LENGTHS: dict[str, tuple[tuple[dict[str, Any], TrainConfig], ...]] = {
     "shallow": (
         ({"learning_rate": 0.01, **_MANY_EVENTS}, TrainConfig(24, 1024)),
         ({"learning_rate": 0.002, **_FEW_EVENTS}, TrainConfig(40, 128, patience=8)),

@@ -80,7 +80,14 @@ class ScalingStudy:
         return tuple(EventStream.open(self.study.events, names, part) for part in rows)
 
     def train(
-        self, classifier: str, spec: ModelSpec, config: TrainConfig, *, n_workers: int, seed: int, precision="float32"
+        self,
+        classifier: str,
+        spec: ModelSpec,
+        config: TrainConfig,
+        *,
+        n_workers: int,
+        seed: int,
+        precision: str = "float32",
     ) -> TimedTraining:
         """Trains a network over the cluster, or reads back the same training.
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -9,20 +10,23 @@ from higgs_lib import data, metrics
 from higgs_lib.data import Sample
 from higgs_lib.metrics import Interval
 
+if TYPE_CHECKING:
+    from sklearn.ensemble import HistGradientBoostingClassifier
 
-def fit(training: Sample, *, seed: int, **settings):
+
+def fit(training: Sample, *, seed: int, **settings: Any) -> "HistGradientBoostingClassifier":
     """Trains boosted trees on a sample; `settings` are those of scikit-learn's HistGradientBoostingClassifier."""
     from sklearn.ensemble import HistGradientBoostingClassifier  # here, as stored results are read without it
 
     return HistGradientBoostingClassifier(random_state=seed, **settings).fit(*training)
 
 
-def predict(trees, features: np.ndarray) -> np.ndarray:
+def predict(trees: "HistGradientBoostingClassifier", features: np.ndarray) -> np.ndarray:
     """Returns the probability of label 1 (n,) of `features` (n, n_features)."""
     return trees.predict_proba(features)[:, 1]
 
 
-def fit_predict(training: Sample, inputs: Iterable[np.ndarray], *, seed: int, **settings) -> list[np.ndarray]:
+def fit_predict(training: Sample, inputs: Iterable[np.ndarray], *, seed: int, **settings: Any) -> list[np.ndarray]:
     """Trains boosted trees on one sample and returns their scores on others.
 
     Args:
@@ -38,14 +42,14 @@ def fit_predict(training: Sample, inputs: Iterable[np.ndarray], *, seed: int, **
     return [predict(trees, features) for features in inputs]
 
 
-def save(trees, path: Path) -> None:
+def save(trees: "HistGradientBoostingClassifier", path: Path) -> None:
     """Writes trees to a file that `load` reads without running any code from it."""
     import skops.io  # here, as it imports scikit-learn
 
     skops.io.dump(trees, path)
 
 
-def load(path: Path):
+def load(path: Path) -> "HistGradientBoostingClassifier":
     """Reads trees; refuses a file that holds anything else."""
     import skops.io  # here, as it imports scikit-learn
 
@@ -59,7 +63,7 @@ def auc(training: Sample, tests: list[Sample], *, seed: int) -> list[Interval]:
     return [metrics.auc_interval(test.labels, scores) for test, scores in zip(tests, scored, strict=True)]
 
 
-def train(training: Sample, recipe: dict):
+def train(training: Sample, recipe: dict) -> "HistGradientBoostingClassifier":
     """Trains the trees of a stored result.
 
     `recipe` holds the features, the inputs ("columns" or "kinematics"), the iterations, the leaves, the learning rate
@@ -75,7 +79,7 @@ def train(training: Sample, recipe: dict):
     return fit(training._replace(features=_inputs(training.features, recipe)), **settings)
 
 
-def scores(trees, features: np.ndarray, recipe: dict) -> np.ndarray:
+def scores(trees: "HistGradientBoostingClassifier", features: np.ndarray, recipe: dict) -> np.ndarray:
     """Returns the scores (n,) of events, given the features (n, n_features) of the recipe's set."""
     return predict(trees, _inputs(features, recipe))
 

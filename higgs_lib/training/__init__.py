@@ -2,13 +2,4 @@
 
 import lazy_loader as lazy
 
-__getattr__, __dir__, __all__ = lazy.attach(
-    __name__,
-    submodules=["update_rules"],
-    submod_attrs={
-        "checkpoint": ["CheckpointError"],
-        "config": ["TrainConfig"],
-        "history": ["History", "Measures", "Phases"],
-        "loop": ["DivergenceError", "evaluate", "fit", "predict"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -1,7 +1,7 @@
 """The measures and times of a training, epoch by epoch."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -60,13 +60,13 @@ class History(NamedTuple):
         lists = [*self.training, training], [*self.validation, validation], [*self.seconds, seconds]
         return History(*lists, self.n_events)
 
-    def as_dict(self) -> dict:
+    def as_dict(self) -> dict[str, Any]:
         """Returns the history as a dict that JSON can store."""
         parts = {part: [m._asdict() for m in getattr(self, part)] for part in ("training", "validation")}
         return self._asdict() | parts
 
     @classmethod
-    def from_dict(cls, stored: dict) -> "History":
+    def from_dict(cls, stored: dict[str, Any]) -> "History":
         """Returns the history that `as_dict` stored."""
         return cls(**stored | {part: [Measures(**m) for m in stored[part]] for part in ("training", "validation")})
 

@@ -38,14 +38,16 @@ def measures(loss, labels: np.ndarray, scores: np.ndarray) -> Measures:
     return Measures(value, metrics.accuracy(labels, scores), metrics.auc(labels, scores))
 
 
-def predict(model, features: np.ndarray) -> np.ndarray:
+def predict(model: keras.Model, features: np.ndarray) -> np.ndarray:
     """Returns the model's scores (n,) of raw `features` (n, n_features), in float32."""
     blocks = range(0, len(features), EVALUATION_BATCH)
     scores = [model.predict_on_batch(features[i : i + EVALUATION_BATCH])[:, 0] for i in blocks]
     return np.concatenate([np.empty(0, np.float32), *scores])
 
 
-def evaluate(model, sample: Sample, loss, group: ProcessGroup = SINGLE_PROCESS) -> Measures:
+def evaluate(
+    model: keras.Model, sample: Sample, loss: keras.losses.Loss, group: ProcessGroup = SINGLE_PROCESS
+) -> Measures:
     """Measures the model, without dropout, on a sample or on those of all processes of a group together.
 
     Args:

@@ -1,0 +1,11 @@
+from . import (
+    classifier_files as classifier_files,
+    cluster as cluster,
+    evaluate as evaluate,
+    events as events,
+    info as info,
+    parsing as parsing,
+    runs as runs,
+    score as score,
+    train as train,
+)

@@ -1,0 +1,9 @@
+from .event_files import (
+    changed_parameters as changed_parameters,
+    parameters_of as parameters_of,
+    recipe as recipe,
+    simulate as simulate,
+)
+from .generator import generate as generate
+from .parameters import SimulationParameters as SimulationParameters
+from .variations import VARIATIONS as VARIATIONS, Variation as Variation, simulate_together as simulate_together
