@@ -93,9 +93,8 @@ def _blocks(arguments: argparse.Namespace, columns: list[str], rows: range, part
     """Yields tables with the columns `row`, `part`, `label` and `score` of these rows; those that there are."""
     import numpy as np
     import pyarrow as pa
-    from tqdm import tqdm
 
-    from higgs_lib import device, training
+    from higgs_lib import device, progress, training
     from higgs_lib.data import LABEL, EventStream
 
     with refusing(ValueError):
@@ -103,7 +102,7 @@ def _blocks(arguments: argparse.Namespace, columns: list[str], rows: range, part
     features = [name for name in columns if name != LABEL]
     model, first = _load(arguments.model, len(features)), rows.start
     stream = EventStream.open(arguments.events, tuple(features), rows)
-    with tqdm(total=len(rows), desc="scoring", unit=" events", unit_scale=True, disable=None) as progress:
+    with progress.bar(len(rows), "scoring", " events", unit_scale=True) as bar:
         for block in stream.tables(columns):
             inputs = np.stack([np.asarray(block[name], np.float32) for name in features], 1)
             scores, numbers = training.predict(model, inputs), np.arange(first, first + len(block))
@@ -117,7 +116,7 @@ def _blocks(arguments: argparse.Namespace, columns: list[str], rows: range, part
                 table["label"] = _labels(arguments.events, np.asarray(block[LABEL]))
             yield pa.table(table)
             first += len(block)
-            progress.update(len(block))
+            bar.update(len(block))
 
 
 def _load(path: str, n_features: int):

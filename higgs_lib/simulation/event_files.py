@@ -8,9 +8,8 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
-from higgs_lib import provenance
+from higgs_lib import progress, provenance
 from higgs_lib.data import ROW_GROUP, DataError, Origin
 from higgs_lib.data.parquet import EventWriter
 from higgs_lib.device import cores
@@ -48,13 +47,13 @@ def simulate(
     workers = min(workers or cores(), len(chunks))
     with contextlib.ExitStack() as stack:
         path = stack.enter_context(write_atomically(Path(destination)))
-        progress = stack.enter_context(tqdm(total=n_events, unit=" events", unit_scale=True, desc="simulating"))
+        bar = stack.enter_context(progress.bar(n_events, "simulating", " events", unit_scale=True))
         pool = stack.enter_context(ProcessPoolExecutor(workers, get_context("spawn"))) if workers > 1 else None
         writer = EventWriter(path)
         make = partial(_generate_rows, seed=seed, physics=physics)
         for rows in pool.map(make, chunks) if pool else map(make, chunks):
             writer.write(rows)
-            progress.update(len(rows))
+            bar.update(len(rows))
         return writer.close("simulated", recipe(n_events, seed, physics))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from higgs_lib import data, metrics
 from higgs_lib.data import Sample
 from higgs_lib.metrics import Interval
+from higgs_lib.models import ModelFileError, archive
 
 
 def fit(training: Sample, *, seed: int, **settings):
@@ -46,10 +47,16 @@ def save(trees, path: Path) -> None:
 
 
 def load(path: Path):
-    """Reads trees; refuses a file that holds anything else."""
+    """Reads trees; raises ModelFileError for a file that holds anything else, of which no code runs."""
     import skops.io  # here, as it imports scikit-learn
+    from sklearn.ensemble import HistGradientBoostingClassifier
 
-    return skops.io.load(path, trusted=["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"])
+    archive.check(path, ".skops")
+    with archive.refusing(path):
+        trees = skops.io.load(path, trusted=["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"])
+    if not isinstance(trees, HistGradientBoostingClassifier):
+        raise ModelFileError(f"{path}: holds a {type(trees).__name__}, and not boosted trees")
+    return trees
 
 
 def auc(training: Sample, tests: list[Sample], *, seed: int) -> list[Interval]:

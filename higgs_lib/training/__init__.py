@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     submodules=["update_rules"],
     submod_attrs={
         "checkpoint": ["CheckpointError"],
+        "checks": ["TrainingError"],
         "config": ["TrainConfig"],
         "history": ["History", "Measures", "Phases"],
         "loop": ["DivergenceError", "evaluate", "fit", "predict"],
