@@ -70,14 +70,12 @@ def check_trainable(
     if jit_compile is False and keras.backend.backend() == "jax":
         raise TrainingError("jit_compile cannot be False, as JAX compiles every step with XLA: leave it out")
     _try(model, training.take(np.arange(min(N_TRIED, training.n_events))).features, loss)
-    if not model.trainable_variables:
-        raise TrainingError("the model has no weights to train")
     if uses_bfloat16(model) and not (steps.has_gpu() or device.has_bfloat16()):
         log.warning("this processor does not list bfloat16 instructions; float32 is faster without them")
 
 
 def _try(model: keras.Model, features: np.ndarray, loss: keras.losses.Loss | None) -> None:
-    """Raises TrainingError unless the model makes one score of an event's features, in [0, 1] if the loss needs it."""
+    """Raises TrainingError unless the model has weights and makes one score of each event, as the loss needs it."""
     try:
         scores = np.asarray(model(features), np.float32)
     except (ValueError, TypeError) as error:
@@ -85,6 +83,8 @@ def _try(model: keras.Model, features: np.ndarray, loss: keras.losses.Loss | Non
             f"the model does not take the {features.shape[1]} features of the training events: "
             f"{' '.join(f'{error}'.split())}"
         ) from error
+    if not model.trainable_variables:
+        raise TrainingError("the model has no weights to train")
     if scores.shape != (len(features), 1):
         raise TrainingError(
             f"the model makes {scores.shape} of {features.shape} features, where ({len(features)}, 1) is needed: one "
