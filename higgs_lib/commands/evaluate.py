@@ -18,8 +18,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
         if events.label is None:
             raise CommandError(f"{path}: has no labels, without which scores cannot be judged")
     judged = [_judged(events) for events in scored]
+    files = [_measure(*part, arguments) for part in zip(paths, scored, judged, strict=True)]
     with refusing(ValueError):
-        files = [_measure(*part, arguments) for part in zip(paths, scored, judged, strict=True)]
         difference = _difference(paths, *judged) if len(paths) > 1 else None
     result = {"files": files} | ({"auc_difference": difference} if difference else {})
     lines = [line for file in files for line in _lines(file, arguments)]
@@ -51,7 +51,18 @@ def _measure(path: str, events, judged, arguments: argparse.Namespace) -> dict:
 
     Returns:
         The measures, with 95 % intervals, as JSON's types.
+
+    Raises:
+        CommandError: the events are too few, or all of one class.
     """
+    try:
+        return _measures(path, events, judged, arguments)
+    except ValueError as error:
+        raise CommandError(f"{path}: {error}") from error
+
+
+def _measures(path: str, events, judged, arguments: argparse.Namespace) -> dict:
+    """Returns what `_measure` does; raises the errors of `metrics`, which know no file."""
     from higgs_lib import metrics
     from higgs_lib.study.classifiers import REJECTION_AT
 

@@ -3,7 +3,6 @@
 import argparse
 import logging
 from collections.abc import Iterator
-from pathlib import Path
 
 from higgs_lib.commands.parsing import (
     FEATURE_SETS,
@@ -69,8 +68,10 @@ def _describe(events: str) -> tuple[list[str], int, str]:
         names, n_events = table.schema.names, table.count_rows()
     except FileNotFoundError as error:
         raise CommandError(f"{events}: no such events; `higgs-lib simulate` or `ingest` makes them") from error
-    except pa.ArrowInvalid as error:
-        raise CommandError(f"{events}: not Parquet; `higgs-lib ingest` makes it from text in UCI's format") from error
+    except (pa.ArrowException, OSError) as error:
+        raise CommandError(
+            f"{events}: not Parquet, or damaged; `higgs-lib ingest` makes it from text in UCI's format"
+        ) from error
     try:
         return names, n_events, origin(events).sha256
     except DataError:  # events of another source, or of Spark
@@ -93,9 +94,8 @@ def _blocks(arguments: argparse.Namespace, columns: list[str], rows: range, part
     """Yields tables with the columns `row`, `part`, `label` and `score` of these rows; those that there are."""
     import numpy as np
     import pyarrow as pa
-    from tqdm import tqdm
 
-    from higgs_lib import device, training
+    from higgs_lib import device, progress, training
     from higgs_lib.data import LABEL, EventStream
 
     with refusing(ValueError):
@@ -103,31 +103,46 @@ def _blocks(arguments: argparse.Namespace, columns: list[str], rows: range, part
     features = [name for name in columns if name != LABEL]
     model, first = _load(arguments.model, len(features)), rows.start
     stream = EventStream.open(arguments.events, tuple(features), rows)
-    with tqdm(total=len(rows), desc="scoring", unit=" events", unit_scale=True, disable=None) as progress:
+    with progress.bar(len(rows), "scoring", " events", unit_scale=True) as bar:
         for block in stream.tables(columns):
             inputs = np.stack([np.asarray(block[name], np.float32) for name in features], 1)
             scores, numbers = training.predict(model, inputs), np.arange(first, first + len(block))
-            if len(bad := np.flatnonzero(~np.isfinite(scores))):
-                raise CommandError(f"{arguments.events}, row {numbers[bad[0]]}: the score is not finite")
+            if len(bad := np.flatnonzero(~((scores >= 0) & (scores <= 1)))):
+                raise CommandError(
+                    f"{arguments.events}, row {numbers[bad[0]]} from 0: the score {scores[bad[0]]:g} does not lie in "
+                    "[0, 1]; the events or the model are wrong"
+                )
             table = {"row": numbers, "score": scores}
             if parts:
-                edges = [stop for _, stop in parts.values()]
-                table["part"] = np.array(list(parts))[np.searchsorted(edges, numbers, side="right")]
+                table["part"] = _part_of(numbers, parts)
             if LABEL in columns:
                 table["label"] = _labels(arguments.events, np.asarray(block[LABEL]))
             yield pa.table(table)
             first += len(block)
-            progress.update(len(block))
+            bar.update(len(block))
+
+
+def _part_of(numbers, parts: dict[str, list[int]]):
+    """Returns the part (n,) of each row: those of the training may leave rows between its parts unused."""
+    import numpy as np
+
+    names = np.full(len(numbers), "unused", object)
+    for name, (first, stop) in parts.items():
+        names[(first <= numbers) & (numbers < stop)] = name
+    return names
 
 
 def _load(path: str, n_features: int):
-    """Returns the model of a file that takes `n_features`; raises CommandError for any other."""
+    """Returns the model of a file that makes one score of `n_features`; raises CommandError for any other."""
     from higgs_lib import models
 
-    with refusing(ValueError, TypeError):
-        model = models.load(Path(path))
-    if model.input_shape[-1] != n_features:
-        raise CommandError(f"{path}: takes {model.input_shape[-1]} features, but {n_features} were given")
+    model = models.load(path)
+    takes, makes = (getattr(model, name, None) for name in ("input_shape", "output_shape"))
+    if takes != (None, n_features):
+        shown = takes[-1] if isinstance(takes, tuple) else takes
+        raise CommandError(f"{path}: takes {shown} features, but {n_features} were given")
+    if makes != (None, 1):
+        raise CommandError(f"{path}: makes {makes} of the features, and not one score per event (None, 1)")
     return model
 
 
@@ -147,9 +162,9 @@ def add(commands) -> None:
         "score",
         score,
         summary="score events by a trained model",
-        details="Writes a Parquet file with a row for each event: its row number, its part (training, validation or "
-        "test) if the model was trained on these events, its label if there is one, and its score, which is higher for "
-        "signal.",
+        details="Writes a Parquet file with a row for each event: its row number, its part (training, validation, "
+        "test or unused) if the model was trained on these events, its label if there is one, and its score, which is "
+        "higher for signal.",
         examples=(
             "score model.keras events.parquet scores.parquet",
             "score model.keras events.parquet scores.parquet --part test --force",

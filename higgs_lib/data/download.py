@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pooch
 import requests
-from tqdm import tqdm
+
+from higgs_lib import progress
 
 URL = "https://archive.ics.uci.edu/ml/machine-learning-databases/00280/HIGGS.csv.gz"
 SHA256 = "ea302c18164d4e3d916a1e2e83a9a8d07069fa6ebc7771e4c0540d54e593b698"  # as public data registries give it
@@ -53,7 +54,7 @@ def _resume(destination: Path, url: str, output_file: str, _pooch: object) -> No
             response.raise_for_status()
             n_bytes = n_bytes if response.status_code == requests.codes.partial_content else 0
             total = n_bytes + int(response.headers.get("Content-Length", 0))
-            bar = tqdm(total=total, initial=n_bytes, unit="B", unit_scale=True, desc=destination.name)
+            bar = progress.bar(total, destination.name, "B", initial=n_bytes, unit_scale=True)
             with part.open("ab" if n_bytes else "wb") as file, bar:
                 for block in response.iter_content(BLOCK):
                     file.write(block)

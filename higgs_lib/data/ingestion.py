@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 from isal import igzip, isal_zlib
-from tqdm import tqdm
 
+from higgs_lib import progress
 from higgs_lib.data import download, text
 from higgs_lib.data.download import DataError
 from higgs_lib.data.features import COLUMNS
@@ -89,7 +89,7 @@ class _HashedFile(io.RawIOBase):
 
     def __init__(self, path: Path):
         self.file, self.hash = path.open("rb", buffering=0), hashlib.sha256()
-        self.progress = tqdm(total=path.stat().st_size, unit="B", unit_scale=True, desc=f"reading {path.name}")
+        self.progress = progress.bar(path.stat().st_size, f"reading {path.name}", "B", unit_scale=True)
 
     def readable(self) -> bool:
         """Returns True, as `io.RawIOBase` asks."""

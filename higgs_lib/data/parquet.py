@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +25,10 @@ ROW_GROUP = 65_536  # events; 7.6 MB of float32, small enough to distribute over
 DICTIONARY_COLUMNS = [name for name in COLUMNS if name == LABEL or name.endswith("b_tag")]
 
 
+NOT_SHOWN = re.compile(r"[^\w .,:()&'%+=@#!/-]")
+"""What HTML, Markdown, formulas and terminals may read as more than a letter; readers get a question mark for it."""
+
+
 @dataclass(frozen=True)
 class Origin:
     """Where the events of a Parquet file come from; stored in the file itself."""
@@ -38,22 +43,22 @@ class Origin:
 
     @property
     def description(self) -> str:
-        """One line for readers: how many events, and from where."""
+        """One line for readers: how many events, and from where, without letters that a page could take for code."""
         if self.event_type == "simulated":
             changes = "".join(f", {name} {value:g}" for name, value in self.recipe.get("physics", {}).items())
-            return (
-                f"{self.n_events:,} events of the built-in simulation (seed {self.recipe['seed']}{changes}), "
-                "not UCI's and not an experiment's"
-            )
-        if self.event_type == "uci":
-            return f"{self.n_events:,} events of UCI HIGGS (doi:{download.DOI}), simulated by its authors"
-        return f"{self.n_events:,} events of {Path(self.recipe['source']).name}, a file in the format of UCI HIGGS"
+            source = f"the built-in simulation (seed {self.recipe['seed']}{changes}), not UCI's and not an experiment's"
+        elif self.event_type == "uci":
+            source = f"UCI HIGGS (doi:{download.DOI}), simulated by its authors"
+        else:
+            source = f"{Path(self.recipe['source']).name}, a file in the format of UCI HIGGS"
+        return NOT_SHOWN.sub("?", f"{self.n_events:,} events of {source}")
 
     @property
     def name(self) -> str:
         """A few words for figures: which events."""
         names = {"simulated": "built-in events", "uci": "UCI events"}
-        return names.get(self.event_type) or f"events of {Path(self.recipe['source']).name}"
+        name = names.get(self.event_type) or f"events of {Path(self.recipe['source']).name}"
+        return NOT_SHOWN.sub("?", name)
 
 
 class DamagedError(DataError):

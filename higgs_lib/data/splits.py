@@ -11,7 +11,6 @@ import numpy as np
 
 from higgs_lib.data.parquet import origin
 
-
 MIN_EVENTS = 100  # of a file whose parts are chosen by its size
 
 

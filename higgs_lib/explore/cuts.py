@@ -74,7 +74,7 @@ class CutSlider:
             f'aria-valuetext="cut {cuts[self.start]:.3f}" style="width:50%;max-width:30em;vertical-align:middle"> '
             f'<output for="{name}">{cuts[self.start]:.3f}</output></div>{self._table()}'
         )
-        stored = json.dumps(self.stored, separators=(",", ":"))
+        stored = json.dumps(self.stored, separators=(",", ":")).replace("<", "\\u003c")  # no text ends the script
         script = SCRIPT.replace("ID", name).replace("NONE", NONE)
         return (
             f'<div data-cut-slider="{name}">{shown.replace("<figcaption>", f"{controls}<figcaption>", 1)}'

@@ -4,6 +4,7 @@ from . import (
     kinematic_layer as kinematic_layer,
     periodic_embedding as periodic_embedding,
 )
+from .archive import ModelFileError as ModelFileError
 from .builder import (
     Standardisation as Standardisation,
     build as build,

@@ -12,7 +12,7 @@ import numpy as np
 
 from higgs_lib import device
 from higgs_lib.data import LOW, EventStream, Sample
-from higgs_lib.models import optimizers  # noqa: F401 - registers what saved models are compiled with
+from higgs_lib.models import archive, optimizers  # noqa: F401 - registers what saved models are compiled with
 from higgs_lib.models.beam_symmetry import RandomBeamSymmetry
 from higgs_lib.models.jet_permutations import PermutationAverage, RandomJetPermutation, permutation_orders
 from higgs_lib.models.kinematic_layer import Kinematics, kinematic_features
@@ -113,5 +113,12 @@ def _initializer(spec: ModelSpec, layer: int, seed: int) -> keras.initializers.I
 
 
 def load(path: str | Path) -> keras.Model:
-    """Returns the model of a `.keras` file; the layers of this package are known to Keras then."""
-    return keras.models.load_model(path)
+    """Returns the model of a `.keras` file; the layers of this package are known to Keras then.
+
+    No code from the file runs: Lambda layers, and classes that were not registered with Keras before, are refused.
+    Raises ModelFileError for these and for all that is no model.
+    """
+    path = Path(path)
+    archive.read_keras(path)
+    with archive.refusing(path):
+        return keras.models.load_model(path, safe_mode=True)

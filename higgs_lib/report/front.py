@@ -1,6 +1,7 @@
 """Writes the front page of a report: what was found, on which events, beside the published values, and how."""
 
 import json
+import shlex
 import shutil
 from collections import Counter
 from collections.abc import Sequence
@@ -95,7 +96,7 @@ def _provenance(folder: Path, profile: str, events: str | Path) -> str:
     source = origin(events)
     names = [notebook.stem for notebook in sorted((folder / "notebooks").glob("[0-9]*.ipynb"))]
     records = {name: _read(folder / "notebooks" / f"{name}.json") for name in names}
-    data = f" DATA={Path(source.recipe['source']).name}" if source.event_type == "file" else ""
+    data = f" DATA={shlex.quote(Path(source.recipe['source']).name)}" if source.event_type == "file" else ""
     published = Run(folder).published()
     seeds = sorted({result["recipe"]["seed"] for result in published})
     fingerprints = Counter(result["recipe"]["events"] for result in published).most_common(
@@ -103,13 +104,13 @@ def _provenance(folder: Path, profile: str, events: str | Path) -> str:
     )  # others have fewer events
     minutes = sum(record["seconds"] for record in records.values() if record) / 60
     changed = [
-        f"{name}: " + ", ".join(f"`{key} = {value!r}`" for key, value in record["recipe"]["parameters"].items())
+        f"{name}: " + ", ".join(_code(f"{key} = {value!r}") for key, value in record["recipe"]["parameters"].items())
         for name, record in records.items()
         if record and record["recipe"]["parameters"]
     ]
     links = ", ".join(f'<a href="notebooks/{name}.ipynb" download>{name}</a>' for name in names)
     lines = {
-        "Command": f"`make reproduce PROFILE={profile}{data}`",
+        "Command": _code(f"make reproduce PROFILE={shlex.quote(profile)}{data}"),
         "Finished": f"{_finished(folder, names):%-d %B %Y, %H:%M} UTC; the notebooks took {minutes:.1f} minutes when "
         "they last ran (results that were stored before were read back)",
         "Events": source.description,
@@ -126,6 +127,12 @@ def _provenance(folder: Path, profile: str, events: str | Path) -> str:
         return text + "\n- **Changed parameters:** none; every parameter is the notebooks' own default"
     listed = "\n".join(f"- {line}" for line in changed)
     return text + f"\n\n:::{{admonition}} Parameters that the profile changes\n:class: dropdown\n\n{listed}\n:::"
+
+
+def _code(text: str) -> str:
+    """Returns a text as code, in which neither Markdown nor HTML finds anything of its own."""
+    letters = (letter if letter.isalnum() or letter == " " else f"&#{ord(letter)};" for letter in text)
+    return f"<code>{''.join(letters)}</code>"
 
 
 def _finished(folder: Path, names: list[str]) -> datetime:

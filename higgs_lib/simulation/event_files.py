@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
-from higgs_lib import processes, provenance
+from higgs_lib import processes, progress, provenance
 from higgs_lib.data import ROW_GROUP, DataError, Origin
 from higgs_lib.data.parquet import EventWriter
 from higgs_lib.files import write_atomically
@@ -46,13 +45,13 @@ def simulate(
     workers = processes.count(workers, len(chunks))
     with contextlib.ExitStack() as stack:
         path = stack.enter_context(write_atomically(Path(destination)))
-        progress = stack.enter_context(tqdm(total=n_events, unit=" events", unit_scale=True, desc="simulating"))
+        bar = stack.enter_context(progress.bar(n_events, "simulating", " events", unit_scale=True))
         pool = stack.enter_context(processes.pool(workers)) if workers > 1 else None
         writer = stack.enter_context(EventWriter(path))
         make = partial(_generate_rows, seed=seed, physics=physics)
         for rows in pool.map(make, chunks) if pool else map(make, chunks):
             writer.write(rows)
-            progress.update(len(rows))
+            bar.update(len(rows))
         return writer.close("simulated", what)
 
 

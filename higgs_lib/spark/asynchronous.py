@@ -153,7 +153,7 @@ def fit(
     called = time.monotonic()
     submission.check_workers(session, n_workers)
     _check_rule(rule, n_workers, training.n_events, config)
-    check_trainable(model, training, config, jit_compile)
+    check_trainable(model, training, config, jit_compile, loss)
     loss = loss or keras.losses.BinaryCrossentropy()
     optimizer = rule.local_optimizer(optimizer)
     optimizer.build(model.trainable_variables)
@@ -162,7 +162,7 @@ def fit(
     if isinstance(rule, Ensemble):
         about["initial weights"] = hashlib.sha256(pickle.dumps(rule.initial_weights)).hexdigest()
     file = Checkpoint.for_training(checkpoint, *settings, about)
-    state = file.read() or _initial_state(model, optimizer, rule, n_workers, training.n_events)
+    state = file.read(_initial_state(model, optimizer, rule, n_workers, training.n_events))
     job = partial(
         Job,
         model=pickle.dumps(model),

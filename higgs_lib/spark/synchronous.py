@@ -105,13 +105,13 @@ def fit(
     submission.check_workers(session, n_workers)
     if precision not in PRECISIONS:
         raise ValueError(f"unknown precision {precision!r} of the gradients: use one of {', '.join(PRECISIONS)}")
-    check_trainable(model, training, config, jit_compile)
+    check_trainable(model, training, config, jit_compile, loss)
     if n_workers > config.batch_size:
         raise ValueError(f"cannot divide batches of {config.batch_size} events among {n_workers} workers")
     loss = loss or keras.losses.BinaryCrossentropy()
     optimizer.build(model.trainable_variables)
     file = Checkpoint.for_training(checkpoint, model, optimizer, loss, training, validation, config, seed, jit_compile)
-    state = file.read() or State.capture(model, optimizer, History([], [], [], training.n_events), [])
+    state = file.read(State.capture(model, optimizer, History([], [], [], training.n_events), []))
     job = partial(
         Job,
         model=pickle.dumps(model),

@@ -219,7 +219,7 @@ class Study:
             The scores, higher for signal.
 
         Raises:
-            FileNotFoundError: the run has no longer the trained classifier.
+            ModelFileError: the run has no longer the trained classifier, or its file is damaged.
         """
         recipe = result["recipe"]
         columns = [data.COMPLETE.index(name) for name in data.feature_set(recipe["features"])]

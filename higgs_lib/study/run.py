@@ -1,5 +1,6 @@
 """The files of one run: its folders, and the stored results and scores of its models."""
 
+import glob
 import hashlib
 import json
 import logging
@@ -27,6 +28,10 @@ class TestEventsError(ValueError):
     __test__ = False  # no test of pytest's
 
 
+class ResultNameError(ValueError):
+    """The name of a result leads out of the folder of its run; the message says which."""
+
+
 class Scores(NamedTuple):
     """The scores of one model on one part of the events."""
 
@@ -42,6 +47,12 @@ class Run:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
 
+    def _file(self, folder: str, name: str) -> Path:
+        """Returns the path of a file of this run; raises ResultNameError for a name that leads to another folder."""
+        if Path(name).name != name or "\0" in name:
+            raise ResultNameError(f"{self.path}/{folder}: {name!r} is no name of a file there; leave out / and ..")
+        return self.path / folder / name
+
     @property
     def events(self) -> Path:
         """The default path of the run's events."""
@@ -49,15 +60,15 @@ class Run:
 
     def model(self, name: str) -> Path:
         """Returns the path of a Keras model."""
-        return self.path / "models" / f"{name}.keras"
+        return self._file("models", f"{name}.keras")
 
     def trees(self, name: str) -> Path:
         """Returns the path of boosted trees."""
-        return self.path / "models" / f"{name}.skops"
+        return self._file("models", f"{name}.skops")
 
     def save_workspace(self, name: str, specification: dict) -> Path:
         """Stores a HistFactory workspace, which pyhf's command line reads, and returns its path."""
-        destination = self.path / "workspaces" / f"{name}.json"
+        destination = self._file("workspaces", f"{name}.json")
         with write_atomically(destination) as path:
             path.write_text(json.dumps(specification, indent=1))
         return destination
@@ -65,16 +76,16 @@ class Run:
     def checkpoint(self, name: str, recipe: dict) -> Path:
         """Returns the path of an unfinished training's state; each recipe has its own, so that no other resumes it."""
         digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
-        return self.path / "checkpoints" / f"{name}-{digest}.npz"
+        return self._file("checkpoints", f"{name}-{digest}.npz")
 
     def forget_checkpoints(self, name: str) -> None:
         """Deletes the checkpoints of a finished training and of those that it replaces."""
-        for path in (self.path / "checkpoints").glob(f"{name}-*.npz"):
+        for path in (self.path / "checkpoints").glob(f"{glob.escape(name)}-*.npz"):
             path.unlink()
 
     def _metrics(self, name: str) -> Path:
         """Returns the path of a stored result."""
-        return self.path / "metrics" / f"{name}.json"
+        return self._file("metrics", f"{name}.json")
 
     def save(self, name: str, result: dict) -> None:
         """Stores a result with the device, versions, commit and time that made it."""
@@ -104,7 +115,7 @@ class Run:
     def publish(self, notebook: str, results: list[dict]) -> None:
         """Makes these the results of a notebook that others read; results of other settings stay, but are not read."""
         names = [result["name"] for result in results]
-        with write_atomically(self.path / "published" / f"{notebook}.json") as path:
+        with write_atomically(self._file("published", f"{notebook}.json")) as path:
             path.write_text(json.dumps(names, indent=1))
 
     def results(self, classifier: str, features: str) -> list[dict]:
@@ -164,13 +175,13 @@ class Run:
                 "score": np.concatenate([s.scores for s in parts.values()]).astype(np.float32),
             }
         )
-        destination = self.path / "scores" / f"{name}.parquet"
+        destination = self._file("scores", f"{name}.parquet")
         with write_atomically(destination) as path:
             pq.write_table(table, path, compression="zstd")
 
     def scores(self, name: str, part: str) -> Scores:
         """Returns the stored scores of a model on one part of the events; FileNotFoundError where there are none."""
-        path = self.path / "scores" / f"{name}.parquet"
+        path = self._file("scores", f"{name}.parquet")
         if not path.exists():
             raise FileNotFoundError(f"{path}: no such scores; run 03_training first")
         table = pq.read_table(path, filters=[("part", "=", part)])

@@ -9,6 +9,7 @@ import numpy as np
 from higgs_lib import data, metrics
 from higgs_lib.data import Sample
 from higgs_lib.metrics import Interval
+from higgs_lib.models import ModelFileError, archive
 
 if TYPE_CHECKING:
     from sklearn.ensemble import HistGradientBoostingClassifier
@@ -50,10 +51,16 @@ def save(trees: "HistGradientBoostingClassifier", path: Path) -> None:
 
 
 def load(path: Path) -> "HistGradientBoostingClassifier":
-    """Reads trees; refuses a file that holds anything else."""
+    """Reads trees; raises ModelFileError for a file that holds anything else, of which no code runs."""
     import skops.io  # here, as it imports scikit-learn
+    from sklearn.ensemble import HistGradientBoostingClassifier
 
-    return skops.io.load(path, trusted=["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"])
+    archive.check(path, ".skops")
+    with archive.refusing(path):
+        trees = skops.io.load(path, trusted=["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"])
+    if not isinstance(trees, HistGradientBoostingClassifier):
+        raise ModelFileError(f"{path}: holds a {type(trees).__name__}, and not boosted trees")
+    return trees
 
 
 def auc(training: Sample, tests: list[Sample], *, seed: int) -> list[Interval]:

@@ -1,7 +1,9 @@
 """Stores the state of a training after every epoch in one file, which is written atomically."""
 
 import hashlib
+import io
 import json
+import logging
 import re
 import zipfile
 from itertools import islice
@@ -16,6 +18,8 @@ from higgs_lib.files import write_atomically
 from higgs_lib.training import steps
 from higgs_lib.training.config import TrainConfig
 from higgs_lib.training.history import History
+
+log = logging.getLogger(__name__)
 
 
 class CheckpointError(ValueError):
@@ -61,6 +65,11 @@ class State(NamedTuple):
         lists = {name: len(getattr(self, name)) for name in ("model", "optimizer", "best")}
         return {"lists": lists, "history": self.history}, [*self.model, *self.optimizer, *self.best]
 
+    def fits(self, other: "State") -> bool:
+        """Tells whether the arrays have the shapes and types of another state of the same training."""
+        same = all(_kinds(getattr(self, name)) == _kinds(getattr(other, name)) for name in ("model", "optimizer"))
+        return same and bool(self.best) and set(_kinds(self.best)) <= set(_kinds(other.model))
+
     @classmethod
     def from_message(cls, content: dict, arrays: list[np.ndarray]) -> "State":
         """Returns the state that `as_message` took apart."""
@@ -73,6 +82,11 @@ def as_storable(variable) -> np.ndarray:
     """Returns a variable as numpy can store it: bfloat16 as float32, which holds it exactly."""
     value = np.asarray(variable)
     return value.astype(np.float32) if value.dtype.name == "bfloat16" else value
+
+
+def _kinds(arrays: list[np.ndarray]) -> list[tuple]:
+    """Returns shape and type of each array."""
+    return [(array.shape, array.dtype) for array in arrays]
 
 
 def restore(variables: list, values: list[np.ndarray]) -> None:
@@ -151,31 +165,61 @@ class Checkpoint:
         with write_atomically(self.path) as temporary, temporary.open("wb") as file:
             np.savez(file, about=np.array(about), **arrays)
 
-    def read(self) -> State | None:
-        """Returns the stored state, or None where there is none.
+    def read(self, initial: State) -> State:
+        """Returns the stored state, or the initial one where there is none.
+
+        A damaged file is kept under another name, with a warning, and the training starts over.
 
         Raises:
-            CheckpointError: the file is not a checkpoint, or belongs to a training with other settings.
+            CheckpointError: the checkpoint belongs to a training with other settings, or the path is no file's.
         """
         if self.path is None or not self.path.exists():
-            return None
+            return initial
+        if not self.path.is_file():
+            raise CheckpointError(f"{self.path}: not a file; choose another path for the checkpoint")
+        content = self.path.read_bytes()
         try:
-            with self.path.open("rb") as file, np.load(file) as stored:
-                about = json.loads(str(stored["about"]))
-                history, written = about["history"], about["settings"]
-                lists = {
-                    name: [stored[key] for key in sorted(stored.files) if key.startswith(f"{name}/")]
-                    for name in ("model", "optimizer", "best")
-                }
-        except (zipfile.BadZipFile, OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise CheckpointError(f"{self.path}: not a checkpoint ({error}); delete it to start over") from error
+            written, state = _parse(content)
+        except MemoryError:
+            raise
+        except Exception as error:  # the libraries that read it stumble over damage in any way
+            return self._start_over(initial, f"{error}")
         keys = self.settings.keys() | written
         if differing := sorted(key for key in keys if self.settings.get(key) != written.get(key)):
             raise CheckpointError(
                 f"{self.path}: the checkpoint belongs to a training with different {', '.join(differing)}; "
                 "delete it to start over, or choose another path"
             )
-        return State(**lists, history=history)
+        return state if state.fits(initial) else self._start_over(initial, "its arrays are those of another model")
+
+    def _start_over(self, initial: State, reason: str) -> State:
+        """Returns the initial state, after it has put a damaged file aside."""
+        aside = self.path.with_name(f"{self.path.stem}.damaged{self.path.suffix}")
+        self.path.replace(aside)
+        reason = " ".join(reason.split())
+        log.warning(
+            "%s: not a checkpoint (%s); it is kept as %s, and the training starts over", self.path, reason, aside
+        )
+        return initial
+
+
+def _parse(content: bytes) -> tuple[dict, State]:
+    """Returns the settings and the state of a checkpoint; raises any error where it is damaged."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+
+        def array(name: str) -> np.ndarray:
+            whole = archive.read(name)  # compared with its check sum
+            return np.lib.format.read_array(io.BytesIO(whole), allow_pickle=False)
+
+        about, names = json.loads(str(array("about.npy"))), sorted(archive.namelist())
+        lists = {
+            part: [array(name) for name in names if name.startswith(f"{part}/")]
+            for part in ("model", "optimizer", "best")
+        }
+    history = History.from_dict(about["history"])
+    if not 0 < len(history.seconds) == len(history.training) == len(history.validation):
+        raise ValueError("its history is not that of whole epochs")
+    return dict(about["settings"]), State(**lists, history=about["history"])
 
 
 def _architecture(model) -> str:

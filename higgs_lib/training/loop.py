@@ -1,6 +1,5 @@
 """The training loop for any Keras model: a million events at a time, in one process or in a process group."""
 
-import logging
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -9,19 +8,16 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from tqdm import tqdm
 
-from higgs_lib import device, metrics
+from higgs_lib import metrics, progress
 from higgs_lib.data import EventStream, Sample
 from higgs_lib.training import steps
 from higgs_lib.training.batch_loader import BatchLoader
 from higgs_lib.training.checkpoint import Checkpoint, State
+from higgs_lib.training.checks import check_events, check_trainable
 from higgs_lib.training.collectives import SINGLE_PROCESS, ProcessGroup
 from higgs_lib.training.config import TrainConfig
 from higgs_lib.training.history import History, Measures, Phases
-from higgs_lib.training.layers import uses_bfloat16
-
-log = logging.getLogger(__name__)
 
 EVALUATION_BATCH = 8192  # events; large enough that a pass is limited by arithmetic
 
@@ -187,7 +183,7 @@ def saved_epochs(name: str, epochs: int, state: State, checkpoint: Checkpoint) -
         checkpoint: where states are stored.
     """
     done = len(state.history["seconds"])
-    with tqdm(total=epochs, initial=done, desc=name, unit="epoch", mininterval=30) as bar:
+    with progress.bar(epochs, name, "epoch", initial=done, mininterval=30) as bar:
 
         def save(state: State) -> None:
             checkpoint.write(state)
@@ -195,35 +191,6 @@ def saved_epochs(name: str, epochs: int, state: State, checkpoint: Checkpoint) -
             bar.update(len(state.history["seconds"]) - bar.n)
 
         yield save
-
-
-def check_trainable(
-    model: keras.Model, training: Sample | EventStream, config: TrainConfig, jit_compile: bool | None
-) -> None:
-    """Checks that a training is possible, and warns of bfloat16 on a processor without it.
-
-    Args:
-        model: the model, built here if it is not.
-        training: the training events.
-        config: number of epochs and batch size.
-        jit_compile: whether XLA has to compile the steps.
-
-    Raises:
-        ValueError: it is not possible.
-    """
-    if config.epochs < 1 or not 1 <= config.batch_size <= training.n_events:
-        raise ValueError(
-            f"cannot train {config.epochs} epochs in batches of {config.batch_size} on {training.n_events} "
-            "training events"
-        )
-    if jit_compile is False and keras.backend.backend() == "jax":
-        raise ValueError("jit_compile cannot be False, as JAX compiles every step with XLA: leave it out")
-    if not model.built:
-        model(training.take(np.arange(1)).features)
-    if not model.trainable_variables:
-        raise ValueError("the model has no weights to train")
-    if uses_bfloat16(model) and not (steps.has_gpu() or device.has_bfloat16()):
-        log.warning("this processor does not list bfloat16 instructions; float32 is faster without them")
 
 
 def fit(
@@ -260,14 +227,17 @@ def fit(
         The history, epoch by epoch.
 
     Raises:
-        ValueError: the sizes are impossible, or the checkpoint is of another training.
+        TrainingError: the model, the events or the configuration cannot be trained.
+        CheckpointError: the checkpoint is of another training.
         DivergenceError: the loss is not finite.
     """
-    check_trainable(model, training, config, jit_compile)
     loss = loss or keras.losses.BinaryCrossentropy()
+    for sample, part in ((training, "training"), (validation, "validation")):
+        check_events(sample, part)
+    check_trainable(model, training, config, jit_compile, loss)
     optimizer.build(model.trainable_variables)
     file = Checkpoint.for_training(checkpoint, model, optimizer, loss, training, validation, config, seed, jit_compile)
-    state = file.read() or State.capture(model, optimizer, History([], [], [], training.n_events), [])
+    state = file.read(State.capture(model, optimizer, History([], [], [], training.n_events), []))
     trainer = Trainer(model, optimizer, loss, training, config.batch_size, seed, jit_compile=jit_compile)
     history, best = state.restore(model, optimizer)
     with saved_epochs(name, config.epochs, state, file) as save:

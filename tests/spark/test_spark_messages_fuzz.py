@@ -10,7 +10,7 @@ import pytest
 from fuzzing import examples
 from hypothesis import given
 from hypothesis import strategies as st
-from mutations import JSON, LENGTHS, messages, send_and_wait
+from peer_messages import JSON, LENGTHS, messages, send_and_wait
 
 from higgs_lib.spark import parameter_server
 from higgs_lib.spark.heartbeat import HeartbeatMonitor

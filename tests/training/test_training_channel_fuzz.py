@@ -13,7 +13,7 @@ import pytest
 from fuzzing import examples
 from hypothesis import given
 from hypothesis import strategies as st
-from mutations import JSON, messages, packed, send_and_wait
+from peer_messages import JSON, messages, packed, send_and_wait
 
 from higgs_lib.training import collectives
 from higgs_lib.training.channel import Address, Channel, ChannelError, Credentials, Listener, connect

@@ -167,7 +167,17 @@ def test_a_checkpoint_of_another_training_is_refused(samples, tmp_path):
     with pytest.raises(CheckpointError, match="different validation events; delete"):
         training.fit(*build(), samples[0], others[1], **settings)
     assert path.read_bytes() == before
-    for damaged in (before[: len(before) // 2], b"", b"no such thing"):
-        path.write_bytes(damaged)
-        with pytest.raises(CheckpointError, match="not a checkpoint"):
-            training.fit(*build(), *samples, **settings)
+
+
+def test_a_training_with_a_damaged_checkpoint_starts_over_to_the_same_weights(samples, tmp_path, caplog):
+    settings = {"config": TrainConfig(epochs=2, batch_size=100), "seed": 1, "checkpoint": tmp_path / "c.npz"}
+    results = []
+    for damage in (False, True):
+        if damage:
+            (tmp_path / "c.npz").write_bytes((tmp_path / "c.npz").read_bytes()[:-1000])
+        model, optimizer = build()
+        history = training.fit(model, optimizer, *samples, **settings)
+        results.append((history.validation, weights(model).tolist()))
+    assert results[0] == results[1]
+    assert "c.npz: not a checkpoint" in caplog.text
+    assert {path.name for path in tmp_path.iterdir()} == {"c.npz", "c.damaged.npz"}
