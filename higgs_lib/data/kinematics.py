@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 import vector
 
-from higgs_lib.data.features import JET_QUANTITIES, LOW
+from higgs_lib.data.checks import check_b_tags, check_feature, check_floats, check_four_vectors
+from higgs_lib.data.features import COMPLETE, JET_QUANTITIES, LOW
 
 W_MASS = 80.4  # GeV, as in the file's neutrino and m_jj rules
 TOP_MASS = 175.0  # GeV, as in the file's m_jjj rule
@@ -61,25 +62,37 @@ B_TAG_LEVELS = np.array(
 
 
 def to_physical(values: np.ndarray, name: str) -> np.ndarray:
-    """Converts normalised values of feature `name` (any shape) to GeV, rad or pseudorapidity; b-tags to 0, 1, 2."""
-    if name.endswith("b_tag"):
-        return np.rint(values / B_TAG_LEVELS[int(name[4]) - 1, 1])
+    """Converts normalised values of feature `name` (any shape) to GeV, rad or pseudorapidity; b-tags to 0, 1, 2.
+
+    float32 stays float32, all else is float64. Raises ValueError for an unknown feature, and for b-tags at none of the
+    three levels.
+    """
+    values = check_floats(name, values)
+    if check_feature(name, COMPLETE).endswith("b_tag"):
+        return check_b_tags(name, np.rint(values / B_TAG_LEVELS[int(name[4]) - 1, 1]))
     return values * SCALES[name]
 
 
 def to_normalised(values: np.ndarray, name: str) -> np.ndarray:
-    """Converts values of feature `name` back to normalised units, as float32; the inverse of `to_physical`."""
-    if name.endswith("b_tag"):
-        return B_TAG_LEVELS[int(name[4]) - 1][np.asarray(values, int)]
-    return (values / SCALES[name]).astype(np.float32)
+    """Converts values of feature `name` back to normalised units, as float32; the inverse of `to_physical`.
+
+    Raises ValueError for an unknown feature, and for b-tags that are not 0, 1 or 2.
+    """
+    if check_feature(name, COMPLETE).endswith("b_tag"):
+        return B_TAG_LEVELS[int(name[4]) - 1][check_b_tags(name, values).astype(int)]
+    return (check_floats(name, values) / SCALES[name]).astype(np.float32)
 
 
 def bin_edges(values: np.ndarray, name: str, n_bins: int) -> np.ndarray:
     """Returns edges (n_bins + 1,) of a histogram of feature `name`, whose `values` are in GeV or rad.
 
     Momenta and masses are shown without the highest 2 %, their long tail; angles from -x to x. Each b-tag has one bin.
+    Raises ValueError for an unknown feature, or if there are no values or one is not finite.
     """
-    if name.endswith("b_tag"):
+    values = check_floats(name, values)
+    if not (values.size and np.isfinite(values).all()):
+        raise ValueError(f"{name}: the edges of {values.size} values need at least one, and all of them finite")
+    if check_feature(name, COMPLETE).endswith("b_tag"):
         return np.arange(4) - 0.5
     if name.endswith(("eta", "phi")):
         limit = np.quantile(np.abs(values), 0.999)
@@ -124,24 +137,26 @@ def to_table(events: FourVectors) -> pa.Table:
 
 def massless(pt: np.ndarray, eta: np.ndarray, phi: np.ndarray) -> np.ndarray:
     """Returns four-vectors (4, ...) in GeV of massless particles with `pt` in GeV and `phi` in rad."""
+    pt, eta, phi = (check_floats(name, values) for name, values in (("pt", pt), ("eta", eta), ("phi", phi)))
     return np.stack([pt * np.cosh(eta), pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)])
 
 
 def mass(p: np.ndarray) -> np.ndarray:
     """Returns the invariant masses in GeV of four-vectors (4, ...); 0 where rounding makes the square negative."""
-    energy, x, y, z = p
+    energy, x, y, z = check_four_vectors("p", p)
     return np.sqrt(np.maximum(energy**2 - x**2 - y**2 - z**2, 0))
 
 
 def pt_eta_phi(p: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns transverse momentum in GeV, pseudorapidity and phi in rad of four-vectors (4, ...)."""
-    _, x, y, z = p
+    _, x, y, z = check_four_vectors("p", p)
     pt = np.sqrt(x**2 + y**2)
     return pt, np.arcsinh(z / np.maximum(pt, 1e-3)), np.arctan2(y, x)  # 1 MeV keeps one along the beam finite
 
 
 def boost(p: np.ndarray, frame: np.ndarray) -> np.ndarray:
     """Boosts four-vectors `p` (4, n) from the rest frame of `frame` (4, n) to the frame in which `frame` is given."""
+    p, frame = check_four_vectors("p", p), check_four_vectors("frame", frame)
     frame_mass = mass(frame)
     energy = (frame * p).sum(0) / frame_mass
     boosted = p + (p[0] + energy) / (frame[0] + frame_mass) * frame
@@ -221,7 +236,15 @@ def high_level_masses(jets: np.ndarray, tagged: np.ndarray, lepton: np.ndarray, 
 
     Returns:
         The masses, (n,) each, in GeV.
+
+    Raises:
+        ValueError: `tagged` is not bool with a value for each jet, or what are four-vectors has other shapes.
     """
+    jets = check_four_vectors("jets", jets)
+    tagged = np.asarray(tagged)
+    if tagged.dtype != bool or tagged.shape != jets.shape[1:]:
+        raise ValueError(f"tagged must be bool of shape {jets.shape[1:]}, not {tagged.dtype} of {tagged.shape}")
+    lepton, neutrino = check_four_vectors("lepton", lepton), check_four_vectors("neutrino", neutrino)
     order = np.argsort(~tagged, 0, kind="stable")
     jets = np.take_along_axis(jets, order[None], 1)
     b_1, b_2 = jets[:, 0], jets[:, 1]

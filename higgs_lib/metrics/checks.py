@@ -3,6 +3,7 @@
 Numbers become float64. Scores stay float32 where they are, as sorting these is exact and takes a third of the time.
 """
 
+from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +26,7 @@ def check_events(labels: ArrayLike, values: ArrayLike, name: str = "scores") -> 
 
     Raises ValueError if there are none, the lengths differ, a label is neither 0 nor 1, or a value is NaN.
     """
-    labels, values = np.asarray(labels), _floating(name, values)
+    labels, values = np.asarray(labels), check_floats(name, values)
     if labels.ndim != 1 or labels.shape != values.shape:
         raise ValueError(f"labels {labels.shape} and {name} {values.shape} must be of one length")
     if not len(labels):
@@ -75,7 +76,7 @@ def check_probabilities(labels: ArrayLike, scores: ArrayLike) -> Events:
 
 def check_numbers(name: str, values: ArrayLike, low: float = -np.inf, high: float = np.inf) -> np.ndarray:
     """Returns numbers of any shape as float64; raises ValueError unless all are finite and in [low, high]."""
-    values = _floating(name, values).astype(float)
+    values = check_floats(name, values).astype(float)
     right = np.isfinite(values) & (values >= low) & (values <= high)
     if not right.all():
         limits = {(True, True): "", (False, True): f" and at least {low:g}"}.get((low == -np.inf, high == np.inf))
@@ -86,19 +87,19 @@ def check_numbers(name: str, values: ArrayLike, low: float = -np.inf, high: floa
 
 def check_whole(name: str, value: int, least: int) -> int:
     """Returns a whole number as an int; raises ValueError unless it is at least `least`."""
-    if np.ndim(value) or not np.isreal(value) or value != int(value) or value < least:
+    if not isinstance(value, Integral) or value < least:
         raise ValueError(f"{name} must be a whole number of at least {least}, not {value}")
     return int(value)
 
 
 def check_level(level: float) -> float:
     """Returns a confidence level; raises ValueError unless it is between 0 and 1."""
-    if np.ndim(level) or not 0 < level < 1:
+    if not (isinstance(level, Real) and 0 < level < 1):
         raise ValueError(f"a confidence level is above 0 and below 1, such as 0.95, not {level}")
     return float(level)
 
 
-def _floating(name: str, values: ArrayLike) -> np.ndarray:
+def check_floats(name: str, values: ArrayLike) -> np.ndarray:
     """Returns numbers as float32 where they are, otherwise as float64; raises ValueError for what are no numbers."""
     array = np.asarray(values)
     if array.dtype in (np.float32, np.float64):

@@ -75,8 +75,10 @@ def effect_size(difference: float) -> str:
 
     Raises ValueError for what is no difference of AUCs.
     """
-    size = abs(float(check_numbers("a difference of AUCs", difference, -1, 1)))
-    return next(words for words, limit in EFFECT_SIZES.items() if size < limit)
+    difference = check_numbers("a difference of AUCs", difference, -1, 1)
+    if difference.ndim:
+        raise ValueError(f"the size of one difference of AUCs is put in words, not of an array {difference.shape}")
+    return next(words for words, limit in EFFECT_SIZES.items() if abs(difference) < limit)
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:

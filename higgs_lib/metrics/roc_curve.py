@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from higgs_lib.metrics.checks import check_events, check_numbers, check_scores, check_whole
+from higgs_lib.metrics.checks import check_events, check_floats, check_numbers, check_scores, check_whole
 from higgs_lib.metrics.intervals import jeffreys_interval
 from higgs_lib.metrics.ranking import Ranking
 
@@ -166,7 +166,7 @@ def efficiencies(labels: np.ndarray, scores: np.ndarray, cuts: np.ndarray) -> Ef
     """
     is_signal, scores, *_ = check_scores(labels, scores)
     signal, background = np.sort(scores[is_signal]), np.sort(scores[~is_signal])
-    cuts = np.asarray(cuts, scores.dtype)
+    cuts = check_floats("cuts", cuts).astype(scores.dtype)
     if np.isnan(cuts).any():
         raise ValueError("a cut is NaN, at which no event passes or fails")
     return Efficiencies(

@@ -28,7 +28,7 @@ def signal_over_root_background(signal: ArrayLike, background: ArrayLike) -> np.
 def signal_over_root_total(signal: ArrayLike, background: ArrayLike) -> np.ndarray:
     """Returns S / sqrt(S + B): the signal over the standard deviation of the count if there is signal."""
     signal, background = _expected(signal, background)
-    return _ratio(signal, np.sqrt(signal + background))
+    return _ratio(signal, np.hypot(np.sqrt(signal), np.sqrt(background)))
 
 
 def signal_over_root_total_with_uncertainty(
@@ -43,7 +43,7 @@ def signal_over_root_total_with_uncertainty(
     """
     signal, background = _expected(signal, background)
     sigma = check_numbers("relative uncertainties", relative_uncertainty, 0) * background
-    return _ratio(signal, np.hypot(np.sqrt(signal + background), sigma))
+    return _ratio(signal, np.hypot(np.hypot(np.sqrt(signal), np.sqrt(background)), sigma))
 
 
 def asimov(signal: ArrayLike, background: ArrayLike) -> np.ndarray:
@@ -54,7 +54,8 @@ def asimov(signal: ArrayLike, background: ArrayLike) -> np.ndarray:
     >>> print(f"{asimov(100.0, 1000.0):.3f}")
     3.112
     """
-    return np.sqrt(_asimov_q0(*_expected(signal, background)))
+    signal, background = _expected(signal, background)
+    return np.sqrt(signal) * np.sqrt(_squared_per_signal(signal, background))
 
 
 def asimov_with_uncertainty(signal: ArrayLike, background: ArrayLike, relative_uncertainty: ArrayLike) -> np.ndarray:
@@ -69,10 +70,10 @@ def asimov_with_uncertainty(signal: ArrayLike, background: ArrayLike, relative_u
     1.644
     """
     signal, background = _expected(signal, background)
-    with np.errstate(divide="ignore"):  # without uncertainty the control measurement is infinitely large
+    with np.errstate(divide="ignore", over="ignore"):  # without uncertainty the control measurement is infinite
         n_control = 1 / check_numbers("relative uncertainties", relative_uncertainty, 0) ** 2
-    with_control = _asimov_q0(signal, background + n_control)
-    return np.sqrt(np.maximum(_asimov_q0(signal, background) - with_control, 0))
+    squared, with_control = (_squared_per_signal(signal, b) for b in (background, background + n_control))
+    return np.sqrt(signal) * np.sqrt(np.maximum(squared - with_control, 0))
 
 
 def _expected(signal: ArrayLike, background: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -82,19 +83,19 @@ def _expected(signal: ArrayLike, background: ArrayLike) -> tuple[np.ndarray, np.
 
 def _ratio(signal: np.ndarray, deviation: np.ndarray) -> np.ndarray:
     """Returns signal over standard deviation; 0 without signal, infinite for a signal without deviation."""
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         return np.where(signal > 0, signal / deviation, 0.0)[()]
 
 
-def _asimov_q0(signal: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """Returns 2 ((S + B) ln(1 + S/B) - S) to float64's precision, in which its terms cancel for S << B.
+def _squared_per_signal(signal: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """Returns 2 ((1 + B/S) ln(1 + S/B) - 1), the square of the Asimov significance over S, to float64's precision.
 
-    There it is S^2/B 2F1(1, 1; 3; -S/B), by the power series of the logarithm.
+    For S << B the terms cancel; there it is S/B 2F1(1, 1; 3; -S/B), by the power series of the logarithm.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        x = _ratio(signal, background)
-        for_small = signal * x * special.hyp2f1(1, 1, 3, -np.minimum(x, 1))
-        return np.where(x < 1, for_small, 2 * ((signal + background) * np.log1p(x) - signal))[()]
+    ratio = _ratio(signal, background)
+    small, large = np.minimum(ratio, 1), np.maximum(ratio, 1)
+    of_large = 2 * ((1 + 1 / large) * np.log1p(large) - 1)
+    return np.where(ratio < 1, small * special.hyp2f1(1, 1, 3, -small), of_large)[()]
 
 
 @dataclass(frozen=True)

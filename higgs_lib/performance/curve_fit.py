@@ -29,9 +29,10 @@ class Timings(NamedTuple):
 
     def check(self) -> None:
         """Raises ValueError for lengths that differ, times that are not positive, or fewer workers than one."""
-        if len(self.workers) != len(self.seconds) or not len(self.workers):
-            raise ValueError(f"{len(self.workers)} numbers of workers for {len(self.seconds)} timings: give one each")
-        if not (np.all(np.isfinite(self.seconds)) and np.min(self.seconds) > 0 and np.min(self.workers) >= 1):
+        workers, seconds = (np.asarray(values, float) for values in self)
+        if workers.ndim != 1 or workers.shape != seconds.shape or not len(workers):
+            raise ValueError(f"{workers.size} numbers of workers for {seconds.size} timings: give one each")
+        if not (np.isfinite([workers, seconds]).all() and seconds.min() > 0 and workers.min() >= 1):
             raise ValueError("timings must be finite and above 0 s, with at least one worker: leave out failed epochs")
 
 
@@ -72,7 +73,11 @@ class Fit(NamedTuple):
 
 
 def maximum_likelihood(law: Law, timings: Timings, start: np.ndarray) -> Fit:
-    """Fits a law to timings from `start` (p,), which must lie within the law's bounds."""
+    """Fits a law to timings from `start` (p,), which must lie within the law's bounds; raises ValueError otherwise.
+
+    It raises the errors of `Timings.check` as well.
+    """
+    timings.check()
     solution = optimize.least_squares(
         lambda values: _residuals(law, timings, values),
         start,

@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from higgs_lib import processes
 from higgs_lib.metrics import Experiment, Interval, asimov, jeffreys_interval
+from higgs_lib.metrics.checks import check_level, check_numbers, check_whole
 
 SIGNAL_STRENGTH, BACKGROUND_NORMALISATION, SIGNAL_NORMALISATION = (
     "mu",
@@ -63,7 +64,7 @@ class Templates(NamedTuple):
 def binned_significance(signal: np.ndarray, background: np.ndarray) -> float:
     """Returns the median discovery significance of independent bins (n_bins,) with an exactly known background.
 
-    It is the root of the sum of the squares of `metrics.asimov`; source as in that function.
+    It is the root of the sum of the squares of `metrics.asimov`; source and errors as in that function.
 
     >>> print(f"{binned_significance(np.array([50.0, 50.0]), np.array([100.0, 900.0])):.3f}")
     4.946
@@ -92,8 +93,13 @@ def workspace(templates: Templates, experiment: Experiment, *, signal_uncertaint
         The workspace as JSON's types.
 
     Raises:
-        ValueError: a bin has no expected background.
+        ValueError: a bin has no expected background; an expected number or an uncertainty is negative or not finite;
+            or the signal's cross-section is uncertain by all of itself.
     """
+    for name in ("signal", "background", "signal_error", "background_error"):
+        check_numbers(f"the templates' {name.replace('_', ' ')}", getattr(templates, name), 0)
+    if check_numbers("the signal's relative uncertainty", signal_uncertainty, 0) >= 1:
+        raise ValueError(f"the signal's relative uncertainty must be below 1, not {signal_uncertainty:g}")
     if not (templates.background > 0).all():
         raise ValueError("a bin without expected background has no likelihood: choose wider bins")
 
@@ -160,7 +166,14 @@ def nuisance_parameters(specification: dict) -> list[str]:
 
 
 def with_data(specification: dict, counts: np.ndarray) -> dict:
-    """Returns a workspace with other observed events (n_bins,) of the score; the control measurement stays."""
+    """Returns a workspace with other observed events (n_bins,) of the score; the control measurement stays.
+
+    Raises ValueError for negative or other numbers of bins.
+    """
+    counts = check_numbers("observed events", counts, 0)
+    n_bins = next(len(channel["data"]) for channel in specification["observations"] if channel["name"] == SCORE)
+    if counts.shape != (n_bins,):
+        raise ValueError(f"the workspace has {n_bins} bins, not those of observed events {counts.shape}")
     observations = [
         {**channel, "data": counts.tolist()} if channel["name"] == SCORE else channel
         for channel in specification["observations"]
@@ -322,11 +335,11 @@ class Toys(NamedTuple):
         The interval is {mu: t_mu < the quantile of a chi-squared distribution with one degree of freedom}. Its own
         interval is the 95 % one of Jeffreys.
         """
-        return _fraction(self.t_expected <= stats.chi2.ppf(level, 1))
+        return _fraction(self.t_expected <= stats.chi2.ppf(check_level(level), 1))
 
     def tail(self, significance: float) -> Interval:
         """Returns the fraction of experiments without signal that reach a significance; the formula says 1 - Phi."""
-        return _fraction(self.q0 >= significance**2)
+        return _fraction(self.q0 >= float(check_numbers("a significance", significance, 0)) ** 2)
 
 
 def _fraction(passed: np.ndarray) -> Interval:
@@ -348,7 +361,12 @@ def toys(specification: dict, n_toys: int, *, seed: int, workers: int | None = N
 
     Returns:
         The statistics of all experiments.
+
+    Raises:
+        ValueError: there are no experiments or no processes.
     """
+    check_whole("n_toys", n_toys, 1)
+    check_whole("workers", cores() if workers is None else workers, 1)
     make = partial(_fit_toys, specification, seed=seed)
     shares = np.array_split(np.arange(n_toys), processes.count(workers, -(-n_toys // TOYS_PER_PROCESS)))
     with processes.pool(len(shares), _compute_alone) as pool:

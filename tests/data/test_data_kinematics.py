@@ -144,3 +144,59 @@ def test_edges_are_symmetric_for_angles_and_leave_out_the_tail_of_momenta(rng):
     edges = kinematics.bin_edges(angles, "jet_1_phi", 10)
     assert edges[[0, 5, 10]] == pytest.approx([-np.pi, 0, np.pi], abs=0.01)
     assert kinematics.bin_edges(angles, "jet_1_b_tag", 10).tolist() == [-0.5, 0.5, 1.5, 2.5]
+
+
+@pytest.mark.parametrize("convert", [kinematics.to_physical, kinematics.to_normalised])
+def test_what_is_no_feature_or_no_number_is_refused(convert):
+    with pytest.raises(ValueError, match="unknown feature 'jet_5_pt': choose one of lepton_pt, "):
+        convert(np.ones(3), "jet_5_pt")
+    with pytest.raises(ValueError, match="lepton_pt must be numbers"):
+        convert(np.array(["a"]), "lepton_pt")
+
+
+@pytest.mark.parametrize("b_tag", [-1, 3, np.nan, np.inf, 0.5, 1.7])
+def test_a_b_tag_is_one_of_three(b_tag):
+    with pytest.raises(ValueError, match="jet_2_b_tag must be 0 without a tag, 1 for a loose or 2 for a tight one"):
+        kinematics.to_normalised(np.array([0, 1, b_tag]), "jet_2_b_tag")
+
+
+@pytest.mark.parametrize("level", [-1.2, 5.0, np.nan])
+def test_a_normalised_b_tag_is_at_one_of_its_levels(level):
+    with pytest.raises(ValueError, match="jet_1_b_tag must be 0"):
+        kinematics.to_physical(np.array([0, level], np.float32), "jet_1_b_tag")
+
+
+def test_conversions_of_any_type_and_of_unknown_values():
+    for values in ([1, 2], np.array([1, 2], np.int8), np.array([1, 2], np.float16)):
+        assert kinematics.to_physical(values, "m_bb").tolist() == [126.49, 252.98]
+        assert kinematics.to_normalised(values, "m_bb").dtype == np.float32
+    assert kinematics.to_physical(np.ones(1, np.float32), "m_bb").dtype == np.float32
+    assert np.isnan(kinematics.to_physical([np.nan], "m_bb")).all()
+
+
+def test_masses_of_integers_and_of_float32_are_computed_in_float64():
+    p = np.array([[50_000], [30_000], [0], [39_999]])
+    exact = kinematics.mass(p.astype(float))
+    assert kinematics.mass(p.astype(np.int32)) == pytest.approx(exact, rel=1e-12)
+    assert kinematics.mass(p.astype(np.float32)) == pytest.approx(exact, rel=1e-12)
+    assert kinematics.pt_eta_phi(p.astype(np.int32))[0] == pytest.approx(30_000)
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (3, 5), (5, 4)])
+def test_four_vectors_have_four_components(shape):
+    p, four = np.ones(shape), np.ones((4, 5))
+    for function in (kinematics.mass, kinematics.pt_eta_phi, lambda p: kinematics.boost(p, four)):
+        with pytest.raises(ValueError, match=r"must be four-vectors \(4, ...\) of E, px, py, pz"):
+            function(p)
+
+
+@pytest.mark.parametrize("tagged", [np.ones((4, 5), int), np.ones((5, 4), bool), np.ones(5, bool)])
+def test_each_jet_is_tagged_or_not(tagged):
+    with pytest.raises(ValueError, match=r"tagged must be bool of shape \(4, 5\)"):
+        kinematics.high_level_masses(np.ones((4, 4, 5)), tagged, np.ones((4, 5)), np.ones((4, 5)))
+
+
+@pytest.mark.parametrize("values", [[], [1.0, np.nan], [1.0, np.inf]])
+def test_edges_need_finite_values(values):
+    with pytest.raises(ValueError, match="need at least one, and all of them finite"):
+        kinematics.bin_edges(np.array(values), "jet_1_pt", 10)

@@ -3,7 +3,7 @@ import pytest
 from scipy import optimize, stats
 
 from higgs_lib.performance import scaling
-from higgs_lib.performance.curve_fit import Timings
+from higgs_lib.performance.curve_fit import Timings, maximum_likelihood
 from higgs_lib.performance.scaling import AMDAHL, LAWS, UNIVERSAL_SCALABILITY
 
 WORKERS = np.array([1, 2, 3, 4, 6, 8])
@@ -85,3 +85,21 @@ def test_intervals_are_nan_for_as_many_timings_as_parameters():
     assert fit.values == pytest.approx((12.0, 0.15), rel=0.5)
     assert np.isnan([end for i in fit.intervals().values() for end in i[1:]]).all()
     assert np.isnan(scaling.best_workers(fit)[1:]).all()
+
+
+@pytest.mark.parametrize(
+    ("workers", "seconds"),
+    [
+        ([1, 2], [1.0]),
+        ([], []),
+        ([[1], [2]], [[1.0], [0.6]]),
+        ([1, 2], [1.0, 0.0]),
+        ([1, 2], [1.0, np.nan]),
+        ([0, 2], [1.0, 0.6]),
+        ([np.nan, 2], [1.0, 0.6]),
+        ([1, np.inf], [1.0, 0.6]),
+    ],
+)
+def test_timings_that_cannot_be_are_not_fitted(workers, seconds):
+    with pytest.raises(ValueError, match=r"give one each|leave out failed epochs"):
+        maximum_likelihood(AMDAHL, Timings(np.array(workers), np.array(seconds)), np.array([1.0, 0.1]))

@@ -167,3 +167,48 @@ def test_pyhfs_command_line_reads_a_workspace(templates, tmp_path):
 def test_a_bin_without_background_is_refused():
     with pytest.raises(ValueError, match="without expected background has no likelihood: choose wider bins"):
         likelihood.workspace(plain([1, 1], [10, 0]), Experiment())
+
+
+@pytest.mark.parametrize("part", ["signal", "background", "signal_error", "background_error"])
+@pytest.mark.parametrize("number", [-1.0, np.nan, np.inf])
+def test_expected_numbers_and_errors_are_finite_and_not_negative(part, number):
+    templates = plain([1, 1], [10, 10])._replace(**{part: np.array([1.0, number])})
+    with pytest.raises(ValueError, match=f"the templates' {part.replace('_', ' ')} must be finite"):
+        likelihood.workspace(templates, Experiment())
+
+
+@pytest.mark.parametrize("size", [-0.1, np.nan, 1.0])
+def test_the_cross_section_is_known_to_a_part_of_itself(size):
+    with pytest.raises(ValueError, match="the signal's relative uncertainty must be"):
+        likelihood.workspace(plain([1, 1], [10, 10]), Experiment(), signal_uncertainty=size)
+
+
+def test_bins_are_those_of_the_workspace_and_add_in_quadrature():
+    specification = likelihood.workspace(plain([1, 1], [10, 10]), Experiment())
+    for counts in ([1, 2, 3], [1], [1, -1], [np.nan, 1], 3):
+        with pytest.raises(ValueError, match="observed events"):
+            likelihood.with_data(specification, counts)
+    changed = likelihood.with_data(specification, [7, 8])
+    assert [channel["data"] for channel in changed["observations"]] == [
+        [7, 8],
+        specification["observations"][1]["data"],
+    ]
+    signal, background = np.array([3.0, 4.0]), np.array([10.0, 1000.0])
+    q0 = sum(2 * ((s + b) * np.log(1 + s / b) - s) for s, b in zip(signal, background, strict=True))
+    assert likelihood.binned_significance(signal, background) == pytest.approx(np.sqrt(q0))
+    assert likelihood.binned_significance(signal.astype(np.float32), background) == pytest.approx(np.sqrt(q0))
+    with pytest.raises(ValueError, match="expected signal must be finite and at least 0, not -4"):
+        likelihood.binned_significance(-signal[1:], background[1:])
+
+
+def test_toys_are_counted_against_the_asymptotic_formulae():
+    drawn = likelihood.Toys(np.array([0.0, 1.0, 3.9, 4.0, 9.0]), np.array([0.0, 0.9, 1.1, 3.9, 4.1]))
+    assert [drawn.tail(z).value for z in (0, 1, 2, 3)] == [1.0, 0.8, 0.4, 0.2]
+    assert [drawn.coverage(level).value for level in (0.6827, 0.9545)] == [0.4, 0.8]
+    assert (drawn.tail(2).low, drawn.tail(2).high) == pytest.approx(stats.beta.ppf([0.025, 0.975], 2.5, 3.5))
+    for wrong in (lambda: drawn.tail(-1), lambda: drawn.tail(np.nan), lambda: drawn.coverage(1)):
+        with pytest.raises(ValueError, match=r"a significance must be|a confidence level is"):
+            wrong()
+    for sizes in ((0, 1), (5, 0), (2.5, 1)):
+        with pytest.raises(ValueError, match="must be a whole number of at least 1"):
+            likelihood.toys({}, sizes[0], seed=1, workers=sizes[1])
