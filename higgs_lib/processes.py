@@ -22,7 +22,7 @@ class _Process(SpawnProcess):
     def start(self) -> None:
         """Starts the process, which is told where the script of this one is only if it has to run that again."""
         if multiprocessing.current_process().daemon:
-            raise ProcessError("a process of a pool cannot start others; give workers=1 there")
+            raise ProcessError("a process of a pool cannot start others; call this outside of it, or with workers=1")
         script, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
         try:
             super().start()

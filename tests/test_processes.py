@@ -48,7 +48,7 @@ def test_a_process_that_is_killed_is_an_error_with_a_reason():
 def test_a_process_of_a_pool_of_multiprocessing_cannot_start_others():
     with (
         processes.CONTEXT.Pool(1) as pool,
-        pytest.raises(processes.ProcessError, match="give workers=1 there"),
+        pytest.raises(processes.ProcessError, match="call this outside of it, or with workers=1"),
     ):
         pool.map(start_another, [1])
 

@@ -35,15 +35,21 @@ def generate(
     if min(n_events, seed, first_event) < 0:
         raise DataError(f"generate: n_events={n_events}, seed={seed}, first_event={first_event} must not be negative")
     first, last = first_event // BLOCK, -(-(first_event + n_events) // BLOCK)
-    with np.errstate(all="ignore"):  # what overflows is found below
-        blocks = [_generate_block(number, seed, physics) for number in range(first, last)]
+    try:
+        with np.errstate(over="raise", invalid="raise"):
+            blocks = [_generate_block(number, seed, physics) for number in range(first, last)]
+    except ArithmeticError as error:
+        raise _overflow(physics) from error
     rows = np.concatenate([np.empty((0, len(SCHEMA)), np.float32), *blocks])
     if not np.isfinite(rows).all():
-        raise DataError(
-            f"SimulationParameters: a value overflows with {physics.changes()}; stay nearer to the defaults"
-        )
+        raise _overflow(physics)
     rows = rows[first_event - first * BLOCK :][:n_events]
     return pa.table([np.ascontiguousarray(column) for column in rows.T], SCHEMA)
+
+
+def _overflow(physics: SimulationParameters) -> DataError:
+    """Returns the error for parameters so far from the defaults that they do not give numbers."""
+    return DataError(f"SimulationParameters: a value overflows with {physics.changes()}; stay nearer to the defaults")
 
 
 def _generate_block(number: int, seed: int, physics: SimulationParameters) -> np.ndarray:

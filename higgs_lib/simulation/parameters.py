@@ -210,5 +210,5 @@ _FRACTIONS = {
 _POSITIVE = {
     *("energy", "m_heavy_higgs", "m_charged_higgs", "m_light_higgs", "m_top", "m_w", "isr_pt_min", "fsr_z_min"),
     *("isr_scale_signal", "isr_scale_background", "soft_recoil_shape", "fsr_angle_min", "fsr_angle_max_light"),
-    *("fsr_angle_max_b", "b_neutrino_shape", "tag_pt", "tag_eta_max", "lepton_eta_max", "lepton_rise"),
+    *("fsr_angle_max_b", "b_neutrino_shape", "tag_pt", "tag_eta_max", "lepton_eta_max", "lepton_rise", "jet_pt_min"),
 }

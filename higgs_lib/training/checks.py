@@ -37,7 +37,10 @@ def check_events(events: Sample | EventStream, part: str) -> None:
                 raise TrainingError(f"{part} events, row {first + int(bad.argmax())} from 0: {text}")
         first, labels = first + len(block.labels), labels | set(np.unique(block.labels).tolist())
     if len(labels) < 2:
-        raise TrainingError(f"{part} events: signal (label 1) and background (0) are needed, but not both are there")
+        raise TrainingError(
+            f"{part} events: signal (label 1) and background (0) are needed, but not both are there; if the file is "
+            "sorted by class, shuffle its events before they are split"
+        )
 
 
 def check_trainable(

@@ -95,7 +95,9 @@ def test_built_in_events_are_close_to_uci_events(uci_events):
         assert diagnostics.two_sample_auc(uci, built_in, label, seed=1).low < 0.56
 
 
-@pytest.mark.parametrize("physics", [{"isr_rapidity_follow_signal": 1e300}, {"top_pair_mass_exponent": 1e300}])
+@pytest.mark.parametrize(
+    "physics", [{"m_top": 1700.0}, {"top_pair_mass_exponent": 1e9}, {"constant": 1e200}, {"response_b": 1e300}]
+)
 def test_parameters_that_overflow_are_an_error(physics):
     with pytest.raises(
         DataError, match=f"a value overflows with .*{next(iter(physics))}.*; stay nearer to the defaults"
