@@ -39,7 +39,7 @@ class GPU(NamedTuple):
 def _cpuinfo(*names: str) -> str:
     """Returns the value of the first of these fields in Linux' /proc/cpuinfo; "" elsewhere."""
     cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    lines = cpuinfo.read_text("utf-8").splitlines() if cpuinfo.exists() else []
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(names)), "")
 
 

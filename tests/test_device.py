@@ -3,13 +3,16 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import keras
+import numpy as np
 import pynvml
 import pytest
-from gpu_stand_ins import A2, BOTH, H100, failing_driver, stand_in_driver, stand_in_jax, stand_in_tensorflow
+from gpu_stand_ins import A2, BOTH, CARDS, H100, failing_driver, stand_in_driver, stand_in_jax, stand_in_tensorflow
 
-from higgs_lib import device
+from higgs_lib import device, models, training
+from higgs_lib.data import Sample
 from higgs_lib.device import DeviceError
 
 
@@ -74,6 +77,27 @@ def test_a_driver_that_fails_midway_is_shut_down(driver, monkeypatch):
     monkeypatch.setattr(pynvml, "nvmlDeviceGetName", fail)
     assert device.gpus() == []
     assert driver == ["init", "shutdown"]
+
+
+@pytest.mark.parametrize("question", ["HandleByIndex", "MemoryInfo", "UUID", "Name", "CudaComputeCapability"])
+@pytest.mark.parametrize("broken", [0, 1])
+def test_a_gpu_that_the_driver_cannot_describe_hides_no_other(driver, monkeypatch, caplog, question, broken):
+    answer = getattr(pynvml, f"nvmlDeviceGet{question}")
+
+    def answer_or_fail(card):
+        if card in (broken, CARDS[broken]):
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)
+        return answer(card)
+
+    monkeypatch.setattr(pynvml, f"nvmlDeviceGet{question}", answer_or_fail)
+    others = [card for card in (H100, A2) if card.number != broken]
+    assert device.gpus() == others
+    assert [record.message for record in caplog.records] == [
+        f"GPU {broken} is left out: NVIDIA's driver answers GPU is lost"
+    ]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", f"{1 - broken}")
+    device.gpus.cache_clear()
+    assert device.gpus() == [others[0]._replace(number=0)]
 
 
 @pytest.mark.parametrize(
@@ -187,6 +211,39 @@ def test_the_backend_is_known_without_importing_keras(tmp_path):
         command = [sys.executable, "-c", program]
         answer = subprocess.run(command, env=os.environ | changes, capture_output=True, text=True, check=True)
         assert answer.stdout.strip() == name
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "right"),
+    [("floatx", "float64", "'float32'"), ("floatx", "float16", "'float32'"), ("epsilon", 1e-3, "1e-07")],
+)
+def test_another_precision_of_keras_is_refused_by_models_and_trainings(monkeypatch, name, value, right):
+    """As keras.json of a user may have it: it is in no recipe, and changes every number."""
+    usual = getattr(keras.config, name)()
+    model = keras.Sequential([keras.Input((28,)), keras.layers.Dense(1, activation="sigmoid")])
+    events = Sample(np.zeros((100, 28), np.float32), np.zeros(100, np.float32))
+    standard = models.Standardisation(np.zeros(28), np.ones(28))
+    message = re.escape(f"Keras is set to {name} {value}, which changes results: call keras.config.set_{name}({right})")
+    getattr(keras.config, f"set_{name}")(value)
+    try:
+        with pytest.raises(DeviceError, match=message):
+            models.build(models.PRESETS["shallow"], standard, seed=1)
+        with pytest.raises(DeviceError, match=message):
+            training.fit(model, keras.optimizers.SGD(), events, events, training.TrainConfig(1, 100), seed=1)
+    finally:
+        getattr(keras.config, f"set_{name}")(usual)
+
+
+def test_a_network_of_another_policy_is_asked_for_by_its_spec_alone():
+    standard = models.Standardisation(np.zeros(28), np.ones(28))
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        with pytest.raises(DeviceError, match=r"dtype_policy mixed_bfloat16, which changes results.*keras\.json"):
+            models.build(models.PRESETS["shallow"], standard, seed=1)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    network = models.build(replace(models.PRESETS["shallow"], precision="bfloat16"), standard, seed=1)
+    assert network.get_layer("hidden_1").compute_dtype == "bfloat16"
 
 
 PROGRAM = """

@@ -1,5 +1,9 @@
 import json
+import os
+import shutil
+import subprocess
 import sys
+from pathlib import Path
 
 import pynvml
 import pytest
@@ -82,3 +86,46 @@ def test_the_code_version_depends_on_all_imported_code_but_not_on_its_texts(libr
     (library / module).write_text(source)
     assert (provenance.code_version("training.loop") != before) is changes
     assert len(before) == 16
+
+
+def test_the_code_version_is_that_of_utf8_in_every_locale():
+    program = "from higgs_lib import provenance; print(provenance.code_version('report', 'study'))"
+    plain = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-c", program]
+    answer = subprocess.run(command, env=os.environ | plain, capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == provenance.code_version("report", "study")
+
+
+def test_the_commit_is_that_of_the_repository_that_keeps_this_library(tmp_path, monkeypatch):
+    """A user's repository with an environment in it says nothing about the library that is installed there."""
+    packages = tmp_path / "mine" / ".venv" / "site-packages"
+    shutil.copytree(provenance.FOLDER, packages / "higgs_lib", ignore=shutil.ignore_patterns("__pycache__", "spark"))
+    (tmp_path / "mine" / "analysis.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(packages))
+    for name, value in {"NAME": "a", "EMAIL": "a@b"}.items():
+        monkeypatch.setenv(f"GIT_AUTHOR_{name}", value)
+        monkeypatch.setenv(f"GIT_COMMITTER_{name}", value)
+
+    def git(*words):
+        command = ["git", "-C", tmp_path / "mine", "-c", "core.hooksPath=none", *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    def commit():
+        program = "from higgs_lib import provenance; print(provenance.__file__, repr(provenance.commit()))"
+        answer = subprocess.run(
+            [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        path, text = answer.stdout.split()
+        assert Path(path).is_relative_to(packages)
+        return text.strip("'")
+
+    git("init", "-q")
+    git("add", "analysis.py")
+    git("commit", "-qm", "mine")
+    assert commit() == ""
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "mine" / ".git"))  # as in a hook
+    assert commit() == ""
+    monkeypatch.delenv("GIT_DIR")
+    git("add", "-f", ".venv")
+    git("commit", "-qm", "with its environment")
+    assert commit() == git("rev-parse", "--short=12", "HEAD")

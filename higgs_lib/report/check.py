@@ -26,7 +26,7 @@ def check(profile: str | Path, run: str | Path, folder: str | Path = "results") 
             "--store RUN ...`, best from several runs that differ in their seeds"
         )
     _require_finished(settings, Path(run))
-    stored = json.loads(path.read_text())
+    stored = json.loads(path.read_text("utf-8"))
     comparison = reference.compare(reference.outcome(Run(run)), stored)
     print(_table(comparison))
     differences = comparison.broken + [f"{move.name} moved" for move in comparison.moved]
@@ -51,7 +51,7 @@ def store(profile: str | Path, runs: list[str], folder: str | Path = "results") 
         _require_finished(settings, Path(run))
     stored = reference.make(settings.name, [reference.outcome(Run(run)) for run in runs])
     with write_atomically(Path(folder) / f"{settings.name}.json") as path:
-        path.write_text(json.dumps(stored, indent=1, ensure_ascii=False) + "\n")
+        path.write_text(json.dumps(stored, indent=1, ensure_ascii=False) + "\n", "utf-8")
     return Path(folder) / f"{settings.name}.json"
 
 
@@ -64,7 +64,7 @@ def _require_finished(profile: Profile, run: Path) -> None:
     if unfinished := [name for name, record in records.items() if not record.exists()]:
         raise CheckError(f"{run}: not finished, as {', '.join(unfinished)} did not run to the end; {advice}")
     for name, record in records.items():
-        used = json.loads(record.read_text())["recipe"]["parameters"]
+        used = json.loads(record.read_text("utf-8"))["recipe"]["parameters"]
         differing = {key for key in used.keys() | profile.notebooks[name].keys() if not key.endswith(("seed", "seeds"))}
         differing = sorted(key for key in differing if used.get(key) != profile.notebooks[name].get(key))
         if differing:

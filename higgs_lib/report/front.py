@@ -53,7 +53,7 @@ def attach(folder: Path, destination: Path) -> None:
     run = Run(folder)
     results = {"headline": run.result(HEADLINE), "values": run.with_values(), "classifiers": run.published()}
     with write_atomically(destination / "results.json") as path:
-        path.write_text(json.dumps(results, indent=1, ensure_ascii=False))
+        path.write_text(json.dumps(results, indent=1, ensure_ascii=False), "utf-8")
 
 
 def _verdict(headline: dict) -> str:
@@ -143,4 +143,4 @@ def _finished(folder: Path, names: list[str]) -> datetime:
 
 def _read(path: Path) -> dict | None:
     """Returns what a JSON file holds; None where there is none."""
-    return json.loads(path.read_text()) if path.exists() else None
+    return json.loads(path.read_text("utf-8")) if path.exists() else None

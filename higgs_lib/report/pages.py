@@ -51,7 +51,7 @@ def build(folder: str | Path, profile: str, events: str | Path) -> Path:
         source, html = Path(temporary, "source"), Path(temporary, "html")
         source.mkdir()
         pages = [_page(notebook, source) for notebook in notebooks]
-        (source / "index.md").write_text(front.write(folder, profile, events, pages) + _contents(pages))
+        (source / "index.md").write_text(front.write(folder, profile, events, pages) + _contents(pages), "utf-8")
         front.attach(folder, source / "files")
         _sphinx(source, html, Path(temporary, "doctrees"), shown)
         single_file.write(html, ["index", *(page.name for page in pages)], TITLE)

@@ -74,7 +74,7 @@ class Recipes:
             "events": data.origin(self.events).sha256,
             "code": provenance.code_versions(*sorted(_imported(code))),
             "versions": {name: provenance.stamp()[name] for name in ("python", *provenance.packages())},
-            "measurements": _digest([path.read_text() for path in stored]),
+            "measurements": _digest([path.read_text("utf-8") for path in stored]),
             "reads": {other: _digest(self.recipe(other)) for other in self.reads(name)},
         }
 
@@ -98,7 +98,7 @@ def reason(stored: dict | None, recipe: dict) -> str:
 
 def _read(path: Path) -> dict | None:
     """Returns what a JSON file holds; None where there is none."""
-    return json.loads(path.read_text()) if path.exists() else None
+    return json.loads(path.read_text("utf-8")) if path.exists() else None
 
 
 def _write(path: Path, content: dict) -> None:
@@ -153,7 +153,7 @@ def _render_if_stale(terminal: TextIO, profile: Profile, run: Path, events: Path
     """Renders the report unless it shows the present notebooks."""
     index = run / "report" / "index.html"
     records = {path.stem: _read(path) for path in sorted((run / "notebooks").glob("[0-9]*.json"))}
-    static = [path.read_text() for folder in LOOK for path in sorted(folder.iterdir())]
+    static = [path.read_text("utf-8") for folder in LOOK for path in sorted(folder.iterdir())]
     recipe = {"code": provenance.code_version("report.pages"), "static": _digest(static), "notebooks": _digest(records)}
     if index.exists() and _read(run / "report.json") == recipe:
         terminal.write(f"Report: {index}\n")

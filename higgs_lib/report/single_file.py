@@ -26,7 +26,8 @@ def write(html: Path, names: list[str], title: str) -> Path:
     pages = {name: _article(html / f"{name}.html") for name in names}
     for name, article in pages.items():
         _make_links_local(article, name, pages)
-    styles = "\n".join(path.read_text() for pattern in STYLES for path in sorted((html / "_static").glob(pattern)))
+    sheets = [path for pattern in STYLES for path in sorted((html / "_static").glob(pattern))]
+    styles = "\n".join(path.read_text("utf-8") for path in sheets)
     styles = ADDRESS.sub("none", FONT_FACE.sub("", re.sub(r"/\*#.*?\*/", "", styles)))
     contents = "".join(
         f'<li><a href="#{name}">{escape(article.h1.get_text().rstrip("#"))}</a></li>' for name, article in pages.items()
@@ -34,8 +35,8 @@ def write(html: Path, names: list[str], title: str) -> Path:
     articles = "".join(
         f'<article id="{name}" class="bd-article">{a.decode_contents()}</article>' for name, a in pages.items()
     )
-    script = (html / "_static" / "report.js").read_text()
-    banner = BeautifulSoup((html / f"{names[0]}.html").read_text(), "html.parser")
+    script = (html / "_static" / "report.js").read_text("utf-8")
+    banner = BeautifulSoup((html / f"{names[0]}.html").read_text("utf-8"), "html.parser")
     shown = banner.select_one(".bd-header-announcement__content").get_text()
     with write_atomically(html / NAME) as path:
         path.write_text(
@@ -46,14 +47,15 @@ def write(html: Path, names: list[str], title: str) -> Path:
             f"<style>{styles}</style></head>\n<body class='single-file'><header class='single-file-header'>"
             f"<p>{escape(shown)}</p></header><main class='bd-content'>"
             f"<nav aria-label='Contents'><ul>{contents}</ul></nav>{articles}</main>\n"
-            f"<script>{script}</script></body></html>\n"
+            f"<script>{script}</script></body></html>\n",
+            "utf-8",
         )
     return html / NAME
 
 
 def _article(path: Path) -> Tag:
     """Returns the content of a page."""
-    return BeautifulSoup(path.read_text(), "html.parser").select_one("article.bd-article")
+    return BeautifulSoup(path.read_text("utf-8"), "html.parser").select_one("article.bd-article")
 
 
 def _make_links_local(article: Tag, name: str, pages: dict[str, Tag]) -> None:

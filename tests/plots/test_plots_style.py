@@ -13,6 +13,21 @@ def test_the_style_sets_the_cycle_and_vector_graphics():
         assert plt.rcParams["svg.hashsalt"] == "higgs_lib"
 
 
+def test_figures_are_the_same_whatever_the_user_has_set():
+    def drawn():
+        plots.use_style()
+        plt.plot([1, 3, 2], label="$m_{jj}$")
+        plt.legend()
+        return plots.caption("A line.").svg
+
+    mine = {"text.usetex": True, "figure.dpi": 30, "font.family": "monospace", "axes.grid": True, "lines.linewidth": 9}
+    mine |= {"savefig.bbox": "tight", "svg.fonttype": "none", "axes.formatter.use_locale": True, "image.cmap": "gray"}
+    with plt.rc_context():
+        usual = drawn()
+        plt.rcParams.update(mine)
+        assert drawn() == usual
+
+
 def test_axes_default_to_the_current_ones(ax):
     assert style.axes(None) is plt.gca()
     assert style.axes(ax) is ax

@@ -1,5 +1,7 @@
 import json
 import os
+import subprocess
+import sys
 
 import nbformat
 import pytest
@@ -128,11 +130,29 @@ def test_the_start_page_tells_of_every_notebook(place):
     assert "## Physics\n" in page
 
 
+def test_jupyterlab_finds_this_interpreter_in_place_of_the_users_kernel(place, hostile_home, monkeypatch):
+    opened = []
+    monkeypatch.setattr(lab.os, "execve", lambda *arguments: opened.extend(arguments))
+    workspace = prepare(place)
+    monkeypatch.setattr(lab, "prepare", lambda *_: workspace)
+    (place / "params").mkdir()
+    (place / "mine.yaml").rename(place / "params" / "smoke.yaml")
+    lab.lab(None, None)
+    program, command, environment = opened
+    assert (program, command[:3]) == (sys.executable, [sys.executable, "-m", "jupyterlab"])
+    assert environment["IPYTHONDIR"] == str(workspace.folder / ".settings")
+    assert {"MPLBACKEND", "PYTHONSTARTUP"} & environment.keys() == set()
+    listing = [sys.executable, "-m", "jupyter", "kernelspec", "list", "--json"]
+    answer = subprocess.run(listing, env=environment, capture_output=True, text=True, check=True)
+    kernels = json.loads(answer.stdout)["kernelspecs"]
+    assert kernels["python3"]["spec"]["argv"][:3] == [sys.executable, "-m", "ipykernel_launcher"]
+
+
 def test_without_a_profile_laptop_is_opened_where_it_is_finished(place, monkeypatch, capsys):
     opened = []
     monkeypatch.setattr(lab, "prepare", lambda profile, run, source: opened.append(run) or lab.Workspace(run, True, []))
     monkeypatch.setattr(lab, "read_profile", lambda path: path)
-    monkeypatch.setattr(lab.os, "execv", lambda program, command: opened.append(command))
+    monkeypatch.setattr(lab.os, "execve", lambda program, command, environment: opened.append(command))
     lab.lab(None, None, "", ["--no-browser", "--port=8899"])
     (place / "runs" / "laptop").mkdir()
     (place / "runs" / "laptop" / "summary.json").touch()
