@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from higgs_lib import environment
-from higgs_lib.spark import master
+from higgs_lib.spark import daemons, master
 from higgs_lib.spark.local_cluster import ClusterError, last_words, write_properties
 
 log = logging.getLogger(__name__)
@@ -57,8 +59,13 @@ def launch(settings: dict[str, str]) -> Iterator[ErrorStream]:
         file = Path(folder, "spark.properties")
         write_properties(file, settings)
         arguments = f"--properties-file {shlex.quote(str(file))} --load-spark-defaults pyspark-shell"
-        with environment.replaced(os.environ | {"PYSPARK_SUBMIT_ARGS": arguments}):
-            gateway = _launch_gateway(write)
+        try:
+            with environment.replaced(os.environ | {"PYSPARK_SUBMIT_ARGS": arguments}):
+                gateway = _launch_gateway(write)
+        except BaseException:  # PySpark would leave the process running as long as a traceback is kept
+            started = [child for child in psutil.Process().children() if str(file) in child.cmdline()]
+            daemons.end([(child.pid, child.create_time()) for child in started])
+            raise
     if gateway is None:
         errors.join()
         raise ClusterError(f"Spark's Java process ended at its start: {last_words(errors.text)}")

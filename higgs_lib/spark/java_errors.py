@@ -15,7 +15,7 @@ _REMOVED = (
     r"\b(?:[a-z_]\w*\.)+(?=[A-Z]\w*(?:Exception|Error)\b)",  # packages of Java
     r".*most recent failure: (?:Lost task \S+ in stage \S+ \(TID \d+\) )?",
     r"(?:\b[A-Z]\w*(?:Exception|Error): )+(?=[A-Z]\w*(?:Exception|Error): )",  # all but the last of several
-    r"\[[A-Z_.]+\] ",
+    r"\bSparkException: |\[[A-Z_.]+\] ",
     r"[.;]? *(?:For more details see|Consider setting|SQLSTATE|\(EOFException\)).*",
 )
 """What says nothing in a text of Spark's."""

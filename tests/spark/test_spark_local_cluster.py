@@ -194,7 +194,7 @@ def test_processes_are_ended_without_their_record_and_others_of_the_same_number_
         (tmp_path / "cluster.json").write_text(json.dumps(size | {"processes": processes}))
         assert local_cluster.running(tmp_path) is None
         assert local_cluster.stop(tmp_path)
-        assert master.wait(timeout=5)
+        assert master.wait(timeout=5) is not None
         assert other.poll() is None
         other.kill()
 
