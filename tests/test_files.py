@@ -36,3 +36,31 @@ def test_leftovers_of_a_killed_process_are_removed(tmp_path):
     with files.write_atomically(tmp_path / "events.parquet") as path:
         path.touch()
     assert sorted(tmp_path.iterdir()) == sorted([alive, other, tmp_path / "events.parquet"])
+
+
+FULL = """
+import resource, sys
+from higgs_lib import files, simulation
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+try:
+    simulation.simulate(sys.argv[1], 2000, seed=1, workers=1)
+except OSError as error:
+    print(error.filename, error.strerror)
+"""
+
+
+def test_a_file_without_space_is_named_and_nothing_is_left(tmp_path):
+    """The limit of a file's size stands for a full disk."""
+    path = tmp_path / "events.parquet"
+    environment = os.environ | {"TQDM_DISABLE": "1"}
+    answer = subprocess.run(
+        [sys.executable, "-c", FULL, path], env=environment, capture_output=True, text=True, check=True
+    )
+    assert (answer.stdout, answer.stderr) == (f"{path} File too large\n", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(IsADirectoryError) as error, files.write_atomically(tmp_path):
+        raise AssertionError("the work was done")
+    assert error.value.filename == str(tmp_path)

@@ -1,23 +1,33 @@
 """Commands that make files of events: ingest and simulate."""
 
 import argparse
+from collections import Counter
 
-from higgs_lib.commands.parsing import add_command
+from higgs_lib.commands.parsing import CommandError, add_command, add_force, new_file
 
 
 def ingest(arguments: argparse.Namespace) -> None:
     """Turns text into Parquet."""
+    destination = new_file(arguments.destination, ".parquet", force=arguments.force)
     from higgs_lib import data
 
-    print(data.ingest(arguments.source, arguments.destination).description)
+    print(data.ingest(arguments.source, destination).description)
 
 
 def simulate(arguments: argparse.Namespace) -> None:
     """Makes built-in events, on this machine or with Spark."""
+    twice = [name for name, n in Counter(name for name, _ in arguments.physics).items() if n > 1]
+    if twice:
+        raise CommandError(f"--physics: {', '.join(twice)} is given more than once")
+    if not arguments.master:
+        new_file(arguments.destination, ".parquet", force=arguments.force)
+    elif arguments.force:
+        raise CommandError("--force replaces files; with --master give a new folder")
     from higgs_lib import simulation, spark
 
     what = (arguments.destination, arguments.n_events, arguments.seed)
     physics = simulation.changed_parameters(dict(arguments.physics))
+    simulation.recipe(arguments.n_events, arguments.seed, physics)  # refuses what cannot be, before Spark starts
     if arguments.master:
         with spark.session(arguments.master) as session:
             spark.generate(session, *what, physics=physics)
@@ -32,13 +42,14 @@ def add(commands) -> None:
         commands,
         "ingest",
         ingest,
-        summary="turn a .csv or .csv.gz in UCI's format into Parquet",
+        summary="turn text in UCI's format, also compressed by gzip, into Parquet",
         details="Turns text in the format of UCI HIGGS (no header, a label and 28 features in each row) into Parquet, "
         "which the other commands read. Every value is checked; an error names the row.",
         examples=("ingest HIGGS.csv.gz events.parquet",),
     )
-    parser.add_argument("source", metavar="SOURCE", help="a .csv or .csv.gz")
-    parser.add_argument("destination", metavar="EVENTS", help="the Parquet file, which is replaced if it exists")
+    parser.add_argument("source", metavar="SOURCE", help="text, as it is or compressed by gzip, whatever its name")
+    parser.add_argument("destination", metavar="EVENTS", help="the Parquet file, new")
+    add_force(parser)
     parser = add_command(
         commands,
         "simulate",
@@ -52,9 +63,10 @@ def add(commands) -> None:
             "simulate hdfs:///events --n-events 11_000_000 --seed 1 --master yarn",
         ),
     )
-    parser.add_argument("destination", metavar="EVENTS", help="the Parquet file, or with --master a new folder")
+    parser.add_argument("destination", metavar="EVENTS", help="the Parquet file, new, or with --master a new folder")
     parser.add_argument("--n-events", type=int, required=True, help="the number of events")
     parser.add_argument("--seed", type=int, required=True, help="of the random numbers")
+    add_force(parser)
     parser.add_argument("--master", help="Spark's master, e.g. spark://host:7077, yarn or local[4]")
     text = "what differs from the defaults, e.g. m_heavy_higgs=600 m_charged_higgs=400"
     parser.add_argument("--physics", nargs="*", default=[], type=_assignment, metavar="NAME=VALUE", help=text)

@@ -39,6 +39,7 @@ def train(arguments: argparse.Namespace) -> None:
             n_validation=arguments.n_validation,
             n_training=arguments.n_training,
         )
+        data.check_classes(arguments.events, splits)
         spec, config = _settings(arguments, len(splits.training))
         log.info("%s", device.use(arguments.device))
     columns = data.feature_set(arguments.features)

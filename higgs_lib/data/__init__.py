@@ -4,7 +4,7 @@ import lazy_loader as lazy
 
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
-    submodules=["calibration", "features", "kinematics", "samples"],
+    submodules=["calibration", "features", "kinematics", "samples", "text"],
     submod_attrs={
         "download": ["DataError", "fetch"],
         "features": [
@@ -13,7 +13,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         ],
         "ingestion": ["ingest"],
         "parquet": ["ROW_GROUP", "Origin", "origin"],
-        "samples": ["EventStream", "Sample", "load", "load_table", "overlaps"],
+        "samples": ["EventStream", "Sample", "check_classes", "load", "load_table", "overlaps"],
         "splits": ["Splits", "fingerprint", "split"],
     },
 )

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from scipy.optimize import least_squares
+from scipy.optimize import least_squares, minimize
 
 from higgs_lib.data import kinematics
 from higgs_lib.data.features import HIGH, LOW
@@ -15,6 +15,7 @@ JETS = tuple(name for name in LOW if name.startswith("jet") and name.endswith(("
 PT_MIN, LEPTON_ETA_MAX, JET_ETA_MAX = 15.0, 2.5, 3.0  # GeV, edges of the selection, where the search begins
 LEPTON_ETA_STARTS = (0.95, 0.97, 0.98, 1.0)  # times the edge of the selection, at which efficiency is lost
 MAX_STEPS = 40  # of a fit: those from a good start take half as many, and the best of all fits counts
+MAX_TRIALS = 300  # of the search that refines a fit
 AGREEMENT = 0.003  # relative: masses that deviate more used a jet that is not stored
 
 
@@ -53,7 +54,8 @@ def derive(table: pa.Table) -> Scales:
     # The grid of the neutrino's rule makes local minima in the pseudorapidity of the lepton: fits begin at several.
     free = [name for name in scales if name not in (*PHI, *HIGH)]
     starts = [scales | {"lepton_eta": scales["lepton_eta"] * factor} for factor in LEPTON_ETA_STARTS]
-    scales = min((_fit(values, start, free, HIGH) for start in starts), key=lambda fitted: _cost(values, fitted))
+    scales = min((_fit(values, start, free, HIGH) for start in starts), key=lambda fitted: _cost(values, fitted, HIGH))
+    scales = _refine(values, scales, ["lepton_pt", "lepton_eta", "missing_energy"], "m_lv")
     agree = np.abs(_ratios(values, scales, HIGH) / [[scales[name]] for name in HIGH] - 1) < 0.005
     fractions = (float(fraction) for fraction in agree.mean(1))
     return Scales(
@@ -102,13 +104,39 @@ def _fit(
         return np.log(_ratios(values, trial, masses) / [[trial[name]] for name in masses]).ravel()
 
     start = np.log([scales[name] for name in free])
-    best = least_squares(residuals, start, loss="cauchy", f_scale=AGREEMENT, diff_step=1e-5, max_nfev=MAX_STEPS)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # far off: the fit takes a shorter step
+        best = least_squares(residuals, start, loss="cauchy", f_scale=AGREEMENT, diff_step=1e-5, max_nfev=MAX_STEPS)
     return scales | {name: float(scale) for name, scale in zip(free, np.exp(best.x), strict=True)}
 
 
-def _cost(values: dict[str, np.ndarray], scales: dict[str, float]) -> float:
-    """Returns the Cauchy loss of all masses with these scales, as `_fit` minimises it."""
-    residuals = np.log(_ratios(values, scales, HIGH) / [[scales[name]] for name in HIGH])
+def _refine(values: dict[str, np.ndarray], scales: dict[str, float], free: list[str], mass: str) -> dict[str, float]:
+    """Improves the fitted scales of a mass and of `free` features by a search that takes no derivatives.
+
+    The neutrino's rule chooses among directions on a grid, so the loss has steps, which derivatives do not see.
+
+    Args:
+        values: Columns (n,) of the file.
+        scales: Scales of all features, fitted.
+        free: Features whose scales are improved.
+        mass: Mass that has to agree; its scale is improved too.
+
+    Returns:
+        All scales, with the improved ones replaced.
+    """
+    free = [*free, mass]
+
+    def improved(logarithms: np.ndarray) -> dict[str, float]:
+        return scales | {name: scales[name] * float(np.exp(x)) for name, x in zip(free, logarithms, strict=True)}
+
+    corners = np.vstack([np.zeros(len(free)), 5e-4 * np.eye(len(free))])  # as far as fits stop from the best
+    options = {"initial_simplex": corners, "maxfev": MAX_TRIALS, "xatol": 1e-6, "fatol": 1e-3}
+    best = minimize(lambda x: _cost(values, improved(x), [mass]), corners[0], method="Nelder-Mead", options=options)
+    return improved(best.x)
+
+
+def _cost(values: dict[str, np.ndarray], scales: dict[str, float], masses: Sequence[str]) -> float:
+    """Returns the Cauchy loss of some masses with these scales, as `_fit` minimises it."""
+    residuals = np.log(_ratios(values, scales, masses) / [[scales[name]] for name in masses])
     return float(np.log1p((residuals / AGREEMENT) ** 2).sum())
 
 

@@ -1,7 +1,9 @@
 """Writes events as Parquet with a record of where they come from, and reads that record."""
 
+import contextlib
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from higgs_lib.data import download
 from higgs_lib.data.download import DataError
 from higgs_lib.data.features import COLUMNS, LABEL, SCHEMA
 
+MAGIC = b"PAR1"  # the first bytes of Parquet
 ROW_GROUP = 65_536  # events; 7.6 MB of float32, small enough to distribute over many readers
 
 # The digits of the other columns are as good as random: a dictionary enlarges them, and zstd saves 11 % but doubles the
@@ -52,25 +55,92 @@ class Origin:
         return names.get(self.event_type) or f"events of {Path(self.recipe['source']).name}"
 
 
+class DamagedError(DataError):
+    """A Parquet file is damaged or was cut; the message says which."""
+
+
+@contextlib.contextmanager
+def reading(path: str | Path) -> Iterator[None]:
+    """Turns what Arrow says of a damaged file into a DamagedError, and leaves errors of the operating system."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        reason = " ".join(f"{error}".split())
+        raise DamagedError(f"{path}: damaged or cut, make it again or fetch it again ({reason})") from error
+
+
 def origin(path: str | Path) -> Origin:
-    """Returns the origin of an events file; raises DataError if it is missing or was not made by this package."""
+    """Returns the origin of an events file.
+
+    Raises DataError if it is missing or was not made by this package, DamagedError if its record cannot be read.
+    """
     if not Path(path).is_file():
         raise DataError(f"{path}: no such file of events; `make reproduce` makes it")
-    metadata = pq.read_metadata(path).metadata or {}
-    if b"higgs_lib" not in metadata:
+    _check_format(Path(path))
+    with reading(path):
+        footer = pq.read_metadata(path)
+    record = (footer.metadata or {}).get(b"higgs_lib")
+    if record is None:
         raise DataError(f"{path}: not a file of events made by higgs_lib; ingest the original with higgs_lib.data")
-    record = json.loads(metadata[b"higgs_lib"])
-    if "kind" in record:  # as version 0.3.0 and earlier named it
-        record["event_type"] = record.pop("kind")
-    return Origin(**record)
+    found = _read_record(path, record)
+    if found.n_events != footer.num_rows:
+        raise DamagedError(f"{path}: damaged, as it holds {footer.num_rows:,} events of {found.n_events:,}")
+    return found
+
+
+def _check_format(path: Path) -> None:
+    """Raises DataError for a file with contents that are not Parquet."""
+    with path.open("rb") as file:
+        beginning = file.read(len(MAGIC))
+    if not MAGIC.startswith(beginning):
+        raise DataError(f"{path}: not a Parquet file; `higgs-lib ingest` makes one from text in UCI's format")
+
+
+def _read_record(path: str | Path, record: bytes) -> Origin:
+    """Returns the origin that a file stores; raises DamagedError where it cannot be read."""
+    try:
+        values = json.loads(record)
+        if "kind" in values:  # as version 0.3.0 and earlier named it
+            values["event_type"] = values.pop("kind")
+        return Origin(**values)
+    except (ValueError, TypeError) as error:
+        raise DamagedError(f"{path}: damaged, as its record of where the events come from cannot be read") from error
+
+
+def verify(path: str | Path) -> Origin:
+    """Returns the origin of an events file, all of whose values are read and agree with the hash that it stores.
+
+    Raises the errors of `origin`, and DamagedError for other values.
+    """
+    stored, digest = origin(path), hashlib.sha256()
+    with reading(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+        for group in range(file.num_row_groups):
+            columns = file.read_row_group(group, list(COLUMNS)).columns
+            digest.update(np.ascontiguousarray(np.stack([column.to_numpy() for column in columns], 1), "<f4"))
+    if digest.hexdigest() != stored.sha256:
+        raise DamagedError(f"{path}: damaged, as its values are not those that were written; make it again")
+    return stored
 
 
 class EventWriter:
-    """Writes blocks of events as row groups of one size, and hashes their values on the way."""
+    """Writes blocks of events as row groups of one size, and hashes their values on the way.
+
+    As a context manager it abandons the file on an exception.
+    """
 
     def __init__(self, path: Path):
-        self.file = pq.ParquetWriter(path, SCHEMA, compression="none", use_dictionary=DICTIONARY_COLUMNS)
+        self.file = pq.ParquetWriter(
+            path, SCHEMA, compression="none", use_dictionary=DICTIONARY_COLUMNS, write_page_checksum=True
+        )
         self.buffer, self.hash, self.n_events = [], hashlib.sha256(), 0
+
+    def __enter__(self) -> "EventWriter":
+        return self
+
+    def __exit__(self, error_type, error, traceback) -> None:
+        self.file.is_open = False  # or Arrow would write the end of the file whenever it is collected
 
     def write(self, values: np.ndarray) -> None:
         """Appends `values` (n, 29), float32, with the columns in the order of `COLUMNS`."""

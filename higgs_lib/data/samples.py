@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from higgs_lib.data.download import DataError
 from higgs_lib.data.features import COLUMNS, COMPLETE, LABEL
-from higgs_lib.data.parquet import ROW_GROUP
+from higgs_lib.data.parquet import ROW_GROUP, DamagedError, reading
 from higgs_lib.data.splits import Splits
 from higgs_lib.device import cores
 
@@ -107,15 +108,19 @@ class EventStream:
     def open(cls, path: str | Path, features: tuple[str, ...], rows: range) -> "EventStream":
         """Opens consecutive rows of an events file, of which only the metadata is read.
 
-        Raises ValueError if `rows` are not consecutive rows of the file, FileNotFoundError if there is no such file.
+        Raises DataError if `rows` are not consecutive rows of the file, if it lacks a feature or is damaged, and
+        FileNotFoundError if there is no such file.
         """
         filesystem, files = _parquet_files(path)
-        metadata = {file: pq.read_metadata(file, filesystem=filesystem) for file in files}
+        with reading(path):
+            metadata = {file: pq.read_metadata(file, filesystem=filesystem) for file in files}
+            for file, footer in metadata.items():
+                _check_columns(file, footer.schema.names, (LABEL, *features))
         groups = [(file, group) for file, footer in metadata.items() for group in range(footer.num_row_groups)]
         shards = [_Shard(file, group, 0, metadata[file].row_group(group).num_rows) for file, group in groups]
         n_rows = sum(shard.n for shard in shards)
         if rows.step != 1 or rows.start < 0 or rows.stop > n_rows:
-            raise ValueError(f"{path}: {rows} are not consecutive rows of its {n_rows:,}")
+            raise DataError(f"{path}: {rows} are not consecutive rows of its {n_rows:,}")
         return cls(path, features, tuple(shards), metadata, filesystem).select([rows])
 
     def select(self, ranges: Sequence[range]) -> "EventStream":
@@ -182,10 +187,23 @@ class EventStream:
 
     def _table(self, shard: _Shard, columns: Sequence[str]) -> pa.Table:
         """Reads these columns of a shard, and no others."""
-        with self.filesystem.open_input_file(shard.file) as source:  # one per call: a file object serves one thread
-            file = pq.ParquetFile(source, metadata=self.metadata[shard.file])
+        with (
+            reading(shard.file),
+            self.filesystem.open_input_file(shard.file) as source,  # one per call: a file object serves one thread
+        ):
+            file = pq.ParquetFile(source, metadata=self.metadata[shard.file], page_checksum_verification=True)
             table = file.read_row_group(shard.group, list(columns), use_threads=False)
-        return table.slice(shard.first, shard.n)
+        rows = table.slice(shard.first, shard.n)
+        if len(rows) != shard.n:
+            raise DamagedError(f"{shard.file}: damaged or cut, as rows are missing; make it again")
+        return rows
+
+
+def _check_columns(file: str, names: Sequence[str], needed: Sequence[str]) -> None:
+    """Raises DataError unless each of the columns that are needed is there once."""
+    missing = [name for name in needed if names.count(name) != 1]
+    if missing:
+        raise DataError(f"{file}: the columns {', '.join(missing)} are missing, or there twice")
 
 
 def load(path: str | Path, features: tuple[str, ...], rows: range) -> Sample:
@@ -196,6 +214,18 @@ def load(path: str | Path, features: tuple[str, ...], rows: range) -> Sample:
 def load_table(path: str | Path, rows: range) -> pa.Table:
     """Reads all 29 columns of consecutive rows of an events file; raises the errors of `EventStream.open`."""
     return pa.concat_tables(EventStream.open(path, COMPLETE, rows).tables(COLUMNS))
+
+
+def check_classes(path: str | Path, splits: Splits) -> None:
+    """Raises DataError unless each part of an events file holds both classes, as trainings and their AUC need."""
+    for part, rows in splits._asdict().items():
+        labels = EventStream.open(path, (), rows).load().labels
+        if len(labels) and labels.min() == labels.max():
+            raise DataError(
+                f"{path}: all {len(labels):,} {part} events (rows {rows.start + 1:,} to {rows.stop:,}) are "
+                f"{'signal' if labels[0] else 'background'}, where a training needs both classes; shuffle the rows of the text, e.g. with "
+                "`shuf sorted.csv > shuffled.csv`, and ingest it again"
+            )
 
 
 def overlaps(path: str | Path, splits: Splits) -> dict[tuple[str, str], int]:

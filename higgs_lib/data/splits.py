@@ -11,6 +11,9 @@ import numpy as np
 from higgs_lib.data.parquet import origin
 
 
+MIN_EVENTS = 100  # of a file that is split
+
+
 class Splits(NamedTuple):
     """Contiguous rows of each part: training, then validation, then test at the end (as Baldi et al. 2014)."""
 
@@ -40,7 +43,7 @@ def split(n_events: int, *, n_test: int, n_validation: int, n_training: int = 0)
     Raises:
         ValueError: For fewer than 100 events, or negative sizes.
     """
-    if n_events < 100 or min(n_test, n_validation) < 1 or n_training < 0:
+    if n_events < MIN_EVENTS or min(n_test, n_validation) < 1 or n_training < 0:
         raise ValueError(
             f"cannot split {n_events} events into {n_test} for testing, {n_validation} for validation and "
             f"{n_training or 'the rest'} for training"

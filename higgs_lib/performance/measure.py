@@ -3,13 +3,13 @@
 A process keeps the device and the cores that it started with, hence a new one for each device and number of cores.
 """
 
-import multiprocessing
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from higgs_lib import device
 from higgs_lib.performance.throughput import Sweep, Throughput
+from higgs_lib.processes import CONTEXT
 
 
 def core_counts() -> list[int]:
@@ -28,10 +28,9 @@ def run_sweep(sweep: Sweep) -> Throughput:
     counts = core_counts()
     if sweep.cores > device.cores() or (sweep.cores not in (0, *counts) and len(counts) == 1):
         raise ValueError(f"cannot measure on {sweep.cores} cores: this machine has {', '.join(map(str, counts))}")
-    context = multiprocessing.get_context("spawn")
-    pipe, end = context.Pipe(duplex=False)
+    pipe, end = CONTEXT.Pipe(duplex=False)
     with _processor_affinity(sweep.cores):
-        process = context.Process(target=_measure_and_send, args=(end, sweep), daemon=True)
+        process = CONTEXT.Process(target=_measure_and_send, args=(end, sweep), daemon=True)
         process.start()
     end.close()
     try:

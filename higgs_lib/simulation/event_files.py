@@ -2,18 +2,15 @@
 
 import contextlib
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from higgs_lib import provenance
+from higgs_lib import processes, provenance
 from higgs_lib.data import ROW_GROUP, DataError, Origin
 from higgs_lib.data.parquet import EventWriter
-from higgs_lib.device import cores
 from higgs_lib.files import write_atomically
 from higgs_lib.simulation import generator
 from higgs_lib.simulation.parameters import SimulationParameters
@@ -40,22 +37,22 @@ def simulate(
         The origin that the file stores.
 
     Raises:
-        DataError: `n_events` is not positive.
+        DataError: `n_events` is not positive, `seed` is negative, or almost no collision passes the selection.
+        ValueError: `workers` is not positive.
     """
-    if n_events < 1:
-        raise DataError(f"cannot simulate {n_events} events; give n_events a positive number")
+    what = recipe(n_events, seed, physics)
     chunks = [(start, min(ROW_GROUP, n_events - start)) for start in range(0, n_events, ROW_GROUP)]
-    workers = min(workers or cores(), len(chunks))
+    workers = processes.count(workers, len(chunks))
     with contextlib.ExitStack() as stack:
         path = stack.enter_context(write_atomically(Path(destination)))
         progress = stack.enter_context(tqdm(total=n_events, unit=" events", unit_scale=True, desc="simulating"))
-        pool = stack.enter_context(ProcessPoolExecutor(workers, get_context("spawn"))) if workers > 1 else None
-        writer = EventWriter(path)
+        pool = stack.enter_context(processes.pool(workers)) if workers > 1 else None
+        writer = stack.enter_context(EventWriter(path))
         make = partial(_generate_rows, seed=seed, physics=physics)
         for rows in pool.map(make, chunks) if pool else map(make, chunks):
             writer.write(rows)
             progress.update(len(rows))
-        return writer.close("simulated", recipe(n_events, seed, physics))
+        return writer.close("simulated", what)
 
 
 def _generate_rows(chunk: tuple[int, int], seed: int, physics: SimulationParameters) -> np.ndarray:
@@ -66,7 +63,14 @@ def _generate_rows(chunk: tuple[int, int], seed: int, physics: SimulationParamet
 
 
 def recipe(n_events: int, seed: int, physics: SimulationParameters = SimulationParameters()) -> dict:
-    """Returns what determines built-in events, including the version of the simulation's code."""
+    """Returns what determines built-in events, including the version of the simulation's code.
+
+    Raises DataError for a number of events that is not positive, and for a negative seed.
+    """
+    if n_events < 1:
+        raise DataError(f"cannot simulate {n_events} events; give n_events a positive number")
+    if seed < 0:
+        raise DataError(f"cannot simulate with seed {seed}; give a seed of 0 or more")
     code = provenance.code_version("simulation")
     recipe = {"source": "built-in", "n_events": n_events, "seed": seed, "code": code}
     return recipe | {"physics": physics.changes()} if physics.changes() else recipe

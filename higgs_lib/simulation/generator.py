@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from higgs_lib.data import COMPLETE, SCHEMA
+from higgs_lib.data import COMPLETE, SCHEMA, DataError
 from higgs_lib.simulation import detector, hard_process
 from higgs_lib.simulation.parameters import SimulationParameters
 
@@ -30,15 +30,26 @@ def generate(
         A table of the 29 float32 columns of UCI HIGGS in its normalised units and conventions.
 
     Raises:
-        ValueError: an argument is negative, or almost no collision passes the selection.
+        DataError: an argument is negative, almost no collision passes the selection, or a value overflows.
     """
     if min(n_events, seed, first_event) < 0:
-        raise ValueError(f"generate: n_events={n_events}, seed={seed}, first_event={first_event} must not be negative")
+        raise DataError(f"generate: n_events={n_events}, seed={seed}, first_event={first_event} must not be negative")
     first, last = first_event // BLOCK, -(-(first_event + n_events) // BLOCK)
-    blocks = [_generate_block(number, seed, physics) for number in range(first, last)]
+    try:
+        with np.errstate(over="raise", invalid="raise"):
+            blocks = [_generate_block(number, seed, physics) for number in range(first, last)]
+    except ArithmeticError as error:
+        raise _overflow(physics) from error
     rows = np.concatenate([np.empty((0, len(SCHEMA)), np.float32), *blocks])
+    if not np.isfinite(rows).all():
+        raise _overflow(physics)
     rows = rows[first_event - first * BLOCK :][:n_events]
     return pa.table([np.ascontiguousarray(column) for column in rows.T], SCHEMA)
+
+
+def _overflow(physics: SimulationParameters) -> DataError:
+    """Returns the error for parameters so far from the defaults that they do not give numbers."""
+    return DataError(f"SimulationParameters: a value overflows with {physics.changes()}; stay nearer to the defaults")
 
 
 def _generate_block(number: int, seed: int, physics: SimulationParameters) -> np.ndarray:
@@ -65,7 +76,7 @@ def _generate_class(n: int, signal: bool, physics: SimulationParameters, rng) ->
         n_selected, n_collisions = n_selected + len(parts[-1]), n_collisions + n_new
         efficiency = max(n_selected, 1) / n_collisions
         if efficiency < LOWEST_EFFICIENCY:
-            raise ValueError(
+            raise DataError(
                 f"SimulationParameters: of {n_collisions:,} {'signal' if signal else 'background'} collisions "
                 f"{n_selected} passed the selection; loosen it"
             )

@@ -5,6 +5,7 @@ Masses and the collision energy are those of Baldi et al. 2014. A constant witho
 noted beside them.
 """
 
+import math
 from dataclasses import dataclass, fields
 from numbers import Real
 
@@ -165,21 +166,26 @@ class SimulationParameters:
             value = getattr(self, name)
             if not isinstance(value, Real):
                 raise ValueError(f"SimulationParameters: {name} must be a number, not {value!r}")
+            if not math.isfinite(value):
+                raise ValueError(f"SimulationParameters: {name} must be finite, not {value}")
             if name in _FRACTIONS and not 0 <= value <= 1:
                 raise ValueError(f"SimulationParameters: {name} must lie in [0, 1], not {value}")
-            if name not in _SIGNED and not 0 <= value < float("inf"):
-                raise ValueError(f"SimulationParameters: {name} must be finite and not negative; it is {value}")
+            if name not in _SIGNED and value < 0:
+                raise ValueError(f"SimulationParameters: {name} must be at least 0, not {value}")
             if name in _POSITIVE and value == 0:
                 raise ValueError(f"SimulationParameters: {name} must be above zero")
-        for parent, products, condition in (
-            (self.m_heavy_higgs, self.m_charged_higgs + self.m_w, "m_heavy_higgs > m_charged_higgs + m_w"),
-            (self.m_charged_higgs, self.m_light_higgs + self.m_w, "m_charged_higgs > m_light_higgs + m_w"),
-            (self.m_light_higgs, 2 * VIRTUALITY_MAX, f"m_light_higgs > {2 * VIRTUALITY_MAX:g} GeV (two b quarks)"),
-            (self.m_top, self.m_w + VIRTUALITY_MAX, f"m_top > m_w + {VIRTUALITY_MAX:g} GeV (a b quark)"),
-            (self.energy, self.m_heavy_higgs, "energy > m_heavy_higgs"),
-            (self.energy, 2 * self.m_top, "energy > 2 m_top"),
+        higgs, top, w = self.higgs_width, self.top_width, self.w_width
+        for parent, products, widths, condition in (
+            (self.m_heavy_higgs, self.m_charged_higgs + self.m_w, higgs, "m_heavy_higgs > m_charged_higgs + m_w"),
+            (self.m_heavy_higgs, self.m_charged_higgs, 2 * higgs, "m_heavy_higgs > m_charged_higgs"),
+            (self.m_charged_higgs, self.m_light_higgs + self.m_w, higgs, "m_charged_higgs > m_light_higgs + m_w"),
+            (self.m_light_higgs, 2 * VIRTUALITY_MAX, 0, f"m_light_higgs > {2 * VIRTUALITY_MAX:g} GeV (two b quarks)"),
+            (self.m_top, self.m_w + VIRTUALITY_MAX, top + w, f"m_top > m_w + {VIRTUALITY_MAX:g} GeV (a b quark)"),
+            (self.m_w, 0, w, "m_w > 0"),
+            (self.energy, self.m_heavy_higgs, higgs, "energy > m_heavy_higgs"),
+            (self.energy, 2 * self.m_top, 2 * top, "energy > 2 m_top"),
         ):
-            if parent <= products + WIDTHS * self.higgs_width:
+            if parent <= products + WIDTHS * widths:
                 raise ValueError(
                     f"SimulationParameters: a process is kinematically forbidden: choose {condition}, "
                     "with room for the widths"
@@ -204,5 +210,5 @@ _FRACTIONS = {
 _POSITIVE = {
     *("energy", "m_heavy_higgs", "m_charged_higgs", "m_light_higgs", "m_top", "m_w", "isr_pt_min", "fsr_z_min"),
     *("isr_scale_signal", "isr_scale_background", "soft_recoil_shape", "fsr_angle_min", "fsr_angle_max_light"),
-    *("fsr_angle_max_b", "b_neutrino_shape", "tag_pt", "tag_eta_max", "lepton_eta_max", "lepton_rise"),
+    *("fsr_angle_max_b", "b_neutrino_shape", "tag_pt", "tag_eta_max", "lepton_eta_max", "lepton_rise", "jet_pt_min"),
 }

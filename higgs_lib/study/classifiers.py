@@ -68,9 +68,16 @@ class Study:
             n_test: events for testing, the last of the file.
             n_validation: events for validation, those before.
             n_training: events for training, the first of the file; 0: all others.
+
+        Returns:
+            The study.
+
+        Raises:
+            DataError: the file is damaged, or a part of it has events of one class only.
         """
         n_events = origin(events).n_events
         splits = data.split(n_events, n_test=n_test, n_validation=n_validation, n_training=n_training)
+        data.check_classes(events, splits)
         return cls(Run(run), Path(events), splits)
 
     def with_training_events(self, n_training: int, *, part: int = 0) -> "Study":

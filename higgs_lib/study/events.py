@@ -1,12 +1,17 @@
 """The events of a run: simulated, downloaded or ingested once."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
 from higgs_lib import data
 from higgs_lib.data import Origin, ingest, origin
 from higgs_lib.data.ingestion import file_recipe
+from higgs_lib.data.parquet import DamagedError, verify
+from higgs_lib.data.splits import MIN_EVENTS
 from higgs_lib.simulation import changed_parameters, recipe, simulate
+
+log = logging.getLogger(__name__)
 
 
 def prepare(
@@ -17,7 +22,7 @@ def prepare(
     seed: int = 1,
     physics: Mapping[str, float] = {},
 ) -> Origin:
-    """Makes the events of a run, unless the same recipe made the file that is there.
+    """Makes the events of a run, unless the same recipe made the file that is there and it is undamaged.
 
     Args:
         destination: the Parquet file.
@@ -31,15 +36,32 @@ def prepare(
         The origin of the events.
 
     Raises:
-        DataError: a parameter is invalid, or the source is missing or damaged.
+        DataError: a parameter is invalid, the source is missing or damaged or sorted by class, or `destination` is a
+            file that this library did not make.
     """
     destination = Path(destination)
     if source == "uci":
         source = str(data.fetch())
     changed = changed_parameters(physics)
     requested = recipe(n_events, seed, changed) if source == "built-in" else file_recipe(Path(source))
-    if destination.exists() and origin(destination).recipe == requested:
-        return origin(destination)
-    if source == "built-in":
-        return simulate(destination, n_events, seed, physics=changed)
-    return ingest(source, destination)
+    found = _found(destination, requested)
+    if not found:
+        found = (
+            simulate(destination, n_events, seed, physics=changed)
+            if source == "built-in"
+            else ingest(source, destination)
+        )
+    if found.n_events >= MIN_EVENTS:
+        data.check_classes(destination, data.split(found.n_events, n_test=found.n_events, n_validation=found.n_events))
+    return found
+
+
+def _found(destination: Path, requested: dict) -> Origin | None:
+    """Returns the origin of the events that are there, all values verified; None if they have to be made."""
+    if not destination.exists():
+        return None
+    try:
+        return verify(destination) if origin(destination).recipe == requested else None
+    except DamagedError as error:
+        log.warning("%s; the events are made again", error)
+        return None

@@ -224,6 +224,16 @@ def check_trainable(
         log.warning("this processor does not list bfloat16 instructions; float32 is faster without them")
 
 
+def check_classes(training: Sample | EventStream, validation: Sample) -> None:
+    """Raises ValueError if the events in memory are of one class, of which there is no AUC after an epoch."""
+    for part, events in (("training", training), ("validation", validation)):
+        if isinstance(events, Sample) and events.n_events and events.labels.min() == events.labels.max():
+            raise ValueError(
+                f"the labels of all {events.n_events:,} {part} events are {events.labels[0]:g}, where a training needs "
+                "both classes: shuffle the events before they are split"
+            )
+
+
 def fit(
     model: keras.Model,
     optimizer: keras.optimizers.Optimizer,
@@ -258,10 +268,11 @@ def fit(
         The history, epoch by epoch.
 
     Raises:
-        ValueError: the sizes are impossible, or the checkpoint is of another training.
+        ValueError: the sizes are impossible, the events are of one class, or the checkpoint is of another training.
         DivergenceError: the loss is not finite.
     """
     check_trainable(model, training, config, jit_compile)
+    check_classes(training, validation)
     loss = loss or keras.losses.BinaryCrossentropy()
     optimizer.build(model.trainable_variables)
     file = Checkpoint.for_training(checkpoint, model, optimizer, loss, training, validation, config, seed, jit_compile)

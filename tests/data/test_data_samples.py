@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from higgs_lib import data, simulation
-from higgs_lib.data import COLUMNS, COMPLETE, FEATURE_SETS, parquet, samples
+from higgs_lib.data import COLUMNS, COMPLETE, FEATURE_SETS, DataError, EventStream, parquet, samples
 
 
 def test_loading_returns_the_given_rows_and_columns(events):
@@ -117,9 +117,28 @@ def test_rows_outside_the_file_are_errors(events, rows):
         data.load(events, COMPLETE, rows)
 
 
-def test_an_error_in_a_thread_is_raised(events):
-    with pytest.raises(KeyError):
-        data.load(events, ("no_such_column",), range(10))
+def test_a_missing_column_is_named(events):
+    with pytest.raises(DataError, match=r"events.parquet: the columns m_zz are missing"):
+        data.load(events, ("m_bb", "m_zz"), range(10))
+
+
+def test_a_file_that_is_damaged_after_it_was_opened_is_an_error(tmp_path, events):
+    """The error is raised in a thread that reads."""
+    content = bytearray(events.read_bytes())
+    (tmp_path / "events.parquet").write_bytes(content)
+    stream = EventStream.open(tmp_path / "events.parquet", COMPLETE, range(20_000))
+    content[len(content) // 2] ^= 1
+    (tmp_path / "events.parquet").write_bytes(content)
+    with pytest.raises(DataError, match=r"events.parquet: damaged or cut, make it again or fetch it again \(.*CRC"):
+        stream.load()
+
+
+def test_events_that_are_sorted_by_class_are_refused(tmp_path, events):
+    table, parts = pq.read_table(events), data.split(20_000, n_test=2000, n_validation=1000)
+    data.check_classes(events, parts)
+    pq.write_table(table.sort_by([("label", "descending")]), tmp_path / "sorted.parquet")
+    with pytest.raises(DataError, match=r": all 1,000 validation events \(rows 17,001 to 18,000\) are backgr"):
+        data.check_classes(tmp_path / "sorted.parquet", parts)
 
 
 def test_events_in_two_parts_are_counted(tmp_path, events):

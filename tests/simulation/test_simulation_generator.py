@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from higgs_lib import data, simulation
-from higgs_lib.data import Sample, kinematics, origin
+from higgs_lib.data import DataError, Sample, kinematics, origin
 from higgs_lib.simulation import SimulationParameters
 from higgs_lib.study import diagnostics
 
@@ -93,3 +93,13 @@ def test_built_in_events_are_close_to_uci_events(uci_events):
         assert distances.mean() < 0.0155  # 0.0137 to 0.0149 with other seeds
         assert distances.max() < 0.038
         assert diagnostics.two_sample_auc(uci, built_in, label, seed=1).low < 0.56
+
+
+@pytest.mark.parametrize(
+    "physics", [{"m_top": 1700.0}, {"top_pair_mass_exponent": 1e9}, {"constant": 1e200}, {"response_b": 1e300}]
+)
+def test_parameters_that_overflow_are_an_error(physics):
+    with pytest.raises(
+        DataError, match=f"a value overflows with .*{next(iter(physics))}.*; stay nearer to the defaults"
+    ):
+        simulation.generate(100, seed=1, physics=simulation.SimulationParameters(**physics))

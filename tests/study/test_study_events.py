@@ -1,4 +1,9 @@
+import subprocess
+import sys
+
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from higgs_lib import data, simulation, study
@@ -31,3 +36,62 @@ def test_other_physics_makes_another_file_that_says_so(tmp_path):
         with pytest.raises(DataError, match=message):
             study.prepare(path, physics=physics)
     assert data.origin(path) == heavier
+
+
+def truncate(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def flip_in_the_middle(content: bytes) -> bytes:
+    return content[:30_000] + bytes([content[30_000] ^ 1]) + content[30_001:]
+
+
+def flip_in_the_footer(content: bytes) -> bytes:
+    return content[:-2000] + bytes(255 - byte for byte in content[-2000:-1900]) + content[-1900:]
+
+
+def empty(content: bytes) -> bytes:
+    return b""
+
+
+@pytest.mark.parametrize("damage", [truncate, flip_in_the_middle, flip_in_the_footer, empty])
+def test_damaged_events_are_made_again_with_a_word(tmp_path, caplog, damage):
+    path = tmp_path / "events.parquet"
+    origin = study.prepare(path, n_events=1000, seed=1)
+    content = path.read_bytes()
+    path.write_bytes(damage(content))
+    assert study.prepare(path, n_events=1000, seed=1) == origin
+    assert path.read_bytes() == content
+    assert "events.parquet: damaged" in caplog.text
+    assert "the events are made again" in caplog.text
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("content", [b"mine,own,text\n", None])
+def test_a_file_of_someone_else_is_not_replaced(tmp_path, content):
+    path = tmp_path / "events.parquet"
+    if content:
+        path.write_bytes(content)
+    else:
+        pq.write_table(pa.table({"x": [1.0]}), path)
+    before = path.read_bytes()
+    with pytest.raises(DataError, match=r"not a Parquet file|not a file of events made by higgs_lib"):
+        study.prepare(path, n_events=1000, seed=1)
+    assert path.read_bytes() == before
+
+
+def test_events_that_are_sorted_by_class_are_refused_at_once(tmp_path, rows):
+    np.savetxt(tmp_path / "sorted.csv", rows[np.argsort(rows[:, 0])], delimiter=",")
+    for _ in range(2):  # also where they are there already
+        with pytest.raises(DataError, match=r"all 50 validation events .* are signal, .* `shuf sorted.csv"):
+            study.prepare(tmp_path / "events.parquet", source=str(tmp_path / "sorted.csv"))
+
+
+def test_two_processes_may_prepare_the_same_events_at_once(tmp_path):
+    code = f"from higgs_lib import study; study.prepare({str(tmp_path / 'events.parquet')!r}, n_events=3000, seed=1)"
+    both = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    assert list(tmp_path.iterdir()) == [tmp_path / "events.parquet"]
+    made = (tmp_path / "events.parquet").stat().st_ino
+    assert study.prepare(tmp_path / "events.parquet", n_events=3000, seed=1).n_events == 3000
+    assert (tmp_path / "events.parquet").stat().st_ino == made

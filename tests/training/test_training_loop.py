@@ -142,3 +142,11 @@ def test_dropout_works_inside_a_model_that_does_not_pass_training_on(samples):
     before = training.evaluate(model, samples[0], keras.losses.BinaryCrossentropy())
     history = training.fit(model, keras.optimizers.SGD(1e-12), *samples, TrainConfig(epochs=1, batch_size=100), seed=1)
     assert abs(history.training[0].loss / before.loss - 1) > 0.01
+
+
+@pytest.mark.parametrize(("number", "part"), [(0, "training"), (1, "validation")])
+def test_events_of_one_class_are_refused_before_an_epoch(samples, number, part):
+    parts = list(samples)
+    parts[number] = parts[number].take(np.flatnonzero(parts[number].labels == 1))
+    with pytest.raises(ValueError, match=rf"all [\d,]+ {part} events are 1, .*: shuffle the events before"):
+        training.fit(*build(), *parts, TrainConfig(epochs=1, batch_size=50), seed=1)

@@ -1,0 +1,65 @@
+"""Starts processes that do not import the user's script, so that it needs no `if __name__ == "__main__"`."""
+
+import multiprocessing
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing.context import SpawnContext, SpawnProcess
+from types import ModuleType
+
+from higgs_lib.device import cores
+
+
+class ProcessError(RuntimeError):
+    """Processes cannot be started, or one of them was ended from outside."""
+
+
+class _Process(SpawnProcess):
+    """A new process, whose `__main__` is empty: what it calls has to be in a module that can be imported."""
+
+    def start(self) -> None:
+        """Starts the process, which is told where the script of this one is only if it has to run that again."""
+        if multiprocessing.current_process().daemon:
+            raise ProcessError("a process of a pool cannot start others; call this outside of it, or with workers=1")
+        script, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+        try:
+            super().start()
+        finally:
+            sys.modules["__main__"] = script
+
+
+class _Context(SpawnContext):
+    """Makes such processes for `concurrent.futures` too."""
+
+    Process = _Process
+
+
+def count(workers: int | None, n_tasks: int) -> int:
+    """Returns the number of processes for some tasks: `workers`, or one per core for None, and at most one per task.
+
+    Raises ValueError for fewer than one.
+    """
+    if workers is not None and workers < 1:
+        raise ValueError(f"cannot work with {workers} processes; give workers a positive number")
+    return min(workers or cores(), n_tasks)
+
+
+CONTEXT = _Context()
+"""The `multiprocessing` context of all processes that the library starts from Python."""
+
+
+@contextmanager
+def pool(workers: int, initializer: Callable[[], None] | None = None) -> Iterator[Executor]:
+    """Yields a pool of new processes.
+
+    Raises ProcessError if one of them is ended from outside, e.g. as memory is short.
+    """
+    with ProcessPoolExecutor(workers, CONTEXT, initializer) as executor:
+        try:
+            yield executor
+        except BrokenProcessPool as error:
+            raise ProcessError(
+                f"one of {workers} processes ended abruptly, as happens when memory is short; give fewer workers"
+            ) from error

@@ -1,0 +1,61 @@
+"""Processes that the library starts from a user's script."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from higgs_lib import processes
+
+
+def test_a_script_without_a_guard_simulates_in_two_processes(tmp_path):
+    """Its own code runs once, and nothing but it prints; the progress bar is switched off."""
+    (tmp_path / "script.py").write_text(
+        "print('once')\n"
+        "from higgs_lib import simulation\n"
+        "from higgs_lib.simulation import event_files\n"
+        "event_files.ROW_GROUP = 4096\n"
+        "print(simulation.simulate('events.parquet', 4097, seed=1, workers=2).n_events)\n"
+    )
+    answer = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=tmp_path,
+        env=os.environ | {"TQDM_DISABLE": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (answer.stdout, answer.stderr) == ("once\n4097\n", "")
+
+
+def end_abruptly(number):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def start_another(number):
+    with processes.pool(1) as pool:
+        return list(pool.map(abs, [number]))
+
+
+def test_a_process_that_is_killed_is_an_error_with_a_reason():
+    with pytest.raises(processes.ProcessError, match="ended abruptly, as happens when memory is short; give fewer"):  # noqa: SIM117
+        with processes.pool(1) as pool:
+            list(pool.map(end_abruptly, [1]))
+
+
+def test_a_process_of_a_pool_of_multiprocessing_cannot_start_others():
+    with (
+        processes.CONTEXT.Pool(1) as pool,
+        pytest.raises(processes.ProcessError, match="call this outside of it, or with workers=1"),
+    ):
+        pool.map(start_another, [1])
+
+
+def test_the_number_of_processes_is_used_or_refused(monkeypatch):
+    monkeypatch.setattr(processes, "cores", lambda: 6)
+    assert [processes.count(workers, 4) for workers in (None, 1, 3, 9)] == [4, 1, 3, 4]
+    for workers in (0, -1):
+        with pytest.raises(ValueError, match=f"cannot work with {workers} processes; give workers a positive number"):
+            processes.count(workers, 4)
