@@ -4,8 +4,10 @@ A setting that says where and on what to compute is passed on: PATH, proxies, nu
 KERAS_BACKEND, JAVA_HOME, HADOOP_CONF_DIR. One that changes results or stops a run, and is in no recipe, is left out.
 """
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -19,6 +21,8 @@ LEFT_OUT = {
     "JAX_*": "they change the precision and the random numbers",
     "XLA_FLAGS": "they change the precision and the number of devices",
     "NVIDIA_TF32_OVERRIDE": "it changes the precision",
+    "SPARK_*": "they are for another Spark than the one of this environment, or override what a session is asked for",
+    "PYSPARK_*": "Python and arguments of a session are those of this environment and of `settings`",
     "MAKE*": "they are for the make that started this process",
     "MFLAGS": "they are for the make that started this process",
     "GIT_DIR": "a hook's repository is not this library's",
@@ -31,6 +35,8 @@ PASSED_ON = (
     *("PYTHONHOME", "PYTHONUSERBASE", "PYTHONNOUSERSITE", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"),
     *("KERAS_BACKEND", "TF_NUM_*", "TF_FORCE_GPU_ALLOW_GROWTH", "TF_GPU_ALLOCATOR"),
     *("JAX_PLATFORMS", "JAX_COMPILATION_CACHE_*", "JAX_PERSISTENT_CACHE_*"),
+    *("SPARK_LOCAL_DIRS", "SPARK_LOCAL_IP", "SPARK_LOCAL_HOSTNAME", "SPARK_PUBLIC_DNS", "SPARK_USER"),
+    *("SPARK_CONF_DIR", "PYSPARK_GATEWAY_*"),
 )
 """Patterns of variables that are seen nevertheless: they say where things are, and on what to compute."""
 
@@ -56,6 +62,31 @@ def variables(settings: Path | None = None) -> dict[str, str]:
         seen |= {"IPYTHONDIR": folder, "KERAS_HOME": folder, "KERAS_BACKEND": keras_backend()}
         seen["MATPLOTLIBRC"] = os.devnull
     return seen
+
+
+def spark_variables(*, over_network: bool) -> dict[str, str]:
+    """Returns the environment variables for Spark: those of all processes, without its settings on this machine alone.
+
+    A cluster's administrator sets the defaults of sessions in the folder that SPARK_CONF_DIR names. Where Hadoop and
+    YARN are (HADOOP_CONF_DIR, KRB5CCNAME and others), and what holds for every Java program (JAVA_TOOL_OPTIONS), is
+    passed on in any case; what a user asks of one session is its `settings`.
+    """
+    return {name: value for name, value in variables().items() if over_network or name != "SPARK_CONF_DIR"}
+
+
+@contextlib.contextmanager
+def replaced(values: dict[str, str]) -> Iterator[None]:
+    """Replaces the variables of this process in a block, after which those that were there are as before."""
+    before = dict(os.environ)
+    for name in before.keys() - values:
+        del os.environ[name]
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name in values.keys() - before:
+            os.environ.pop(name, None)
+        os.environ.update(before)
 
 
 def _import_path() -> str:

@@ -12,7 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from higgs_lib.spark import master
+import psutil
+
+from higgs_lib import environment
+from higgs_lib.spark import daemons, master
 from higgs_lib.spark.local_cluster import ClusterError, last_words, write_properties
 
 log = logging.getLogger(__name__)
@@ -39,7 +42,7 @@ class ErrorStream(threading.Thread):
 
 
 @contextmanager
-def launch(settings: dict[str, str], environment: dict[str, str]) -> Iterator[ErrorStream]:
+def launch(settings: dict[str, str]) -> Iterator[ErrorStream]:
     """Starts the Java process of a session, instead of that of an earlier one; ends it if the block raises.
 
     Spark reads the settings from a private file that exists only while the process starts. Under spark-submit the
@@ -55,9 +58,14 @@ def launch(settings: dict[str, str], environment: dict[str, str]) -> Iterator[Er
     with tempfile.TemporaryDirectory(prefix="higgs_lib-") as folder:
         file = Path(folder, "spark.properties")
         write_properties(file, settings)
-        arguments = f"--properties-file {shlex.quote(str(file))} --load-spark-defaults"
-        arguments += f" {os.environ.get('PYSPARK_SUBMIT_ARGS', 'pyspark-shell')}"
-        gateway = _launch_gateway(environment | {"PYSPARK_SUBMIT_ARGS": arguments}, write)
+        arguments = f"--properties-file {shlex.quote(str(file))} --load-spark-defaults pyspark-shell"
+        try:
+            with environment.replaced(os.environ | {"PYSPARK_SUBMIT_ARGS": arguments}):
+                gateway = _launch_gateway(write)
+        except BaseException:  # PySpark would leave the process running as long as a traceback is kept
+            started = [child for child in psutil.Process().children() if str(file) in child.cmdline()]
+            daemons.end([(child.pid, child.create_time()) for child in started])
+            raise
     if gateway is None:
         errors.join()
         raise ClusterError(f"Spark's Java process ended at its start: {last_words(errors.text)}")
@@ -70,13 +78,11 @@ def launch(settings: dict[str, str], environment: dict[str, str]) -> Iterator[Er
     errors.is_forwarded = True
 
 
-def _launch_gateway(environment: dict[str, str], stderr: int):
+def _launch_gateway(stderr: int):
     """Returns py4j's gateway to a new Java process with this stderr, which is closed here; None if it ended at once."""
     from pyspark.errors import PySparkRuntimeError
     from pyspark.java_gateway import launch_gateway
 
-    before = {name: os.environ.get(name) for name in environment}
-    os.environ.update(environment)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # PySpark does not close the input of a process that has ended
         try:
@@ -85,11 +91,6 @@ def _launch_gateway(environment: dict[str, str], stderr: int):
             log.debug("PySpark says: %s", error)
         finally:
             os.close(stderr)
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
     return None
 
 

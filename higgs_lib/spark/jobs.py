@@ -14,6 +14,7 @@ import pyarrow as pa
 from higgs_lib import device, simulation
 from higgs_lib.data import COLUMNS, LABEL, ROW_GROUP, DataError
 from higgs_lib.simulation import SimulationParameters, recipe
+from higgs_lib.spark import java_errors
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -43,6 +44,7 @@ def generate(
 
     Raises:
         DataError: `destination` exists, or `n_events` is not positive.
+        ClusterError: Spark cannot write there, or a task fails.
     """
     from pyspark.sql.types import FloatType, StructField, StructType
 
@@ -75,6 +77,7 @@ def score(session: "SparkSession", model: str | Path, source: str, destination: 
 
     Raises:
         DataError: `destination` exists, or `source` is no data set with these columns and without scores.
+        ClusterError: Spark cannot read or write there, or a task fails.
     """
     from pyspark.sql.types import FloatType, StructField, StructType
 
@@ -112,10 +115,11 @@ def _read(session, source: str, columns: tuple[str, ...]):
     """Returns the data frame of a Parquet data set; DataError if it lacks `columns` or already has scores."""
     from pyspark.errors import AnalysisException
 
-    try:
-        events = session.read.parquet(source)
-    except AnalysisException as error:
-        raise DataError(f"{source}: not a Parquet data set ({error.getCondition()})") from error
+    with java_errors.one_sentence(source):
+        try:
+            events = session.read.parquet(source)
+        except AnalysisException as error:
+            raise DataError(f"{source}: not a Parquet data set ({error.getCondition()})") from None
     missing = [name for name in columns if name not in events.columns]
     if missing:
         raise DataError(f"{source}: the columns {', '.join(missing)} are missing")
@@ -128,9 +132,10 @@ def _write(frame, destination: str) -> None:
     """Writes a data frame as a Parquet data set; DataError if something exists there."""
     from pyspark.errors import AnalysisException
 
-    try:
-        frame.write.parquet(destination)
-    except AnalysisException as error:
-        if error.getCondition() != "PATH_ALREADY_EXISTS":
-            raise
-        raise DataError(f"{destination}: exists already; use another folder or remove it") from error
+    with java_errors.one_sentence(destination):
+        try:
+            frame.write.parquet(destination)
+        except AnalysisException as error:
+            if error.getCondition() != "PATH_ALREADY_EXISTS":
+                raise
+            raise DataError(f"{destination}: exists already; use another folder or remove it") from None

@@ -1,27 +1,24 @@
 """Runs a standalone Spark cluster on this machine: on loopback, authenticated and encrypted."""
 
 import contextlib
+import fcntl
 import json
 import logging
-import os
 import re
 import secrets
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import psutil
-
+from higgs_lib import environment
 from higgs_lib.files import write_atomically
-from higgs_lib.spark import java
+from higgs_lib.spark import daemons, java
+from higgs_lib.spark.daemons import HOST, MASTER, WORKER
 
 log = logging.getLogger(__name__)
 
-HOST = "127.0.0.1"
-MASTER = "org.apache.spark.deploy.master.Master"
-WORKER = "org.apache.spark.deploy.worker.Worker"
 START_LIMIT = 120.0  # seconds, for the master and then for its workers
-STOP_LIMIT = 10.0  # seconds, from SIGTERM to SIGKILL
 DAEMON_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # halves the time that master and workers take to start
 
 CHANNELS = {  # authentication, and encryption that detects changes; equal at both ends of a channel
@@ -88,30 +85,50 @@ def start(folder: str | Path, workers: int = 2, cores: int = 1, memory: str = "2
         JavaError: there is no Java.
     """
     folder = Path(folder).resolve()
-    cluster = running(folder)
-    if cluster:
-        log.info("%s: this cluster runs already; it is left as it is", folder)
-        return cluster
     if workers < 1 or cores < 1 or not re.fullmatch(r"[1-9]\d*[mg]", memory):
         size = f"workers={workers}, cores={cores}, memory={memory!r}"
         raise ClusterError(f"cannot start a cluster with {size}; give positive numbers, and memory as 512m or 2g")
-    environment = _environment(folder)
-    _write_settings(folder)
-    cluster = Cluster("", workers, cores, memory, [])
+    with _locked(folder):
+        cluster = running(folder)
+        if cluster is None:
+            return _start(folder, Cluster("", workers, cores, memory, []))
+    log.info("%s: this cluster runs already; it is left as it is", folder)
+    return cluster
+
+
+def _start(folder: Path, cluster: Cluster) -> Cluster:
+    """Starts a cluster of this size in a folder; nothing is left running after an error."""
+    variables = _environment(folder)
     try:
-        cluster = _start_master(folder, environment, cluster)
-        _start_workers(folder, environment, cluster)
+        _write_settings(folder)
+        cluster = _start_master(folder, variables, cluster)
+        _start_workers(folder, variables, cluster)
     except BaseException:  # an interrupt must leave nothing running either
-        _end(cluster.processes)
+        daemons.end(cluster.processes)
         _forget(folder)
         raise
     return cluster
 
 
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Waits for another process that starts a cluster in this folder; ClusterError if the folder cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+    except OSError as error:
+        raise ClusterError(
+            f"{folder}: the cluster cannot write its settings and logs there ({error.strerror}); make room, or choose "
+            "another folder with --folder"
+        ) from error
+
+
 def running(folder: str | Path) -> Cluster | None:
     """Returns the cluster that runs in `folder`, or None; ClusterError if some of its processes have died."""
     cluster = _read(Path(folder))
-    alive = sum(_process(*one) is not None for one in cluster.processes) if cluster else 0
+    alive = sum(daemons.process(*one) is not None for one in cluster.processes) if cluster else 0
     if not alive:
         return None
     if alive < 1 + cluster.workers:
@@ -124,35 +141,36 @@ def running(folder: str | Path) -> Cluster | None:
 
 def stop(folder: str | Path) -> bool:
     """Ends the processes of the cluster in `folder`, executors included; returns whether there were any."""
-    cluster = _read(Path(folder))
-    if cluster is None:
-        return False
-    ended = _end(cluster.processes)
+    ended = daemons.end([one for one, path in daemons.running().items() if path.parent == Path(folder).resolve()])
     _forget(Path(folder))
     return ended
 
 
 def secret_of(url: str) -> str:
     """Returns the secret of this user's cluster on this machine at `url`; an empty string if there is none."""
-    user = psutil.Process().username()
-    for process in psutil.process_iter(["cmdline", "username"]):
-        command = process.info["cmdline"] or []
-        if MASTER in command and "--properties-file" in command and process.info["username"] == user:
-            folder = Path(command[command.index("--properties-file") + 1]).parent
+    for folder in {path.parent for path in daemons.running().values()}:
+        try:
             cluster = _read(folder)
-            if cluster and cluster.url == url:
-                return (folder / "secret").read_text()
+        except ClusterError as error:
+            log.warning("%s", error)
+            continue
+        if cluster and cluster.url == url:
+            return (folder / "secret").read_text()
     return ""
 
 
-def _environment(folder: Path) -> dict[str, str]:
-    """Returns this process' environment, with PySpark's Spark on loopback and without other settings of Spark."""
+def spark_home() -> Path:
+    """Returns the folder of the Spark that this environment's PySpark brings."""
     import pyspark
 
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("SPARK_")}
-    return environment | {
+    return Path(pyspark.__file__).parent
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """Returns the environment variables of master and workers: PySpark's Spark, on loopback."""
+    return environment.spark_variables(over_network=False) | {
         "JAVA_HOME": str(java.ensure_java()),
-        "SPARK_HOME": str(Path(pyspark.__file__).parent),
+        "SPARK_HOME": str(spark_home()),
         "SPARK_CONF_DIR": str(folder),
         "SPARK_LOCAL_IP": HOST,
         "SPARK_DAEMON_JAVA_OPTS": DAEMON_JAVA,
@@ -161,7 +179,6 @@ def _environment(folder: Path) -> dict[str, str]:
 
 def _write_settings(folder: Path) -> None:
     """Writes a new secret, and the settings of master and workers: all users can see command lines, but no files."""
-    folder.mkdir(parents=True, exist_ok=True)
     secret = secrets.token_hex(32)
     settings = CHANNELS | DAEMONS | {"spark.authenticate.secret": secret}
     write_properties(folder / "spark.properties", settings)
@@ -181,46 +198,22 @@ def _write_private(path: Path, text: str) -> None:
         beside.write_text(text)
 
 
-def _start_master(folder: Path, environment: dict[str, str], cluster: Cluster) -> Cluster:
+def _start_master(folder: Path, variables: dict[str, str], cluster: Cluster) -> Cluster:
     """Starts the master; returns the cluster with its URL."""
-    cluster.processes.append(_spawn(MASTER, folder / "master.log", environment))
+    cluster.processes.append(daemons.spawn(MASTER, folder / "master.log", variables))
     _save(cluster, folder)  # so that `stop` finds it if this process is killed now
     url = _wait(folder / "master.log", r"Starting Spark master at (spark://\S+)", 1, cluster.processes)[0]
     return replace(cluster, url=url)
 
 
-def _start_workers(folder: Path, environment: dict[str, str], cluster: Cluster) -> None:
+def _start_workers(folder: Path, variables: dict[str, str], cluster: Cluster) -> None:
     """Starts the workers and waits until they have registered."""
     size = ("--cores", str(cluster.cores), "--memory", cluster.memory, "--work-dir", str(folder / "work"))
     for number in range(1, cluster.workers + 1):
         path = folder / f"worker-{number}.log"
-        cluster.processes.append(_spawn(WORKER, path, environment, *size, cluster.url))
+        cluster.processes.append(daemons.spawn(WORKER, path, variables, *size, cluster.url))
     _save(cluster, folder)
     _wait(folder / "master.log", r"Registering worker (\S+)", cluster.workers, cluster.processes)
-
-
-def _spawn(program: str, path: Path, environment: dict[str, str], *arguments: str) -> tuple[int, float]:
-    """Starts a process that outlives this one.
-
-    Args:
-        program: its Java class.
-        path: its log.
-        environment: its environment variables.
-        *arguments: of the program.
-
-    Returns:
-        Its pid and creation time.
-    """
-    properties = str(path.with_name("spark.properties"))
-    common = ("--host", HOST, "--port", "0", "--webui-port", "0", "--properties-file", properties)
-    command = [str(Path(environment["SPARK_HOME"], "bin", "spark-class")), program, *common, *arguments]
-    files = [
-        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_OPEN, 1, str(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
-        (os.POSIX_SPAWN_DUP2, 1, 2),
-    ]
-    pid = os.posix_spawn(command[0], command, environment, file_actions=files, setsid=True)
-    return pid, psutil.Process(pid).create_time()
 
 
 def _wait(path: Path, pattern: str, n: int, processes: list[tuple[int, float]]) -> list[str]:
@@ -244,42 +237,13 @@ def _wait(path: Path, pattern: str, n: int, processes: list[tuple[int, float]]) 
         if len(matches) >= n:
             return matches
         for number, process in enumerate(processes):
-            if _process(*process) is None:
+            if daemons.process(*process) is None:
                 log_file = path.with_name(f"worker-{number}.log" if number else "master.log")
                 raise ClusterError(
                     f"the Spark cluster did not start: {last_words(log_file.read_text())}; {log_file} has the rest"
                 )
         time.sleep(0.1)
     raise ClusterError(f"the Spark cluster did not start within {START_LIMIT:.0f} s; its logs are in {path.parent}")
-
-
-def _process(pid: int, created: float) -> psutil.Process | None:
-    """Returns the process, or None if it has ended; zombies count as ended."""
-    try:
-        process = psutil.Process(pid)
-        # with 2 s tolerance, as creation times are relative to a boot time that follows corrections of the clock
-        same = abs(process.create_time() - created) < 2 and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return None
-    return process if same else None
-
-
-def _end(processes: list[tuple[int, float]]) -> bool:
-    """Ends the processes and their children, gently first; returns whether there were any."""
-    roots = [process for one in processes if (process := _process(*one))]
-    family = []
-    for process in roots:
-        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended by itself
-            family += [process, *process.children(recursive=True)]
-    for end in (psutil.Process.terminate, psutil.Process.kill):
-        for process in family:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                end(process)
-        _, family = psutil.wait_procs(family, timeout=STOP_LIMIT)
-    for pid, _ in processes:
-        with contextlib.suppress(ChildProcessError):  # not started by this process, so not its zombie
-            os.waitpid(pid, os.WNOHANG)
-    return bool(roots)
 
 
 def _save(cluster: Cluster, folder: Path) -> None:
@@ -289,9 +253,19 @@ def _save(cluster: Cluster, folder: Path) -> None:
 
 
 def _read(folder: Path) -> Cluster | None:
-    """Returns the cluster that the folder records, or None."""
+    """Returns the cluster that the folder records, or None; ClusterError if it cannot be read."""
     path = folder / "cluster.json"
-    return Cluster(**json.loads(path.read_text())) if path.is_file() else None
+    if not path.is_file():
+        return None
+    try:
+        cluster = Cluster(**json.loads(path.read_bytes()))
+        pids = [(int(pid), float(created)) for pid, created in cluster.processes]
+        return replace(cluster, url=str(cluster.url), workers=int(cluster.workers), processes=pids)
+    except (OSError, ValueError, TypeError) as error:
+        raise ClusterError(
+            f"{path}: does not say what runs there ({error}); `cluster stop --folder {folder}` ends it, after which "
+            "a cluster can be started again"
+        ) from error
 
 
 def _forget(folder: Path) -> None:

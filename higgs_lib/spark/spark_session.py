@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from higgs_lib.spark import gateway, java, local_cluster
+from higgs_lib import environment
+from higgs_lib.spark import gateway, java, java_errors, local_cluster
 from higgs_lib.spark import master as masters
 from higgs_lib.spark.local_cluster import ClusterError
 
@@ -42,23 +43,31 @@ def session(
         settings: Spark's own settings, which override those made here. Workers run this environment's Python at the
             same path, or with spark.archives that of the first archive (./name/bin/python, where name is what
             follows #), or spark.pyspark.python. The time to wait for executors is
-            spark.scheduler.maxRegisteredResourcesWaitingTime: 120 s, or 300 s on YARN and Kubernetes.
+            spark.scheduler.maxRegisteredResourcesWaitingTime: 120 s, or 300 s on YARN and Kubernetes. Of the
+            environment variables of Spark only those in `environment.PASSED_ON` count, and SPARK_CONF_DIR with its
+            spark-defaults.conf only over a network.
 
     Returns:
-        The session, with Arrow switched on and only errors logged.
+        The session, with Arrow switched on. Its errors are raised, and Spark itself logs nothing unless
+        `session.sparkContext.setLogLevel` asks for it; executors have logs of their own.
 
     Raises:
         ClusterError: the session cannot be opened, or another one is active; nothing is left of the failed one.
         JavaError: there is no Java.
     """
-    environment = {"JAVA_HOME": str(java.ensure_java()), "PYSPARK_DRIVER_PYTHON": sys.executable}
-    environment["PYSPARK_PYTHON"] = _worker_python(master, settings or {})
-    os.environ.update(environment)
+    home, is_local = java.ensure_java(), masters.on_this_machine(master)
     masters.check(master)
+    variables = environment.spark_variables(over_network=not is_local) | {
+        "JAVA_HOME": str(home),
+        "SPARK_HOME": str(local_cluster.spark_home()),
+        "PYSPARK_DRIVER_PYTHON": sys.executable,
+        "PYSPARK_PYTHON": _worker_python(master, settings or {}),
+    }
+    if is_local:
+        variables["SPARK_LOCAL_IP"] = local_cluster.HOST
     settings = _settings(master, name) | _channels(master, secret, encrypted) | (settings or {})
-    if masters.on_this_machine(master):
-        environment["SPARK_LOCAL_IP"] = local_cluster.HOST
-    return _active(settings) or _start(settings, environment)
+    with environment.replaced(variables):
+        return _active(settings) or _start(settings, variables["PYTHONPATH"])
 
 
 def slots(session: "SparkSession") -> int:
@@ -85,6 +94,9 @@ def _settings(master: str, name: str) -> dict[str, str]:
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
+        # by default Hadoop tries to reach an absent file system for a quarter of an hour
+        "spark.hadoop.ipc.client.connect.max.retries": "2",
+        "spark.hadoop.ipc.client.connect.max.retries.on.timeouts": "2",
     }
     if masters.on_this_machine(master):
         host = local_cluster.HOST
@@ -92,7 +104,6 @@ def _settings(master: str, name: str) -> dict[str, str]:
     if master == "yarn":  # which by default tries to reach an absent resource manager for a quarter of an hour
         common["spark.hadoop.yarn.resourcemanager.connect.max-wait.ms"] = "30000"
         common["spark.hadoop.yarn.resourcemanager.connect.retry-interval.ms"] = "5000"
-        common["spark.hadoop.ipc.client.connect.max.retries"] = "2"
     return common | {WAITING_TIME: "120s" if master.startswith("spark://") else "300s"}
 
 
@@ -145,14 +156,18 @@ def _active(settings: dict[str, str]):
     return SparkSession.builder.getOrCreate()
 
 
-def _start(settings: dict[str, str], environment: dict[str, str]):
-    """Starts a session and waits for its executors; ends its Java process after an error."""
+def _start(settings: dict[str, str], import_path: str):
+    """Starts a session and waits for its executors; ends its Java process after an error.
+
+    Tasks import what this program does, from `import_path` where their machine has it: the environment that they run in
+    may have another copy of this library installed.
+    """
     from py4j.protocol import Py4JError, Py4JJavaError
     from pyspark import SparkConf, SparkContext
     from pyspark.sql import SparkSession
 
     url, context = settings["spark.master"], None
-    with gateway.launch(settings, environment) as errors:
+    with gateway.launch(settings) as errors:
         try:
             conf = SparkConf().setAll(settings.items())
             if masters.workers_of_local_cluster(url) and conf.get("spark.authenticate", "") == "true":
@@ -160,11 +175,12 @@ def _start(settings: dict[str, str], environment: dict[str, str]):
             seconds = conf._jconf.getTimeAsSeconds(WAITING_TIME)
             with gateway.time_limit(ACCEPTANCE_LIMIT if url.startswith("spark://") else seconds, url, errors):
                 context = SparkContext(conf=conf)
+            context.environment["PYTHONPATH"] = import_path
             _wait_for_executors(context, seconds)
-            context.setLogLevel("ERROR")
+            context.setLogLevel("OFF")  # what fails is raised, in one sentence
             return SparkSession.builder.getOrCreate()
         except Py4JJavaError as error:  # not as the cause, as its text is Java's stack trace
-            raise ClusterError(f"{url}: Spark did not start: {_summary(error.java_exception)}") from None
+            raise ClusterError(f"{url}: Spark did not start: {java_errors.sentence(error)}") from None
         except (Py4JError, OSError) as error:  # OSError where the process has gone
             raise ClusterError(f"{url}: Spark's Java process ended while it started: {error}") from None
         except BaseException:
@@ -209,12 +225,3 @@ def _discard(context) -> None:
     if not gateway.is_alive():
         context._jsc = None  # else `stop` would ask a process that has gone
     context.stop()
-
-
-def _summary(java_exception) -> str:
-    """Returns the first line of a Java exception and that of its first cause."""
-    texts = [java_exception.toString()]
-    while (java_exception := java_exception.getCause()) is not None:
-        texts.append(java_exception.toString())
-    first, last = (text.splitlines()[0] for text in (texts[0], texts[-1]))
-    return first if last in first else f"{first} ({last})"

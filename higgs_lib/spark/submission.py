@@ -1,6 +1,5 @@
 """What the trainings over a cluster have in common: a Spark job whose tasks are the workers."""
 
-import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -10,7 +9,7 @@ from functools import partial
 import keras
 from pyspark import InheritableThread
 
-from higgs_lib.spark import spark_session
+from higgs_lib.spark import java_errors, spark_session
 from higgs_lib.spark.heartbeat import HeartbeatMonitor, Message
 from higgs_lib.spark.local_cluster import ClusterError
 
@@ -27,14 +26,12 @@ class JobError(Exception):
     @classmethod
     def of(cls, error: Exception) -> "JobError":
         """Returns the error of a job that failed before any worker reported why."""
-        lines = str(error).splitlines()  # Spark's text ends with Python's error
-        errors = [line.strip() for line in lines if re.match(r"\s*[\w.]+(Error|Exception): ", line)]
-        return cls(errors[-1] if errors else lines[0])
+        return cls(java_errors.sentence(error))
 
 
 def lost_text(worker: int, status: object) -> str:
     """Returns the message that a worker was lost."""
-    return f"worker {worker} ({status}) was lost: its process was killed, crashed or out of memory"
+    return f"worker {worker} ({status}) was lost: its process was killed or crashed; {java_errors.MORE_MEMORY}"
 
 
 def hanging_text(worker: int, seconds: float, status: object) -> str:

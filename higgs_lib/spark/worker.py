@@ -15,6 +15,7 @@ from pyspark import BarrierTaskContext, TaskContext
 from higgs_lib import device, training
 from higgs_lib.data import EventStream
 from higgs_lib.spark.heartbeat import Heartbeat
+from higgs_lib.spark.java_errors import with_memory_hint
 from higgs_lib.training import Phases, TrainConfig, collectives, steps
 from higgs_lib.training.channel import Address, ChannelError
 from higgs_lib.training.checkpoint import State
@@ -91,7 +92,7 @@ class Failure(NamedTuple):
         """Returns what the monitor needs to know of an error."""
         final = [name for name, final in FINAL.items() if isinstance(error, final)]
         origin = "consequence" if isinstance(error, LostPeerError) else final[0] if final else "own"
-        text = str(error) if final else f"{type(error).__name__}: {error}"
+        text = str(error) if final else with_memory_hint(f"{type(error).__name__}: {error}")
         return cls(origin, text, "".join(traceback.format_exception(error)))
 
     def final_error(self) -> Exception:

@@ -1,10 +1,14 @@
 """A real cluster, started as `make cluster` does, and sessions on it."""
 
+import errno
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -14,7 +18,7 @@ import pytest
 from higgs_lib import models, spark, training
 from higgs_lib.data import COMPLETE, EventStream
 from higgs_lib.models import ModelSpec
-from higgs_lib.spark import ClusterError, local_cluster, synchronous
+from higgs_lib.spark import ClusterError, daemons, local_cluster, synchronous
 from higgs_lib.training import TrainConfig
 
 
@@ -135,12 +139,12 @@ def test_a_second_start_leaves_the_cluster_as_it_is(folder):
 def test_stop_ends_all_processes_and_is_quiet_if_nothing_runs(folder):
     cluster = local_cluster.running(folder)
     os.kill(cluster.processes[2][0], signal.SIGKILL)
-    while local_cluster._process(*cluster.processes[2]):
+    while daemons.process(*cluster.processes[2]):
         time.sleep(0.05)
     with pytest.raises(ClusterError, match="only 2 of 3 processes of the cluster run"):
         local_cluster.running(folder)
     assert command("stop", "--folder", folder).stdout == f"Spark cluster of {folder}: stopped\n"
-    assert [local_cluster._process(*process) for process in cluster.processes] == [None] * 3
+    assert [daemons.process(*process) for process in cluster.processes] == [None] * 3
     assert not any(str(folder) in " ".join(p.info["cmdline"] or []) for p in psutil.process_iter(["cmdline"]))
     assert not (folder / "secret").exists()
     answer = command("stop", "--folder", folder)
@@ -160,5 +164,65 @@ def test_a_failed_start_is_an_error_and_leaves_nothing(tmp_path, monkeypatch):
     before = psutil.Process().children()
     with pytest.raises(ClusterError, match=r"did not start: no heap; .*master\.log has the rest"):
         local_cluster.start(tmp_path / "cluster")
-    assert [path.name for path in (tmp_path / "cluster").iterdir()] == ["master.log"]
+    assert sorted(path.name for path in (tmp_path / "cluster").iterdir()) == ["lock", "master.log"]
     assert psutil.Process().children() == before
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"url": 1}', "\xff\xfe"])
+def test_a_record_that_cannot_be_read_is_one_sentence_and_stop_removes_it(tmp_path, text):
+    (tmp_path / "cluster.json").write_text(text, encoding="latin-1")
+    answer = command("start", "--folder", tmp_path) if not text else None
+    with pytest.raises(ClusterError, match=r"cluster\.json: does not say what runs there.*`cluster stop --folder"):
+        local_cluster.running(tmp_path)
+    if answer:
+        assert answer.returncode == 1
+        assert answer.stderr.count("\n") == 1
+    local_cluster.stop(tmp_path)
+    assert local_cluster.running(tmp_path) is None
+
+
+def test_processes_are_ended_without_their_record_and_others_of_the_same_number_are_not(tmp_path):
+    """A process that looks like a master; and one whose pid a record names that was written before it began."""
+    sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+    settings = str(tmp_path.resolve() / "spark.properties")
+    with (
+        subprocess.Popen([*sleep, daemons.MASTER, "--properties-file", settings]) as master,
+        subprocess.Popen(sleep) as other,
+    ):
+        processes = [[other.pid, psutil.Process(other.pid).create_time() - 60]]
+        size = {"url": "", "workers": 1, "cores": 1, "memory": "1g"}
+        (tmp_path / "cluster.json").write_text(json.dumps(size | {"processes": processes}))
+        assert local_cluster.running(tmp_path) is None
+        assert local_cluster.stop(tmp_path)
+        assert master.wait(timeout=5) is not None
+        assert other.poll() is None
+        other.kill()
+
+
+def test_one_of_two_starts_waits_for_the_other(tmp_path, monkeypatch):
+    def slowly(folder, cluster):
+        begun.append(folder)
+        time.sleep(0.5)
+        created = psutil.Process().create_time()
+        local_cluster._save(replace(cluster, processes=[(os.getpid(), created)] * 2), folder)
+        return local_cluster.running(folder)
+
+    begun = []
+    monkeypatch.setattr(local_cluster, "_start", slowly)
+    with ThreadPoolExecutor(2) as threads:
+        clusters = list(threads.map(lambda _: local_cluster.start(tmp_path, workers=1), range(2)))
+    assert clusters[0] == clusters[1]
+    assert len(begun) == 1
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence_and_leaves_nothing(tmp_path, monkeypatch):
+    def full(path, settings):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ClusterError, match=r"file/cluster: the cluster cannot write .* \(Not a directory\); make room"):
+        local_cluster.start(tmp_path / "file" / "cluster")
+    monkeypatch.setattr(local_cluster, "write_properties", full)
+    with pytest.raises(ClusterError, match=r"cannot write its settings and logs there \(No space left on device\)"):
+        local_cluster.start(tmp_path / "cluster")
+    assert [path.name for path in (tmp_path / "cluster").iterdir()] == ["lock"]
