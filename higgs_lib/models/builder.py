@@ -110,5 +110,11 @@ def _initializer(spec: ModelSpec, layer: int, seed: int) -> keras.initializers.I
 
 
 def load(path: str | Path) -> keras.Model:
-    """Returns the model of a `.keras` file; the layers of this package are known to Keras then."""
-    return keras.models.load_model(path)
+    """Returns the model of a `.keras` file; the layers of this package are known to Keras then.
+
+    No code of the file runs: layers that hold some are refused, and so are other formats, in which Keras does not look
+    for it. Raises ValueError then.
+    """
+    if Path(path).suffix != ".keras":
+        raise ValueError(f"{path}: models are read from .keras files, whose code does not run; save it as one in Keras")
+    return keras.models.load_model(path, safe_mode=True)
