@@ -44,7 +44,7 @@ help: ## List the targets
 	echo "  PROFILE=$(PROFILE)   one of: $(sort $(basename $(notdir $(wildcard params/*.yaml))))"
 	echo "  DATA=            a .csv or .csv.gz in UCI HIGGS' format, instead of the profile's events"
 	echo "  ENV=$(ENV)        where Python's packages are kept; ENV=active uses the environment you are in"
-	echo "  EXTRAS=          gpu: make the environment with CUDA's libraries, for NVIDIA GPUs (make env EXTRAS=gpu)"
+	echo "  EXTRAS=          gpu or gpu-jax: make the environment with CUDA's libraries, for TensorFlow or JAX on NVIDIA GPUs"
 
 env: $(READY) ## Make the environment (.venv; with uv where it is installed)
 
@@ -69,8 +69,8 @@ $(ENV)/.ready$(EXTRAS:%=-%): pyproject.toml requirements.lock
 	touch $@ $(ENV)/.ready
 
 lock: $(READY) ## Pin the versions of all dependencies in requirements.lock
-	$(PYTHON) -m uv pip compile pyproject.toml --extra dev --extra bench --universal --upgrade --quiet --no-header --no-annotate \
-	  --no-emit-index-url --no-emit-find-links --output-file requirements.lock
+	$(PYTHON) -m uv pip compile pyproject.toml --extra dev --extra bench --extra gpu --extra gpu-jax --universal --upgrade \
+	  --quiet --no-header --no-annotate --no-emit-index-url --no-emit-find-links --output-file requirements.lock
 
 # -------------------------------------------------------------------------------------------------------- study
 data: $(READY) ## Download UCI HIGGS (2.6 GiB; resumes after an interrupt) and ingest it, for PROFILE=full

@@ -125,6 +125,7 @@ class _TensorFlow:
 
     name = "TensorFlow"
     package = "tensorflow[and-cuda]"
+    extra = "gpu"
 
     def __init__(self) -> None:
         os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # numbers GPUs as nvidia-smi does
@@ -159,6 +160,7 @@ class _Jax:
 
     name = "JAX"
     package = "jax[cuda13]"
+    extra = "gpu-jax"
 
     def __init__(self) -> None:
         os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
@@ -285,10 +287,9 @@ def _why_no_gpu(framework: _TensorFlow | _Jax) -> str:
     if not framework.has_cuda():
         cause = f"this {framework.name} was built without CUDA"
     names = ", ".join(gpu.name for gpu in gpus())
-    make = "`make env EXTRAS=gpu`, or in an environment of your own " if framework.name == "TensorFlow" else ""
     return (
-        f"it cannot use {names}: {cause}; on Linux with x86-64 {make}`pip install '{framework.package}'` installs what "
-        "it needs"
+        f"it cannot use {names}: {cause}; on Linux with x86-64 `make env EXTRAS={framework.extra}`, or in an "
+        f"environment of your own `pip install '{framework.package}'`, installs what it needs"
     )
 
 

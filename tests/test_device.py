@@ -186,6 +186,7 @@ def test_a_gpu_that_jax_cannot_use_is_explained(driver, monkeypatch):
     stand_in_jax(monkeypatch, n_gpus=0)
     answer = device.use("auto")
     assert answer.startswith("JAX computes on the processor, as it cannot use NVIDIA H100 80GB HBM3, NVIDIA A2: ")
+    assert "`make env EXTRAS=gpu-jax`" in answer
     assert "`pip install 'jax[cuda13]'`" in answer
     with pytest.raises(DeviceError, match="cannot compute on 'gpu:1', as it cannot use"):
         device.use("gpu:1")

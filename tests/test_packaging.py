@@ -1,10 +1,16 @@
-"""The wheel, which Spark's workers may get, holds every package."""
+"""The wheel, which Spark's workers may get, holds every package; the lock pins every requirement."""
 
+import runpy
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
+from importlib.metadata import requires
+from itertools import chain
 
+import pytest
+from packaging.requirements import Requirement
 from repository import ROOT
 
 IMPORT_ALL = """
@@ -38,3 +44,47 @@ def test_every_package_of_the_wheel_is_imported_with_all_that_it_offers(tmp_path
     assert (installed / "higgs_lib" / "py.typed").exists()
     (entries,) = installed.glob("*.dist-info/entry_points.txt")
     assert "higgs-lib = higgs_lib.__main__:main" in entries.read_text()
+
+
+def test_requirements_lock_pins_a_version_for_every_requirement_of_every_extra():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pins = [Requirement(line) for line in (ROOT / "requirements.lock").read_text().splitlines()]
+    versions = {pin.name: [str(p.specifier).removeprefix("==") for p in pins if p.name == pin.name] for pin in pins}
+    for required in map(Requirement, chain(project["dependencies"], *project["optional-dependencies"].values())):
+        pinned = versions.get(required.name, [])
+        assert pinned, required
+        assert all(required.specifier.contains(version) for version in pinned), required
+
+
+def test_the_extra_gpu_brings_libraries_of_one_version_of_cuda_and_all_are_pinned():
+    pinned = {Requirement(line).name for line in (ROOT / "requirements.lock").read_text().splitlines()}
+    brought = {
+        requirement.name
+        for requirement in map(Requirement, requires("tensorflow"))
+        if requirement.marker and requirement.marker.evaluate({"extra": "and-cuda"})
+    }
+    assert len(brought) > 5
+    assert {name.rpartition("-")[2] for name in brought} == {"cu12"}
+    assert brought <= pinned
+    assert "jax-cuda13-plugin" in pinned  # the other extra, gpu-jax
+    assert not [name for name in pinned if name.endswith(("cu11", "cu14"))]
+
+
+@pytest.mark.parametrize(
+    ("answer", "last", "found"),
+    [
+        ("", "not audited, as the service of pypi.org does not answer", False),
+        ('{"dependencies": [{"name": "a", "skip_reason": "not found"}]}', "not audited", False),
+        ('{"dependencies": [{"name": "a", "version": "1", "vulns": []}]}', "0 in 1 packages, 0 accepted", False),
+        (
+            '{"dependencies": [{"name": "a", "version": "1", "vulns": [{"id": "PYSEC-1", "fix_versions": ["2"]}]}]}',
+            "1 in 1 packages",
+            True,
+        ),
+    ],
+)
+def test_the_audit_tells_vulnerabilities_from_a_service_that_does_not_answer(answer, last, found):
+    lines, fails = runpy.run_path(str(ROOT / "tools" / "audit.py"))["report"](answer)
+    assert last in lines[-1]
+    assert fails is found
+    assert lines[:-1] == (["a 1: PYSEC-1, fixed in 2"] if found else [])

@@ -101,7 +101,8 @@ class Worker:
         self.job, self.number, self.centre, self.heartbeat = job, number, centre, heartbeat
         self.place, self.seen = "before its first step", centre.progress.seen
         heartbeat.begin("building the model")
-        self.model, self.loss = pickle.loads(job.model), keras.saving.deserialize_keras_object(job.loss)
+        # Spark has unpickled the job itself from the program that this worker belongs to.
+        self.model, self.loss = pickle.loads(job.model), keras.saving.deserialize_keras_object(job.loss)  # noqa: S301
         self.optimizer = keras.saving.deserialize_keras_object(job.optimizer)
         self.optimizer.build(self.model.trainable_variables)
         restore(self._variables(), centre.progress.variables)

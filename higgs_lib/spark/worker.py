@@ -120,7 +120,8 @@ def work(job: Job, _: Iterator) -> Iterator:
 def train(job: Job, group: ProcessGroup, heartbeat: Heartbeat) -> None:
     """Trains this worker's part of a training, or of what is left of it."""
     heartbeat.begin("building the model")
-    model, loss = pickle.loads(job.model), keras.saving.deserialize_keras_object(job.loss)
+    # Spark has unpickled the job itself from the program that this worker belongs to.
+    model, loss = pickle.loads(job.model), keras.saving.deserialize_keras_object(job.loss)  # noqa: S301
     optimizer = keras.saving.deserialize_keras_object(job.optimizer)
     optimizer.build(model.trainable_variables)
     history, best = job.state.restore(model, optimizer)

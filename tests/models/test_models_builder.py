@@ -168,3 +168,12 @@ def test_on_jax_the_presets_train_and_score_as_on_tensorflow(features, tmp_path)
         assert saved.predict_on_batch(features) == pytest.approx(there[1], abs=1e-5)
         assert loss == pytest.approx(losses[1], rel=1e-4)
         assert after == pytest.approx(there[1], abs=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_a_file_whose_code_would_run_is_refused(tmp_path):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Lambda(lambda x: 2 * x)])
+    for name, reason in (("model.keras", "unsafe"), ("model.h5", "read from .keras files")):
+        model.save(tmp_path / name)
+        with pytest.raises(ValueError, match=reason):
+            models.load(tmp_path / name)
