@@ -58,7 +58,8 @@ def state():
     return {
         "rc": dict(matplotlib.rcParams), "errors": np.geterr(), "random": random.getstate(),
         "numpy": [part if isinstance(part, (int, float, str)) else part.tolist() for part in np.random.get_state()],
-        "warnings": [[getattr(part, "pattern", part) for part in each] for each in warnings.filters], "root": (logging.root.level, list(logging.root.handlers)),
+        "warnings": [[getattr(part, "pattern", part) for part in each] for each in warnings.filters],
+        "root": (logging.root.level, list(logging.root.handlers)),
         "loggers": {name: settings for name, settings in loggers.items() if settings != (0, [], True)},
         "environment": dict(os.environ), "folder": os.getcwd(), "floatx": keras.config.floatx(),
         "policy": keras.config.dtype_policy().name, "excepthook": sys.excepthook, "path": list(sys.path),
@@ -76,9 +77,8 @@ def work():
     model.save("mine.keras")
     scores = training.predict(models.load("mine.keras"), test.features)
     metrics.auc_interval(test.labels, scores)
-    test_counts = metrics.efficiencies(test.labels, scores, metrics.CUTS)
-    experiment = metrics.Experiment(100, 1000, 0.05)
-    metrics.significance_interval(metrics.efficiencies(test.labels, scores, np.array([0.5])), experiment, "Asimov", seed=1)
+    passed = metrics.efficiencies(test.labels, scores, np.array([0.5]))
+    metrics.significance_interval(passed, metrics.Experiment(100, 1000, 0.05), "Asimov", seed=1)
     trees.auc(train, [test], seed=1)
     plots.caption("Signal.", study.event_label("events.parquet"))
 

@@ -53,7 +53,7 @@ HOSTILE = (
     "<img src=x onerror=alert(1)>.csv",
     "my_$x$_events.csv",
     "a$\\frac{.csv",
-    '"quoted" & \'so\'.csv',
+    "\"quoted\" & 'so'.csv",
     "`code` {math}`x` | ::: {include} x.csv",
     "new\nline\n# Title.csv",
     "</script><script>alert(1)</script>.csv",
@@ -76,7 +76,7 @@ def test_a_hostile_name_of_a_file_can_be_drawn_and_shown(tmp_path, name):
     assert soup.figcaption.get_text() == f"Shown: {origin.name}."
     assert soup.img["alt"] == f"Shown: {origin.name}."
     for text in (origin.name, origin.description, study.header(tmp_path / "events.parquet").data.partition("\n")[0]):
-        assert not set("<>$`{}[]|\n\\\"") & set(text)
+        assert not set('<>$`{}[]|\n\\"') & set(text)
     assert origin.name.endswith(".csv")
 
 
