@@ -16,17 +16,17 @@ class ModelFileError(ValueError):
 
 
 @contextmanager
-def refusing(path: Path) -> Iterator[None]:
-    """Turns all that a library raises because of a file's content into one ModelFileError of one line."""
+def refusing(path: Path, advice: str = "get it anew") -> Iterator[None]:
+    """Turns all that a library raises because of a file's content into a ModelFileError of one line, with an advice."""
     try:
         yield
     except (ModelFileError, MemoryError):
         raise
     except Exception as error:  # a wrong file makes Keras, HDF5 and scikit-learn stumble in any way
-        reason = " ".join(f"{error}".split()).partition(". ")[0][:200]
+        cause = " ".join(f"{error}".split()).rpartition("Exception encountered: ")[2]  # at the end of Keras' messages
+        reason = cause.partition(". ")[0][:200]
         raise ModelFileError(
-            f"{path}: cannot be used as a model ({type(error).__name__}: {reason}); save it again with the versions "
-            "installed here, or get it from somebody whom you trust"
+            f"{path}: cannot be used as a model ({type(error).__name__}: {reason}); {advice}"
         ) from error
 
 

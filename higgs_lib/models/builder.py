@@ -120,5 +120,5 @@ def load(path: str | Path) -> keras.Model:
     """
     path = Path(path)
     archive.read_keras(path)
-    with archive.refusing(path):
+    with archive.refusing(path, "layers of others must be registered with Keras before, and code in a file never runs"):
         return keras.models.load_model(path, safe_mode=True)

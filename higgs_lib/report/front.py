@@ -1,6 +1,7 @@
 """Writes the front page of a report: what was found, on which events, beside the published values, and how."""
 
 import json
+import re
 import shlex
 import shutil
 from collections import Counter
@@ -130,9 +131,9 @@ def _provenance(folder: Path, profile: str, events: str | Path) -> str:
 
 
 def _code(text: str) -> str:
-    """Returns a text as code, in which neither Markdown nor HTML finds anything of its own."""
-    letters = (letter if letter.isalnum() or letter == " " else f"&#{ord(letter)};" for letter in text)
-    return f"<code>{''.join(letters)}</code>"
+    """Returns a text as code in Markdown, between more backticks than it holds, so that nothing in it has a meaning."""
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence} {' '.join(text.splitlines())} {fence}"
 
 
 def _finished(folder: Path, names: list[str]) -> datetime:

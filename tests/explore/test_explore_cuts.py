@@ -4,6 +4,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from bs4 import BeautifulSoup
 
 from higgs_lib import explore, metrics, plots
 from higgs_lib.metrics import Experiment
@@ -108,6 +109,17 @@ def test_the_page_is_whole_labelled_and_of_use_without_a_script(slider):
     assert not re.search(r'(src|href)="(?!data:)', html)
     ids = {re.search(r'id="([^"]+)"', slider._repr_html_())[1] for _ in range(5)}
     assert len(ids) == 5
+
+
+def test_a_name_of_features_does_not_end_the_script(samples):
+    name = "</script><img src=x onerror=alert(1)>"
+    counts = [{name: metrics.efficiencies(*samples["low"][part], metrics.CUTS)} for part in ("validation", "test")]
+    slider = explore.cut_slider(*counts, EXPERIMENT, name=name, colours={name: "black"}, label="toys")
+    slider.stored["names"] = [name]
+    soup = BeautifulSoup(slider._repr_html_(), "html.parser")
+    assert json.loads(soup.find("script", type="application/json").string)["names"] == [name]
+    assert len(soup.find_all("script")) == 2
+    assert [image["src"][:5] for image in soup.find_all("img")] == ["data:"]
 
 
 def test_the_line_moves_over_the_axes_of_the_figure(slider):

@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import pytest
 from bs4 import BeautifulSoup
 
-from higgs_lib import plots
+from higgs_lib import data, plots, study
 from higgs_lib.plots.captions import plain
 
 
@@ -47,3 +47,41 @@ def test_the_same_figure_gives_the_same_file():
 )
 def test_formulas_become_plain_letters(formula, text):
     assert plain(formula) == text
+
+
+HOSTILE = (
+    "<img src=x onerror=alert(1)>.csv",
+    "my_$x$_events.csv",
+    "a$\\frac{.csv",
+    "\"quoted\" & 'so'.csv",
+    "`code` {math}`x` | ::: {include} x.csv",
+    "new\nline\n# Title.csv",
+    "</script><script>alert(1)</script>.csv",
+    "[link](javascript:alert(1)) ![x](y).csv",
+)
+"""Names of a user's file that HTML, Markdown, MyST or matplotlib would read as code."""
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_name_of_a_file_can_be_drawn_and_shown(tmp_path, name):
+    """The label goes through matplotlib's formulas, the caption through HTML."""
+    name = name.replace("/", "%")
+    (tmp_path / name).write_text("1," + ",".join(["0.5"] * 28) + "\n0," + ",".join(["0.5"] * 28) + "\n")
+    data.ingest(tmp_path / name, tmp_path / "events.parquet")
+    origin = data.origin(tmp_path / "events.parquet")
+    plt.plot([1, 2])
+    html = plots.caption(f"Shown: {origin.name}.", study.event_label(tmp_path / "events.parquet"))._repr_html_()
+    soup = BeautifulSoup(html, "html.parser")
+    assert [tag.name for tag in soup.find_all(True)] == ["figure", "img", "figcaption"]
+    assert soup.figcaption.get_text() == f"Shown: {origin.name}."
+    assert soup.img["alt"] == f"Shown: {origin.name}."
+    for text in (origin.name, origin.description, study.header(tmp_path / "events.parquet").data.partition("\n")[0]):
+        assert not set('<>$`{}[]|\n\\"') & set(text)
+    assert origin.name.endswith(".csv")
+
+
+def test_a_usual_name_of_a_file_is_shown_as_it_is(tmp_path):
+    name = "B. Müller's 10% (v2) & more_events+cuts, 8-TeV.csv"
+    (tmp_path / name).write_text("1," + ",".join(["0.5"] * 28) + "\n")
+    data.ingest(tmp_path / name, tmp_path / "events.parquet")
+    assert data.origin(tmp_path / "events.parquet").name == f"events of {name}"

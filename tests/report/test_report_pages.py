@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import nbformat
 import pytest
 from bs4 import BeautifulSoup
 
-from higgs_lib import plots, simulation
+from higgs_lib import data, plots, study
 
 HEADLINE = {
     "verdict": "The deep network reaches an AUC of 0.81 [0.80, 0.82] on built-in events at √s = 8 TeV.",
@@ -19,8 +20,15 @@ HEADLINE = {
 }
 
 
-def output(data):
-    return nbformat.v4.new_output("execute_result", data | {"text/plain": "shown"}, execution_count=1)
+FILE = "<img src=x onerror=alert(1)> `b` $\\frac{ &amp; {math}`x` [a](b) 'c' ::: |.csv"
+"""The name of a user's file, in which each part would be code in one of the languages of a page."""
+
+TEXT = "`</code><script>alert(1)</script> $x$ {math}`x`\n:::{include} a"
+"""The same as a parameter."""
+
+
+def output(shown):
+    return nbformat.v4.new_output("execute_result", shown | {"text/plain": "shown"}, execution_count=1)
 
 
 def write_executed(path, title, answer, figure):
@@ -43,7 +51,7 @@ def write_executed(path, title, answer, figure):
         code("Markdown(answer)", outputs=[output({"text/markdown": answer})]),
     ]
     nbformat.write(book, path)
-    record = {"recipe": {"parameters": {"n": 4}}, "seconds": 61.0}
+    record = {"recipe": {"parameters": {"n": 4, "text": TEXT}}, "seconds": 61.0}
     path.with_suffix(".json").write_text(json.dumps(record))
 
 
@@ -52,9 +60,11 @@ def report(tmp_path_factory):
     run = tmp_path_factory.mktemp("run") / "mine"
     for name in ("notebooks", "metrics"):
         (run / name).mkdir(parents=True)
-    simulation.simulate(run / "data" / "events.parquet", n_events=100, seed=7, workers=1)
+    (run / FILE).write_text("".join(f"{label},{','.join(['0.5'] * 28)}\n" for label in (0, 1)))
+    events = run / "data" / "events.parquet"
+    data.ingest(run / FILE, events)
     plt.plot([1, 2])
-    figure = plots.caption("Depth gains $m_{bb}$.")._repr_html_()
+    figure = plots.caption("Depth gains $m_{bb}$.", study.event_label(events))._repr_html_()
     write_executed(run / "notebooks" / "01_data.ipynb", "Events", "**Masses help by 0.15.** They peak.", figure)
     write_executed(
         run / "notebooks" / "10_speed.ipynb", "Speed", "**It trains fast.** See [here](01_data.ipynb).", figure
@@ -86,13 +96,24 @@ def test_the_front_page_answers_and_says_how(report):
         "It trains fast.",
         "make reproduce PROFILE=mine",
         "27 November 2026",
-        "n = 4",
+        f"n = 4 , text = {TEXT!r}",
+        f"make reproduce PROFILE=mine DATA={shlex.quote(FILE)}",
     ):
         assert expected in text
-    assert "100 events of the built-in simulation (seed 7)" in text
+    text = text.replace("‘", "'").replace("’", "'")  # Sphinx sets quotes in sentences
+    assert "2 events of ?img src=x onerror=alert(1)? ?b? ??frac? &amp? ?math??x? ?a?(b) 'c' ::: ?.csv, a file" in text
     for link in front.select("article a[download]"):
         assert (report / link["href"]).is_file()
     assert json.loads((report / "results.json").read_text())["headline"] == HEADLINE
+
+
+@pytest.mark.parametrize("name", ["index", "01_data", "10_speed", "report"])
+def test_nothing_that_comes_from_data_becomes_code(report, name):
+    soup = page(report, name)
+    assert "onerror=alert(1)" in soup.get_text()
+    assert not [tag for tag in soup.find_all(True) if "onerror" in tag.attrs or tag.get("src") == "x"]
+    assert not [script for script in soup.find_all("script") if "alert(1)" in script.get_text()]
+    assert not soup.find_all("a", href="b")
 
 
 def test_the_answer_stands_under_the_question_and_its_code_at_the_end(report):
