@@ -24,13 +24,22 @@ sets: list[str] = ["low"]  # where it is measured; empty: none
 workers: list[int] = []  # numbers of workers"""
 
 
-@pytest.fixture
-def folder(tmp_path):
-    folder = make_folder(tmp_path)
+def folder_of_notebooks(place):
+    folder = make_folder(place)
     book = nbformat.read(folder / "notebooks" / "01_one.ipynb", 4)
     book.cells[1].source += f"\n{MORE}"
     nbformat.write(book, folder / "notebooks" / "01_one.ipynb")
     return folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return folder_of_notebooks(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def same_folder(tmp_path_factory):
+    return folder_of_notebooks(tmp_path_factory.mktemp("profiles"))
 
 
 def test_common_values_go_where_they_are_declared_and_own_ones_win(folder):
@@ -104,9 +113,9 @@ def test_common_values_go_where_they_are_declared_and_own_ones_win(folder):
         ("expect: {hours: 1}", "unknown entry 'hours'; known are auc, minutes"),
     ],
 )
-def test_a_wrong_profile_is_refused_before_anything_runs(folder, text, message):
+def test_a_wrong_profile_is_refused_before_anything_runs(same_folder, text, message):
     with pytest.raises(ProfileError, match=message):
-        write_profile(folder, text)
+        write_profile(same_folder, text)
 
 
 def test_an_unknown_profile_lists_the_known_ones(folder):
