@@ -46,6 +46,7 @@ def main(words: Sequence[str] | None = None) -> int:
         return 130
     except Exception as error:
         if not errors.is_expected(error):
+            error.add_note(errors.REPORT)
             raise
         print(errors.message(error), file=sys.stderr)
         return 1
