@@ -6,8 +6,32 @@ ENV := .venv
 EXTRAS :=
 WORKERS := 2
 
+# Names of folders and targets, which make reads: those with other characters are refused.
+empty :=
+space := $(empty) $(empty)
+tab := $(empty)	$(empty)
+define newline
+
+
+endef
+ODD := : ; % & | < > * ? ! \ ' " ( ) { } [ ] ~ ^ \# $$ `
+blanks = $(strip $(foreach blank,space tab newline,$(if $(findstring $($(blank)),$(1)),$(blank))))
+odd = $(call blanks,$(1)) $(foreach character,$(ODD),$(findstring $(character),$(1)))
+refuse = $(error $(1): make cannot take a name with $(strip $(2)), only with letters, digits and . _ - + , = @)
+check = $(if $(strip $(call odd,$(value $(1)))),$(call refuse,$(1),$(call odd,$(value $(1)))))
+$(foreach name,PROFILE ENV EXTRAS WORKERS,$(call check,$(name)))
+ifneq ($(findstring /,$(PROFILE))$(filter . ..,$(PROFILE)),)
+$(error PROFILE: the name of a file of params/ without folder and suffix is expected, not $(PROFILE))
+endif
 ifeq ($(PROFILE),)
 $(error PROFILE is empty: give the name of a file of params/)
+endif
+IS_CHOSEN := $(if $(value DATA),DATA,$(filter-out file,$(origin PROFILE)))
+
+# A path of DATA is taken as it stands, and recipes read it from their environment, since it may have any character.
+override DATA := $(value DATA)
+ifneq ($(filter tab newline,$(call blanks,$(DATA))),)
+$(error DATA: make cannot take a path with a tab or a line break)
 endif
 
 SHELL := bash
@@ -26,15 +50,15 @@ ENV_BIN := $(ENV)/bin/
 READY := $(ENV)/.ready$(EXTRAS:%=-%)
 endif
 
-# A run of one's own file has a folder of its own, so that runs never overwrite each other.
-RUN := runs/$(PROFILE)$(if $(DATA),-$(basename $(patsubst %.gz,%,$(notdir $(DATA)))))
+# A run of one's own file has a folder of its own, so that runs never overwrite each other. make's functions take a path
+# with spaces for several, so that another character stands for them.
+stand_in := $(shell printf '\037')
+one_word := $(subst $(space),$(stand_in),$(DATA))
+stem := $(subst $(stand_in),$(space),$(basename $(patsubst %.gz,%,$(notdir $(one_word)))))
+RUN := runs/$(PROFILE)$(if $(DATA),-$(stem))
+override RUN := $(value RUN)
 PARAMS := params/$(PROFILE).yaml
-
-ifneq ($(DATA),)
-ifneq ($(words $(DATA)),1)
-$(error DATA: make can only take a path without spaces, not "$(DATA)")
-endif
-endif
+export DATA RUN
 
 .PHONY: help env data reproduce report check lab cluster cluster-stop bench bench-gpu docs test test-browser lint format clean lock
 
@@ -77,17 +101,17 @@ data: $(READY) ## Download UCI HIGGS (2.6 GiB; resumes after an interrupt) and i
 	$(PYTHON) -m higgs_lib events --profile params/full.yaml --run runs/full
 
 reproduce: $(READY) ## Make the events, run the notebooks of PROFILE that are stale, and render the report
-	$(PYTHON) -m higgs_lib reproduce --profile $(PARAMS) --run $(RUN) $(if $(DATA),--data '$(DATA)')
+	$(PYTHON) -m higgs_lib reproduce --profile $(PARAMS) --run="$$RUN" --data="$$DATA"
 
 report: $(READY) ## Render the report of PROFILE's finished notebooks again
-	$(PYTHON) -m higgs_lib report --profile $(PARAMS) --run $(RUN)
+	$(PYTHON) -m higgs_lib report --profile $(PARAMS) --run="$$RUN"
 
 check: $(READY) ## Compare the finished run of PROFILE with the stored results/PROFILE.json
-	$(PYTHON) -m higgs_lib check --profile $(PARAMS) --run $(RUN)
+	$(PYTHON) -m higgs_lib check --profile $(PARAMS) --run="$$RUN"
 
 # Without PROFILE, laptop where its run is finished, otherwise smoke.
 lab: $(READY) ## Open the notebooks in JupyterLab, to play with: PROFILE's run stays as it is
-	$(PYTHON) -m higgs_lib lab $(if $(DATA)$(filter-out file,$(origin PROFILE)),--profile $(PARAMS) --run $(RUN)) $(if $(DATA),--data '$(DATA)')
+	$(PYTHON) -m higgs_lib lab $(if $(IS_CHOSEN),--profile $(PARAMS) --run="$$RUN") --data="$$DATA"
 
 cluster: $(READY) ## Start a Spark cluster on this machine: a master and WORKERS=2 workers with a core and 2 GB each
 	$(PYTHON) -m higgs_lib cluster start --folder runs/cluster --workers $(WORKERS)
@@ -105,7 +129,7 @@ bench-gpu: $(READY) ## Measure this machine's GPUs for 11_gpu_scaling (a few min
 	$(PYTHON) benchmarks/gpu.py
 
 clean: ## Delete the results of PROFILE (and DATA); the environment and the download stay
-	rm -rf '$(RUN)'
+	rm -rf -- "$$RUN"
 
 # -------------------------------------------------------------------------------------------------- development
 docs: $(READY) ## Render the documentation into docs/_build/html
@@ -116,7 +140,7 @@ test: $(READY) ## Run every test
 	$(PYTHON) -m pytest
 
 test-browser: $(READY) ## Open the report of PROFILE's finished run, and JupyterLab, in Chromium and test them
-	HIGGS_RUN='$(RUN)' $(PYTHON) -m pytest tests/browser
+	HIGGS_RUN="$$RUN" $(PYTHON) -m pytest tests/browser
 
 lint: $(READY) ## Check the style of code and notebooks, the types and the directions of import
 	$(PYTHON) -m ruff check .

@@ -4,6 +4,7 @@ Commands are in `higgs_lib.commands`. They import what they need when they run, 
 """
 
 import argparse
+import io
 import logging
 import sys
 from collections.abc import Sequence
@@ -36,6 +37,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status; an expected error is one message and status 1."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # standard error does so by itself
+        sys.stdout.reconfigure(errors="backslashreplace")  # of names that the terminal's encoding lacks
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("papermill").setLevel(logging.WARNING)
     arguments = parser().parse_args(words)
@@ -46,6 +49,7 @@ def main(words: Sequence[str] | None = None) -> int:
         return 130
     except Exception as error:
         if not errors.is_expected(error):
+            error.add_note(errors.REPORT)
             raise
         print(errors.message(error), file=sys.stderr)
         return 1

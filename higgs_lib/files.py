@@ -1,12 +1,14 @@
-"""Writes files atomically: a file is there whole or not at all."""
+"""Writes files atomically, so that a file is there whole or not at all, and reads stored JSON."""
 
 import contextlib
 import errno
+import json
 import os
 import platform
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -42,3 +44,25 @@ def _remove_leftovers(destination: Path) -> None:
         match = name.fullmatch(path.name)
         if match and not psutil.pid_exists(int(match[1])):
             path.unlink(missing_ok=True)
+
+
+FROM_REPOSITORY = "get it from the repository again, with `git checkout`"
+"""The advice for stored measurements and references, which no run makes."""
+
+
+class StoredFileError(ValueError):
+    """A stored file is empty or damaged; the message names it and says what to do."""
+
+
+def read_json(path: Path, advice: str = "delete it, and `make reproduce` makes it again", *, of: type = dict) -> Any:
+    """Returns what a file of JSON holds, which must be of a type.
+
+    Raises StoredFileError, which names the file and gives the advice, if it is empty or damaged.
+    """
+    content, cause = path.read_bytes(), None
+    try:
+        if isinstance(value := json.loads(content), of):
+            return value
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+        cause = error
+    raise StoredFileError(f"{path}: the file is {'damaged' if content else 'empty'}; {advice}") from cause

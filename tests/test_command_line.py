@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,8 +18,9 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 
 from higgs_lib import data
 from higgs_lib.__main__ import main, parser
-from higgs_lib.commands import parsing
+from higgs_lib.commands import errors, parsing
 from higgs_lib.data import origin
+from higgs_lib.files import StoredFileError
 from higgs_lib.simulation import parameters_of, simulate
 from higgs_lib.training.checkpoint import Checkpoint
 
@@ -63,7 +65,15 @@ def test_make_alone_lists_the_targets():
     [
         (["reproduce", "PROFILE=unknown"], "params/unknown.yaml: no such profile; PROFILE can be one of: "),
         (["reproduce", "PROFILE=smoke", "DATA=missing.csv.gz"], "missing.csv.gz: no such file"),
-        (["reproduce", "DATA=two words.csv"], "without spaces"),
+        (["reproduce", "PROFILE=smoke", "DATA=two words.csv"], "two words.csv: no such file"),
+        (["check", "PROFILE=../smoke"], "PROFILE: the name of a file of params/ without folder and suffix is expected"),
+        (["clean", "PROFILE=.."], "PROFILE: the name of a file of params/ without folder and suffix is expected"),
+        (["clean", "PROFILE="], "PROFILE is empty"),
+        (["clean", "PROFILE=a b"], "PROFILE: make cannot take a name with space, only with letters, digits and"),
+        (["help", "ENV=a(b:c%d"], "ENV: make cannot take a name with : % (, only with"),
+        (["help", "EXTRAS=$(x)"], "EXTRAS: make cannot take a name with ( ) $, only with"),
+        (["cluster", "WORKERS=2;ls"], "WORKERS: make cannot take a name with ;, only with"),
+        (["reproduce", "DATA=two\nlines.csv"], "DATA: make cannot take a path with a tab or a line break"),
         (["check", "PROFILE=unknown"], "params/unknown.yaml: no such profile; PROFILE can be one of: "),
     ],
 )
@@ -72,6 +82,48 @@ def test_a_mistake_is_one_clear_error(arguments, message):
     assert answer.returncode != 0
     assert message in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+ODD = [
+    "a b",
+    "a:b",
+    "(a)",
+    "a&b;c",
+    "it's",
+    "50%",
+    "$HOME",
+    "$(x)",
+    "#1",
+    'say "a"',
+    "`a`",
+    "a\\b",
+    "ü",
+    "*",
+    "-a",
+    "a=b",
+]
+
+
+@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz"])
+def test_a_path_of_any_characters_reaches_the_command_and_names_the_run(tmp_path, name, suffix):
+    """`python3` is a stand-in that prints its arguments; the checkout's own path has such characters too."""
+    checkout, bin_ = tmp_path / f"{name} repo's (1) & 5%", tmp_path / "bin"
+    for folder in (checkout, bin_):
+        folder.mkdir()
+    shutil.copy(ROOT / "Makefile", checkout)
+    (bin_ / "python3").write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    (bin_ / "python3").chmod(0o755)
+    environment = os.environ | {"PATH": f"{bin_}{os.pathsep}{os.environ['PATH']}"}
+    path = f"/data of mine/{name}{suffix}"
+    command = ["make", "-s", "-C", checkout, "ENV=active", "PROFILE=smoke", f"DATA={path}"]
+    answer = subprocess.run([*command, "reproduce"], env=environment, capture_output=True, text=True, check=True)
+    words = ["-m", "higgs_lib", "reproduce", "--profile", "params/smoke.yaml", f"--run=runs/smoke-{name}"]
+    assert answer.stdout.splitlines() == [*words, f"--data={path}"]
+    (checkout / "runs" / f"smoke-{name}").mkdir(parents=True)
+    (checkout / "runs" / "smoke").mkdir()
+    subprocess.run([*command, "clean"], env=environment, check=True)
+    assert [run.name for run in (checkout / "runs").iterdir()] == ["smoke"]
 
 
 def test_ingest_reports_a_bad_row(tmp_path):
@@ -181,12 +233,40 @@ def test_choices_are_those_of_the_library():
 
 
 @pytest.mark.parametrize(
-    "words", [["train"], ["train", "e", "m", "--epochs", "0"], ["evaluate", "s", "--signal", "-1"], ["unknown"]]
+    "words",
+    [
+        ["train"],
+        ["unknown"],
+        *(
+            ["train", "e", "m.keras", *option.split()]
+            for option in (
+                *("--epochs 0", "--hidden 0", "--batch-size -1", "--patience -1", "--n-test 0", "--epochs 1.5"),
+                *("--dropout 1", "--dropout -0.1", "--dropout nan", "--learning-rate nan", "--learning-rate -1"),
+                *("--learning-rate inf", "--seed -1", "--seed 4294967296", "--seed x", f"--epochs {'9' * 5000}"),
+            )
+        ),
+        *(
+            ["evaluate", "s", *option.split()]
+            for option in (
+                "--signal -1",
+                "--background 0",
+                "--background nan",
+                "--background-uncertainty -1",
+                "--seed -1",
+            )
+        ),
+        *(
+            ["cluster", "start", *option.split()]
+            for option in ("--workers 0", "--cores -1", "--memory 2", "--memory 0g")
+        ),
+    ],
 )
-def test_wrong_usage_has_status_2(words):
+def test_wrong_usage_has_status_2(words, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(words)
     assert stopped.value.code == 2
+    (error,) = [line for line in capsys.readouterr().err.splitlines() if ": error: " in line]
+    assert len(error) < 300
 
 
 # ------------------------------------------------------------------------------------ one classifier, step by step
@@ -324,7 +404,6 @@ def test_info_tells_the_versions_and_the_machine(capsys):
         ("train events.parquet new.h5", "new.h5: the name must end with .keras"),
         ("train events.parquet low.keras", "low.keras: exists already; --force replaces it"),
         ("train events.parquet new.keras --classifier kinematic --features high", "needs all low-level columns"),
-        ("train events.parquet new.keras --dropout 2", "dropout must lie in [0, 1), not"),
         ("train events.parquet new.keras --batch-size 5000", "in batches of 5000 on 2800 training events"),
         ("train events.parquet new.keras --device tpu", "unknown device 'tpu'"),
         ("score missing.keras events.parquet new.parquet", "missing.keras: no such model"),
@@ -364,5 +443,43 @@ def test_an_expected_error_is_one_line_and_leaves_no_file(folder, line, message,
 
 def test_an_error_that_is_not_expected_keeps_its_traceback(monkeypatch):
     monkeypatch.setattr("higgs_lib.commands.info._machine", lambda: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError) as fault:
         main(["info"])
+    assert fault.value.__notes__ == [errors.REPORT]
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(28, "No space left on device", "a/b"), "a/b: No space left on device"),
+        (OSError("the disk is gone"), "the disk is gone"),
+        (MemoryError(), "there is not enough memory; take fewer events"),
+        (MemoryError("Unable to allocate 3 TiB"), "there is not enough memory (Unable to allocate 3 TiB); take fewer"),
+        (ModuleNotFoundError("", name="papermill"), "the package papermill is not installed in this environment"),
+        (parsing.CommandError("no"), "no"),
+        (StoredFileError("a.json: the file is empty"), "a.json: the file is empty"),
+    ],
+)
+def test_an_error_that_is_expected_is_one_line(monkeypatch, capsys, error, message):
+    def fail():
+        raise error
+
+    monkeypatch.setattr("higgs_lib.commands.info._machine", fail)
+    assert main(["info", "--json"]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert len(shown.err.splitlines()) == 1
+    assert shown.err.startswith(f"error: {message}")
+
+
+def test_a_missing_module_of_the_library_itself_is_a_fault():
+    assert not errors.is_expected(ModuleNotFoundError("", name="higgs_lib.gone"))
+    assert not errors.is_expected(KeyError("a"))
+
+
+def test_a_number_that_is_not_finite_is_null_in_json(capsys):
+    parsing.show({"a": float("nan"), "b": [1.5, float("inf"), {"c": (-float("inf"), 2)}]}, "", as_json=True)
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {
+        "a": None,
+        "b": [1.5, None, {"c": [None, 2]}],
+    }

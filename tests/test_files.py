@@ -8,6 +8,27 @@ import pytest
 from higgs_lib import files
 
 
+@pytest.mark.parametrize(
+    ("content", "state"),
+    [
+        (b"", "empty"),
+        (b" ", "damaged"),
+        (b"{", "damaged"),
+        (b"\xff", "damaged"),
+        (b"[1]", "damaged"),
+        (b"[" * 99_999, "damaged"),
+    ],
+)
+def test_json_that_cannot_be_read_is_named(tmp_path, content, state):
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(files.StoredFileError, match=rf"/a\.json: the file is {state}; call someone$"):
+        files.read_json(tmp_path / "a.json", "call someone")
+    (tmp_path / "a.json").write_text('{"a": NaN}')
+    assert files.read_json(tmp_path / "a.json").keys() == {"a"}
+    with pytest.raises(FileNotFoundError, match=r"b\.json"):
+        files.read_json(tmp_path / "b.json")
+
+
 def _write_half(path):
     with files.write_atomically(path) as temporary:
         temporary.write_text("half of the sec")

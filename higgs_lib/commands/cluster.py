@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from higgs_lib.commands.parsing import add_command
+from higgs_lib.commands.parsing import add_command, memory, positive
 
 
 def start(arguments: argparse.Namespace) -> None:
@@ -52,9 +52,9 @@ def add(commands) -> None:
         details="Starts a Spark cluster on this machine, unless it runs. It lives on until it is stopped.",
         examples=("cluster start --workers 2 --cores 1 --memory 2g",),
     )
-    starting.add_argument("--workers", type=int, default=2, help="how many (default: 2)")
-    starting.add_argument("--cores", type=int, default=1, help="of each worker (default: 1)")
-    starting.add_argument("--memory", default="2g", help="of each worker (default: 2g)")
+    starting.add_argument("--workers", type=positive, default=2, help="how many (default: 2)")
+    starting.add_argument("--cores", type=positive, default=1, help="of each worker (default: 1)")
+    starting.add_argument("--memory", type=memory, default="2g", help="of each worker (default: 2g)")
     stopping = add_command(
         actions,
         "stop",

@@ -2,7 +2,16 @@
 
 import argparse
 
-from higgs_lib.commands.parsing import CommandError, add_command, add_json, positive_number, refusing, show
+from higgs_lib.commands.parsing import (
+    CommandError,
+    add_command,
+    add_json,
+    not_negative_number,
+    positive_number,
+    refusing,
+    seed,
+    show,
+)
 
 DEFINITIONS = {"asimov": "Asimov", "asimov_with_uncertainty": "Asimov, σ_B"}  # of the significance, by JSON's keys
 WIDTH = 48  # characters of a name in the text
@@ -196,8 +205,9 @@ def add(commands) -> None:
     text = "expected background events before a cut (default: 1000)"
     parser.add_argument("--background", type=positive_number, default=1000, metavar="N", help=text)
     text = "its relative uncertainty (default: 0.05)"
-    parser.add_argument("--background-uncertainty", type=float, default=0.05, metavar="FRACTION", help=text)
     parser.add_argument(
-        "--seed", type=int, default=1, metavar="N", help="of the draws for the significance (default: 1)"
+        "--background-uncertainty", type=not_negative_number, default=0.05, metavar="FRACTION", help=text
     )
+    text = "of the draws for the significance (default: 1)"
+    parser.add_argument("--seed", type=seed, default=1, metavar="N", help=text)
     add_json(parser)

@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+import re
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,11 +12,12 @@ from pathlib import Path
 EXIT_STATUS = """\
 EXIT STATUS
   0    done
-  1    an expected error, which one line on standard error explains
+  1    an error, which one line on standard error explains; a traceback is a fault of higgs-lib
   2    wrong usage
   130  interrupted"""
 
 FEATURE_SETS = ("low", "high", "complete")  # those of `data`, whose import would slow down --help
+MOST = 2**63  # one more than whole numbers of 64 bits
 PARTS = ("training", "validation", "test")  # those of `data.Splits`
 
 
@@ -75,7 +77,7 @@ def add_command(
 
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Adds the option that prints the result as JSON."""
-    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object; an error prints none")
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
@@ -88,20 +90,59 @@ def add_force(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="replace an existing output")
 
 
+def _number(text: str, type_: type, is_valid: Callable[[float], bool], words: str) -> float:
+    """Returns a number; raises ArgumentTypeError, with the words for what is valid, for any other text.
+
+    Args:
+        text: the argument.
+        type_: int or float.
+        is_valid: tells whether a number is valid.
+        words: what a valid argument is.
+    """
+    try:
+        number = type_(text)
+    except ValueError:
+        number = None
+    if number is None or not is_valid(number):
+        raise argparse.ArgumentTypeError(f"{text[:50]!r} is not {words}")
+    return number
+
+
 def positive(text: str) -> int:
     """Returns a whole number of at least 1, as argparse's `type`."""
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
+    return _number(text, int, lambda n: 1 <= n < MOST, "a whole number of at least 1")
+
+
+def not_negative(text: str) -> int:
+    """Returns a whole number of at least 0, as argparse's `type`."""
+    return _number(text, int, lambda n: 0 <= n < MOST, "a whole number of at least 0")
+
+
+def seed(text: str) -> int:
+    """Returns a seed, a whole number of 32 bits, as argparse's `type`."""
+    return _number(text, int, lambda n: 0 <= n < 2**32, "a whole number from 0 to 4294967295")
 
 
 def positive_number(text: str) -> float:
     """Returns a finite number above 0, as argparse's `type`."""
-    number = float(text)
-    if not 0 < number < math.inf:
-        raise ValueError(text)
-    return number
+    return _number(text, float, lambda x: 0 < x < math.inf, "a number above 0")
+
+
+def not_negative_number(text: str) -> float:
+    """Returns a finite number of at least 0, as argparse's `type`."""
+    return _number(text, float, lambda x: 0 <= x < math.inf, "a number of at least 0")
+
+
+def fraction(text: str) -> float:
+    """Returns a number in [0, 1), as argparse's `type`."""
+    return _number(text, float, lambda x: 0 <= x < 1, "a number in [0, 1)")
+
+
+def memory(text: str) -> str:
+    """Returns an amount of memory such as 512m or 2g, as argparse's `type`."""
+    if not re.fullmatch(r"[1-9][0-9]{0,9}[mg]", text):
+        raise argparse.ArgumentTypeError(f"{text[:50]!r} is not an amount of memory such as 512m or 2g")
+    return text
 
 
 def new_file(path: str, suffix: str, *, force: bool) -> Path:
@@ -115,5 +156,14 @@ def new_file(path: str, suffix: str, *, force: bool) -> Path:
 
 
 def show(result: dict, text: str, *, as_json: bool) -> None:
-    """Prints the result of a command: the text, or the dict as JSON."""
-    print(json.dumps(result, indent=1, ensure_ascii=False) if as_json else text)
+    """Prints the result of a command: the text, or the dict as JSON, which has null for numbers that are not finite."""
+    print(json.dumps(_finite(result), indent=1, ensure_ascii=False, allow_nan=False) if as_json else text)
+
+
+def _finite(value: object) -> object:
+    """Returns a value of JSON's types in which None stands for numbers that are not finite, as JSON has none."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

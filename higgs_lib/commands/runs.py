@@ -39,9 +39,10 @@ def notebook(arguments: argparse.Namespace) -> None:
 def report(arguments: argparse.Namespace) -> None:
     """Renders the report of a run."""
     from higgs_lib.report import pages
+    from higgs_lib.report.profile import read_profile
 
     run = Path(arguments.run)
-    print(f"Report: {pages.build(run, Path(arguments.profile).stem, run / 'data' / 'events.parquet')}")
+    print(f"Report: {pages.build(run, read_profile(arguments.profile), run / 'data' / 'events.parquet')}")
 
 
 def lab(arguments: argparse.Namespace) -> None:

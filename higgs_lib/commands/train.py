@@ -12,9 +12,13 @@ from higgs_lib.commands.parsing import (
     add_device,
     add_force,
     add_json,
+    fraction,
     new_file,
+    not_negative,
+    not_negative_number,
     positive,
     refusing,
+    seed,
     show,
 )
 from higgs_lib.models.spec import OPTIMIZERS
@@ -168,14 +172,18 @@ def add(commands) -> None:
     network.add_argument("--features", choices=FEATURE_SETS, default="low", help="default: low")
     text = "units of each hidden layer, instead of the classifier's"
     network.add_argument("--hidden", type=positive, nargs="+", metavar="UNITS", help=text)
-    network.add_argument("--dropout", type=float, metavar="FRACTION", help="of the hidden units, in training")
+    network.add_argument("--dropout", type=fraction, metavar="FRACTION", help="of the hidden units, in training")
     length = parser.add_argument_group("training; where an option is left out, the study's value holds")
     length.add_argument("--epochs", type=positive, metavar="N", help="passes over the training events, at most")
     length.add_argument("--batch-size", type=positive, metavar="N", help="events per step")
     length.add_argument("--optimizer", choices=OPTIMIZERS, help="its other settings stay")
-    length.add_argument("--learning-rate", type=float, metavar="RATE", help="0: Keras' default of the optimizer")
-    length.add_argument("--patience", type=int, metavar="N", help="epochs without a lower loss that end it; 0: never")
-    length.add_argument("--seed", type=int, default=1, help="of weights, dropout and order of events (default: 1)")
+    length.add_argument(
+        "--learning-rate", type=not_negative_number, metavar="RATE", help="0: Keras' default of the optimizer"
+    )
+    length.add_argument(
+        "--patience", type=not_negative, metavar="N", help="epochs without a lower loss that end it; 0: never"
+    )
+    length.add_argument("--seed", type=seed, default=1, help="of weights, dropout and order of events (default: 1)")
     add_device(length)
     parts = parser.add_argument_group("events")
     text = "events for testing (default: 100,000; of a small file at most a fifth)"

@@ -121,11 +121,11 @@ def _read_events(source: Path, file: _HashedFile) -> Iterator[np.ndarray]:
         for values in _parse_in_threads(text.split_lines(unpacked)):
             n_rows += len(values)
             yield values
-    except text.InvalidRow as error:
+    except text.InvalidRowError as error:
         raise DataError(f"{source}, row {n_rows + error.row + 1}{error}") from error
-    except text.OtherFormat as error:
+    except text.OtherFormatError as error:
         raise DataError(f"{source}: {error}") from error
-    except text.LongLine as error:
+    except text.LongLineError as error:
         raise DataError(f"{source}, row {n_rows + 1}: {error}, where {len(COLUMNS)} columns are expected") from error
     except DECOMPRESSION_ERRORS as error:
         raise DataError(f"{source}: damaged or cut short after row {n_rows:,} ({error}); fetch it again") from error
@@ -153,7 +153,7 @@ def _parse_in_threads(blocks: Iterator[bytes]) -> Iterator[np.ndarray]:
                 pending.append(pool.submit(text.parse, block))
                 if len(pending) > 2 * n_parsers:
                     yield pending.popleft().result()
-        except (text.LongLine, *DECOMPRESSION_ERRORS) as error:
+        except (text.LongLineError, *DECOMPRESSION_ERRORS) as error:
             pending.append(Future())
             pending[-1].set_exception(error)
         while pending:

@@ -81,8 +81,8 @@ def split(n_events: int, *, n_test: int, n_validation: int, n_training: int = 0)
     rest = n_events - n_test - n_validation
     if rest < 1:
         raise ValueError(
-            f"{n_events:,} events are too few for {n_test:,} for testing and {n_validation:,} for validation: these can "
-            f"be at most {n_events - 1:,} together, which leaves 1 for training"
+            f"{n_events:,} events are too few for {n_test:,} for testing and {n_validation:,} for validation: these "
+            f"can be at most {n_events - 1:,} together, which leaves 1 for training"
         )
     if n_training > rest:
         raise ValueError(

@@ -40,15 +40,15 @@ OTHER_FORMATS = {
 """What a file that is no text in UCI's format begins with: what it is, and what to do."""
 
 
-class OtherFormat(Exception):
+class OtherFormatError(Exception):
     """The file is no text in UCI's format; the message says what it is, and what to do."""
 
 
-class LongLine(Exception):
+class LongLineError(Exception):
     """A line is longer than any row."""
 
 
-class InvalidRow(Exception):
+class InvalidRowError(Exception):
     """A row does not hold 29 finite numbers, the first of them 0 or 1; the message says why."""
 
     def __init__(self, row: int, problem: str):
@@ -67,7 +67,7 @@ class Readable(Protocol):
 def split_lines(file: Readable) -> Iterator[bytes]:
     """Yields a file in blocks of whole lines; only the last line of the file may lack its end.
 
-    Raises OtherFormat where the file is no text, and LongLine for a line of more than two blocks.
+    Raises OtherFormatError where the file is no text, and LongLineError for a line of more than two blocks.
     """
     rest = file.read(BLOCK)
     _check_format(rest)
@@ -79,20 +79,20 @@ def split_lines(file: Readable) -> Iterator[bytes]:
             yield rest[:end]
             rest = rest[end:]
         elif len(rest) > 2 * BLOCK:
-            raise LongLine(f"more than {2 * BLOCK:,} bytes in a line")
+            raise LongLineError(f"more than {2 * BLOCK:,} bytes in a line")
     if rest:
         yield rest
 
 
 def _check_format(beginning: bytes) -> None:
-    """Raises OtherFormat where the first bytes of a file are those of another format."""
+    """Raises OtherFormatError where the first bytes of a file are those of another format."""
     for pattern, (what, advice) in OTHER_FORMATS.items():
         if re.match(pattern, beginning, re.DOTALL):
-            raise OtherFormat(f"{what}, not text in the format of UCI HIGGS; {advice}")
+            raise OtherFormatError(f"{what}, not text in the format of UCI HIGGS; {advice}")
 
 
 def parse(block: bytes) -> np.ndarray:
-    """Returns the values (n, 29), float32, of a block of whole lines; raises InvalidRow for the first invalid row."""
+    """Returns the values (n, 29), float32, of a block of whole lines; raises InvalidRowError for the first invalid row."""
     values = _valid_values(block)
     if values is None:
         raise _first_invalid_row(block)
@@ -131,13 +131,13 @@ def _read_values(block: bytes) -> np.ndarray | None:
     return np.stack([column.to_numpy() for column in table.columns], 1)
 
 
-def _first_invalid_row(block: bytes) -> InvalidRow:
+def _first_invalid_row(block: bytes) -> InvalidRowError:
     """Returns the error for the first invalid row of a block that has one."""
     lines = [line for line in re.split(rb"[\r\n]+", block) if line]
     row = bisect_left(range(len(lines)), True, key=lambda n: _valid_values(b"\n".join(lines[: n + 1])) is None)
     fields = lines[row].split(b",")
     if len(fields) != len(COLUMNS):
-        return InvalidRow(row, f": {len(fields)} columns, where {len(COLUMNS)} are expected")
+        return InvalidRowError(row, f": {len(fields)} columns, where {len(COLUMNS)} are expected")
     column = next(n for n, field in enumerate(fields) if _valid_values(_row_with(n, field)) is None)
     name, shown = COLUMNS[column], fields[column].decode(errors="backslashreplace")
     values = _read_values(_row_with(column, fields[column]))
@@ -148,7 +148,7 @@ def _first_invalid_row(block: bytes) -> InvalidRow:
     else:
         problem = "is not a finite number"
     shown = shown if len(shown) <= LONGEST_SHOWN else f"{shown[:LONGEST_SHOWN]}..."
-    return InvalidRow(row, f", column {column + 1} ({name}): {shown!r} {problem}")
+    return InvalidRowError(row, f", column {column + 1} ({name}): {shown!r} {problem}")
 
 
 def _row_with(column: int, field: bytes) -> bytes:

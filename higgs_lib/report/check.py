@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from higgs_lib.files import write_atomically
+from higgs_lib.files import FROM_REPOSITORY, read_json, write_atomically
 from higgs_lib.report.profile import Profile, read_profile
 from higgs_lib.study import Run, reference
 from higgs_lib.study.reference import FALSE_ALARM, CheckError, Comparison
@@ -26,7 +26,9 @@ def check(profile: str | Path, run: str | Path, folder: str | Path = "results") 
             "--store RUN ...`, best from several runs that differ in their seeds"
         )
     _require_finished(settings, Path(run))
-    stored = json.loads(path.read_text("utf-8"))
+    stored = read_json(path, FROM_REPOSITORY)
+    if {"facts", "sections", "runs"} - stored.keys():
+        raise CheckError(f"{path}: not a reference; {FROM_REPOSITORY}")
     comparison = reference.compare(reference.outcome(Run(run)), stored)
     print(_table(comparison))
     differences = comparison.broken + [f"{move.name} moved" for move in comparison.moved]
@@ -64,7 +66,7 @@ def _require_finished(profile: Profile, run: Path) -> None:
     if unfinished := [name for name, record in records.items() if not record.exists()]:
         raise CheckError(f"{run}: not finished, as {', '.join(unfinished)} did not run to the end; {advice}")
     for name, record in records.items():
-        used = json.loads(record.read_text("utf-8"))["recipe"]["parameters"]
+        used = read_json(record, advice)["recipe"]["parameters"]
         differing = {key for key in used.keys() | profile.notebooks[name].keys() if not key.endswith(("seed", "seeds"))}
         differing = sorted(key for key in differing if used.get(key) != profile.notebooks[name].get(key))
         if differing:

@@ -14,7 +14,7 @@ import nbformat
 
 from higgs_lib import __version__, provenance
 from higgs_lib.data import origin
-from higgs_lib.files import write_atomically
+from higgs_lib.files import read_json, write_atomically
 from higgs_lib.report.mathml import formulas
 from higgs_lib.study import Run
 
@@ -37,20 +37,25 @@ def write(folder: Path, profile: str, events: str | Path, pages: Sequence) -> st
     """
     headline = Run(folder).result(HEADLINE)
     meta = f'---\nmyst:\n  html_meta:\n    "description": "{DESCRIPTION}"\n    "property=og:title": "{QUESTION}"\n---\n'
-    found = [_verdict(headline), _headline(folder, headline)] if headline else []
+    found = [_verdict(headline), _headline(folder, headline, pages)] if headline else []
     parts = []
     for part in dict.fromkeys(page.part for page in pages):
         lines = [_line(page) for page in pages if page.part == part]
         parts.append(f"### {part}\n\n" + "\n".join(lines))
-    sections = ["## What each page found", *parts, "## How this report was made", _provenance(folder, profile, events)]
+    sections = [
+        "## What each page found",
+        *parts,
+        "## How this report was made",
+        _provenance(folder, profile, events, pages),
+    ]
     return "\n\n".join([meta + f"# {QUESTION}", *found, *sections]) + "\n\n"
 
 
-def attach(folder: Path, destination: Path) -> None:
-    """Copies the executed notebooks beside the pages, and writes the results of the run into one file."""
+def attach(folder: Path, destination: Path, pages: Sequence) -> None:
+    """Copies the executed notebooks of the pages beside them, and writes the results of the run into one file."""
     (destination / "notebooks").mkdir(parents=True)
-    for notebook in sorted((folder / "notebooks").glob("[0-9]*.ipynb")):
-        shutil.copy(notebook, destination / "notebooks")
+    for page in pages:
+        shutil.copy(folder / "notebooks" / f"{page.name}.ipynb", destination / "notebooks")
     run = Run(folder)
     results = {"headline": run.result(HEADLINE), "values": run.with_values(), "classifiers": run.published()}
     with write_atomically(destination / "results.json") as path:
@@ -62,7 +67,7 @@ def _verdict(headline: dict) -> str:
     return f'<p class="verdict">{formulas(escape(headline["verdict"], quote=False))}</p>'
 
 
-def _headline(folder: Path, headline: dict) -> str:
+def _headline(folder: Path, headline: dict, pages: Sequence) -> str:
     """Returns the headline figure beside the table of results, as HTML without an empty line."""
     rows = "".join(
         f'<tr><th scope="row">{escape(label)}</th><td data-label="here">{escape(ours)}</td>'
@@ -71,17 +76,17 @@ def _headline(folder: Path, headline: dict) -> str:
     )
     events = headline["rows"][0][3]  # of the first row, which has a published value beside it
     return (
-        f'<div class="headline">{headline_figure(folder)}<div class="table-box"><table><thead><tr>'
+        f'<div class="headline">{headline_figure(folder, pages)}<div class="table-box"><table><thead><tr>'
         '<th scope="col">test AUC</th><th scope="col">here, 95 %</th><th scope="col">[B]</th></tr></thead>'
         f"<tbody>{rows}</tbody></table>"
         f'<p class="note">Training events: {escape(events)} (Baldi et al. 2014).</p></div></div>'
     ).replace("\n", " ")
 
 
-def headline_figure(folder: Path) -> str:
+def headline_figure(folder: Path, pages: Sequence) -> str:
     """Returns the figure of the cell with the tag `headline`, as HTML; empty where there is none."""
-    for notebook in sorted((folder / "notebooks").glob("[0-9]*.ipynb")):
-        for cell in nbformat.read(notebook, 4).cells:
+    for page in pages:
+        for cell in nbformat.read(folder / "notebooks" / f"{page.name}.ipynb", 4).cells:
             if HEADLINE in cell.metadata.get("tags", []):
                 return "".join(formulas(o.data["text/html"]) for o in cell.outputs if "text/html" in o.get("data", {}))
     return ""
@@ -92,11 +97,12 @@ def _line(page) -> str:
     return f"- **[{page.number}. {page.title}]({page.name}.ipynb)** *{page.question}* {page.answer}"
 
 
-def _provenance(folder: Path, profile: str, events: str | Path) -> str:
-    """Returns a list of what made the results."""
+def _provenance(folder: Path, profile: str, events: str | Path, pages: Sequence) -> str:
+    """Returns a list of what made the results of the pages."""
     source = origin(events)
-    names = [notebook.stem for notebook in sorted((folder / "notebooks").glob("[0-9]*.ipynb"))]
-    records = {name: _read(folder / "notebooks" / f"{name}.json") for name in names}
+    names = [page.name for page in pages]
+    files = {name: folder / "notebooks" / f"{name}.json" for name in names}
+    records = {name: read_json(path) if path.exists() else None for name, path in files.items()}
     data = f" DATA={shlex.quote(Path(source.recipe['source']).name)}" if source.event_type == "file" else ""
     published = Run(folder).published()
     seeds = sorted({result["recipe"]["seed"] for result in published})
@@ -114,7 +120,7 @@ def _provenance(folder: Path, profile: str, events: str | Path) -> str:
         "Command": _code(f"make reproduce PROFILE={shlex.quote(profile)}{data}"),
         "Finished": f"{_finished(folder, names):%-d %B %Y, %H:%M} UTC; the notebooks took {minutes:.1f} minutes when "
         "they last ran (results that were stored before were read back)",
-        "Events": source.description,
+        "Events": escape(source.description, quote=False),
         "Fingerprint of events and split": "".join(f"`{value}`" for value, _ in fingerprints) or "none",
         "Seeds of the trainings": ", ".join(map(str, seeds)) or "none",
         "Code": f"higgs_lib {__version__}, commit {provenance.commit() or 'unknown, as there is no git'}",
@@ -140,8 +146,3 @@ def _finished(folder: Path, names: list[str]) -> datetime:
     """Returns the time at which the last notebook ended."""
     books = [nbformat.read(folder / "notebooks" / f"{name}.ipynb", 4) for name in names]
     return max(datetime.fromisoformat(book.metadata["papermill"]["end_time"]) for book in books)
-
-
-def _read(path: Path) -> dict | None:
-    """Returns what a JSON file holds; None where there is none."""
-    return json.loads(path.read_text("utf-8")) if path.exists() else None

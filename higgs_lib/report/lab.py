@@ -26,7 +26,7 @@ from typing import NamedTuple
 import nbformat
 
 from higgs_lib import study
-from higgs_lib.files import write_atomically
+from higgs_lib.files import read_json, write_atomically
 from higgs_lib.report.kernel import jupyter_variables
 from higgs_lib.report.profile import Profile, read_profile
 
@@ -126,7 +126,8 @@ def prepare(profile: Profile, run: Path, source: str = "", notebooks: Path = Pat
 def _read_record(folder: Path) -> dict:
     """Returns what was written into a workspace: states of `results` by path, and digests of notebooks by name."""
     path = folder / RECORD
-    return json.loads(path.read_text("utf-8")) if path.exists() else {"results": {}, "notebooks": {}}
+    advice = "delete the workspace to start over, or this file to keep what is in it"
+    return read_json(path, advice) if path.exists() else {"results": {}, "notebooks": {}}
 
 
 def _state(path: Path) -> list[int]:
@@ -212,7 +213,7 @@ def head(book: nbformat.NotebookNode) -> Head:
 def _minutes(profile: Profile, run: Path) -> dict[str, float]:
     """Returns the minutes of each notebook as measured in the run, or as the profile expects them."""
     summary = run / "summary.json"
-    return profile.minutes | (json.loads(summary.read_text("utf-8"))["minutes"] if summary.exists() else {})
+    return profile.minutes | (read_json(summary)["minutes"] if summary.exists() else {})
 
 
 def start_page(profile: Profile, run: Path, workspace: Workspace, notebooks: Path = Path("notebooks")) -> str:

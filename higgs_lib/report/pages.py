@@ -15,6 +15,7 @@ from higgs_lib import provenance
 from higgs_lib.data import origin
 from higgs_lib.report import front, single_file
 from higgs_lib.report.outputs import Outputs
+from higgs_lib.report.profile import Profile
 
 TITLE = "HIGGS, reproduced"
 STATIC = Path(__file__).parent / "static"
@@ -40,19 +41,27 @@ class Page(NamedTuple):
     """The time that it took when it last ran."""
 
 
-def build(folder: str | Path, profile: str, events: str | Path) -> Path:
-    """Builds `folder`/report from `folder`/notebooks and returns its index.html; the old one stays until then."""
+class ReportError(ValueError):
+    """A report cannot be rendered; the message says why, and what to do."""
+
+
+def build(folder: str | Path, profile: Profile, events: str | Path) -> Path:
+    """Builds `folder`/report from the profile's notebooks that ran, and returns its index.html.
+
+    The old report stays until then. Raises ReportError if no notebook ran, or if one that did is damaged.
+    """
     folder = Path(folder)
-    notebooks = sorted((folder / "notebooks").glob("[0-9]*.ipynb"))
+    notebooks = [folder / "notebooks" / f"{name}.ipynb" for name in profile.notebooks]
+    notebooks = [path for path in notebooks if path.exists()]
     if not notebooks:
-        raise FileNotFoundError(f"{folder}/notebooks: no executed notebooks; run `make reproduce`")
+        raise ReportError(f"{folder}/notebooks: no executed notebooks; run `make reproduce PROFILE={profile.name}`")
     shown = origin(events).description
     with tempfile.TemporaryDirectory() as temporary:
         source, html = Path(temporary, "source"), Path(temporary, "html")
         source.mkdir()
         pages = [_page(notebook, source) for notebook in notebooks]
-        (source / "index.md").write_text(front.write(folder, profile, events, pages) + _contents(pages), "utf-8")
-        front.attach(folder, source / "files")
+        (source / "index.md").write_text(front.write(folder, profile.name, events, pages) + _contents(pages), "utf-8")
+        front.attach(folder, source / "files", pages)
         _sphinx(source, html, Path(temporary, "doctrees"), shown)
         single_file.write(html, ["index", *(page.name for page in pages)], TITLE)
         _replace(folder / "report", html)
@@ -70,7 +79,12 @@ def _replace(destination: Path, html: Path) -> None:
 
 def _page(notebook: Path, source: Path) -> Page:
     """Copies a notebook as the report shows it, with its answer under its question, and returns what it is."""
-    book = nbformat.read(notebook, 4)
+    try:
+        book = nbformat.read(notebook, 4)
+    except (ValueError, nbformat.ValidationError) as error:
+        raise ReportError(
+            f"{notebook}: the executed notebook is damaged; delete it and run `make reproduce`"
+        ) from error
     number = int(notebook.stem[:2])
     outputs = Outputs(notebook.stem, number)
     for cell in book.cells:

@@ -1,15 +1,21 @@
 """Profiles: how the parameters of a run differ from the notebooks' own, and what to expect of it."""
 
-import ast
+import reprlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-import nbformat
-import yaml
+from higgs_lib.data import DataError
+from higgs_lib.report import strict_yaml
+from higgs_lib.report.parameters import Parameter, declared_parameters, read_parameters
+from higgs_lib.simulation import SimulationParameters, changed_parameters
+
+__all__ = ["Profile", "ProfileError", "declared_parameters", "read_profile"]
 
 EVENTS, COMMON, EXPECT = "events", "common", "expect"  # sections of a profile that belong to no single notebook
-PATHS = ("run", "events", "measurements")  # parameters that no profile sets
-EVENT_PARAMETERS = {"source": str, "n_events": int, "seed": int, "physics": dict}
+PATHS = {"run", "events", "measurements"}  # parameters that no profile sets
+SPLIT = {"n_test", "n_validation"}  # parameters that have one value in a run, so that its tables are of the same events
+EVENT_PARAMETERS = {name: Parameter(name, type_) for name, type_ in (("source", str), ("n_events", int), ("seed", int))}
 
 
 class ProfileError(ValueError):
@@ -35,58 +41,99 @@ class Profile(NamedTuple):
         return self.path.stem
 
 
-def declared_parameters(notebook: Path) -> dict[str, object]:
-    """Returns names and defaults of the parameters that a notebook declares in its cell tagged `parameters`."""
-    cells = [c for c in nbformat.read(notebook, 4).cells if "parameters" in c.metadata.get("tags", [])]
-    assignments = [node for cell in cells for node in ast.parse(cell.source).body if isinstance(node, ast.AnnAssign)]
-    return {node.target.id: ast.literal_eval(node.value) for node in assignments}
-
-
 def read_profile(path: str | Path, notebooks: str | Path = "notebooks") -> Profile:
-    """Reads a profile from a YAML file and checks every name and type against what the notebooks declare.
+    """Reads a profile from a YAML file and checks every name and value against what the notebooks declare.
 
     Raises:
-        ProfileError: there is no such file, it is not YAML, or an entry is unknown or has the wrong type.
+        ProfileError: there is no such file, it is not YAML, an entry is unknown or invalid, or there are no notebooks.
     """
     path = Path(path)
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml"))) or "none"
         raise ProfileError(f"{path}: no such profile; PROFILE can be one of: {known}")
     try:
-        sections = yaml.safe_load(path.read_text()) or {}
-    except yaml.YAMLError as error:
-        raise ProfileError(f"{path}: not YAML: {error}") from error
-    declared = {file.stem: declared_parameters(file) for file in sorted(Path(notebooks).glob("[0-9]*.ipynb"))}
-    _check_names(f"{path}", sections, {EVENTS, COMMON, EXPECT, *declared}, "section")
-    sections = {name: section or {} for name, section in sections.items()}
-    events, common, expect = (sections.get(name, {}) for name in (EVENTS, COMMON, EXPECT))
-    _check_values(f"{path}, {EVENTS}", events, EVENT_PARAMETERS)
-    everywhere = {name: type(value) for parameters in declared.values() for name, value in parameters.items()}
-    _check_values(f"{path}, {COMMON}", common, everywhere)
-    _check_names(f"{path}, {EXPECT}", expect, {"minutes", "auc"}, "entry")
-    minutes, auc = expect.get("minutes", {}), expect.get("auc", {})
-    _check_values(f"{path}, {EXPECT}, minutes", minutes, dict.fromkeys(declared, float))
-    _check_values(f"{path}, {EXPECT}, auc", auc, dict.fromkeys(auc, float))
+        sections = strict_yaml.parse(path.read_bytes())
+    except ValueError as error:
+        raise ProfileError(f"{path}, {error}") from error
+    declared = _declared(Path(notebooks))
+    sections = _section(f"{path}", sections, {EVENTS, COMMON, EXPECT, *declared}, "section")
+    events = _event_parameters(f"{path}, {EVENTS}", sections.get(EVENTS))
+    everywhere = {name: parameter for parameters in declared.values() for name, parameter in parameters.items()}
+    common = _values(f"{path}, {COMMON}", sections.get(COMMON), everywhere)
     parameters = {}
-    for name, defaults in declared.items():
-        own = sections.get(name, {})
-        _check_values(f"{path}, {name}", own, {parameter: type(value) for parameter, value in defaults.items()})
-        parameters[name] = {key: value for key, value in common.items() if key in defaults} | own
+    for name, known in declared.items():
+        own = _values(f"{path}, {name}", sections.get(name), known)
+        if alone := sorted(SPLIT & own.keys()):
+            raise ProfileError(
+                f"{path}, {name}: {alone[0]} has one value for all notebooks; set it in the section {COMMON}"
+            )
+        parameters[name] = {key: value for key, value in common.items() if key in known} | own
+    expect = _section(f"{path}, {EXPECT}", sections.get(EXPECT), {"minutes", "auc"}, "entry")
+    minutes = _numbers(f"{path}, {EXPECT}, minutes", expect.get("minutes"), Parameter("", float), set(declared))
+    aucs = _section(f"{path}, {EXPECT}, auc", expect.get("auc"))
+    if unnamed := next((key for key in aucs if not isinstance(key, str) or key.count(", ") != 1), None):
+        raise ProfileError(f'{path}, {EXPECT}, auc: {unnamed!r} is not of the form "classifier, features"')
+    auc = _numbers(f"{path}, {EXPECT}, auc", aucs, Parameter("", float, comment="in [0, 1]"), set(aucs))
     return Profile(path, events, parameters, minutes, auc)
 
 
-def _check_names(where: str, section: object, known: set[str], what: str) -> None:
-    """Raises ProfileError unless a section maps known names to values."""
+def _declared(notebooks: Path) -> dict[str, dict[str, Parameter]]:
+    """Returns the parameters of each notebook of a folder; raises ProfileError where there are none."""
+    files = sorted(notebooks.glob("[0-9]*.ipynb"))
+    if not files:
+        raise ProfileError(
+            f"{notebooks.resolve()}: no notebooks there; call this in the folder of the repository, which holds "
+            "notebooks/ and params/"
+        )
+    try:
+        return {file.stem: read_parameters(file) for file in files}
+    except ValueError as error:
+        raise ProfileError(f"{error}") from error
+
+
+def _section(where: str, section: object, known: set[str] | None = None, what: str = "parameter") -> dict:
+    """Returns a section of a profile, {} for an empty one; raises ProfileError unless it maps known names to values.
+
+    Args:
+        where: the place of the section, for the message.
+        section: what the file has there.
+        known: the names that it may have; None: any.
+        what: the word for such a name.
+    """
+    if section is None:
+        return {}
     if not isinstance(section, dict):
-        raise ProfileError(f"{where}: names and values are expected, not {section!r}")
+        raise ProfileError(f"{where}: names and values are expected, not {reprlib.repr(section)}")
     for name in section:
-        if name not in known:
+        if known is not None and name not in known:
             raise ProfileError(f"{where}: unknown {what} {name!r}; known are {', '.join(sorted(known))}")
+    return section
 
 
-def _check_values(where: str, section: object, types: dict[str, type]) -> None:
-    """Raises ProfileError unless a section maps known names to values of their types."""
-    _check_names(where, section, set(types) - set(PATHS), "parameter")
+def _values(where: str, section: object, declared: Mapping[str, Parameter]) -> dict:
+    """Returns a section of parameters; raises ProfileError for an unknown name or an invalid value."""
+    section = _section(where, section, set(declared) - PATHS)
     for name, value in section.items():
-        if not (type(value) is types[name] or (types[name] is float and type(value) is int)):
-            raise ProfileError(f"{where}: {name} is {value!r}, but must be of type {types[name].__name__}")
+        if words := declared[name].fault(value):
+            raise ProfileError(f"{where}: {name} {words}")
+    return section
+
+
+def _numbers(where: str, section: object, of: Parameter, known: set[str]) -> dict[str, float]:
+    """Returns a section of numbers that are all of one type; raises ProfileError for any other."""
+    return _values(where, section, {name: of._replace(name=name) for name in known})
+
+
+def _event_parameters(where: str, section: object) -> dict:
+    """Returns the section of the events; raises ProfileError for an unknown name or an invalid value."""
+    section = _section(where, section, {*EVENT_PARAMETERS, "physics"})
+    _values(where, {name: value for name, value in section.items() if name != "physics"}, EVENT_PARAMETERS)
+    if "physics" not in section:
+        return section
+    any_number = Parameter("", float, comment="in (-inf, inf)")
+    physics = _numbers(f"{where}, physics", section["physics"], any_number, set(SimulationParameters.names()))
+    try:
+        changed_parameters(physics)
+    except DataError as error:
+        raise ProfileError(f"{where}, physics: {error}") from error
+    return section | {"physics": physics}

@@ -7,16 +7,19 @@ imports, the versions of the libraries, or the recipe of a notebook whose result
 import ast
 import hashlib
 import json
+import logging
 from pathlib import Path
 from typing import TextIO
 
 import nbformat
 
 from higgs_lib import data, provenance, study
-from higgs_lib.files import write_atomically
+from higgs_lib.files import StoredFileError, read_json, write_atomically
 from higgs_lib.report import notebook
 from higgs_lib.report.profile import Profile, read_profile
 from higgs_lib.report.terminal import Step, duration, redirected
+
+log = logging.getLogger(__name__)
 
 LOOK = [Path(__file__).parent / name for name in ("static", "templates")]  # style, script and templates of the pages
 MEASUREMENTS = "benchmarks/results"  # stored measurements, which some notebooks show
@@ -97,8 +100,12 @@ def reason(stored: dict | None, recipe: dict) -> str:
 
 
 def _read(path: Path) -> dict | None:
-    """Returns what a JSON file holds; None where there is none."""
-    return json.loads(path.read_text("utf-8")) if path.exists() else None
+    """Returns what a JSON file of a run holds; None where there is none, or a damaged one, which the log then names."""
+    try:
+        return read_json(path) if path.exists() else None
+    except StoredFileError as error:
+        log.warning("%s", error)
+        return None
 
 
 def _write(path: Path, content: dict) -> None:
@@ -124,6 +131,7 @@ def reproduce(profile: str | Path, run: str | Path, source: str = "") -> None:
         with Step(terminal, "events", "") as step:
             parameters = settings.events | ({"source": source} if source else {})
             step.reason = study.prepare(events, **parameters).description
+        _remove_damaged(terminal, settings, run)
         recipes = Recipes(settings, events)
         for name in recipes.order():
             _run_if_stale(terminal, recipes, name, run)
@@ -131,11 +139,32 @@ def reproduce(profile: str | Path, run: str | Path, source: str = "") -> None:
         _render_if_stale(terminal, settings, run, events)
 
 
+def _sha256(path: Path) -> str:
+    """Returns the hash of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _remove_damaged(terminal: TextIO, profile: Profile, run: Path) -> None:
+    """Removes stored results that are damaged, or whose files are, and lets all notebooks run again.
+
+    Which notebook makes which result is not stored; the others read back what they need.
+    """
+    damaged = study.Run(run).damaged()
+    if not damaged:
+        return
+    for name in profile.notebooks:
+        (run / "notebooks" / f"{name}.json").unlink(missing_ok=True)
+    for path, why in damaged.items():
+        path.unlink(missing_ok=True)
+        terminal.write(f"{why}: what it belongs to is made again, and all notebooks run\n")
+
+
 def _run_if_stale(terminal: TextIO, recipes: Recipes, name: str, run: Path) -> None:
     """Runs a notebook unless its outputs were made by the same recipe, which is stored beside them."""
     record, recipe = run / "notebooks" / f"{name}.json", recipes.recipe(name)
-    finished = record.with_suffix(".ipynb").exists()
-    why = reason((_read(record) or {}).get("recipe") if finished else None, recipe)
+    executed, stored = record.with_suffix(".ipynb"), _read(record) or {}
+    finished = executed.exists() and stored.get("sha256") == _sha256(executed)
+    why = reason(stored.get("recipe") if finished else None, recipe)
     if not why:
         return
     record.unlink(missing_ok=True)
@@ -146,13 +175,13 @@ def _run_if_stale(terminal: TextIO, recipes: Recipes, name: str, run: Path) -> N
             step.progress = f"cell {cell_index + 1} of {n_cells + 1}"  # papermill adds the one with the parameters
 
         notebook.run(recipes.folder / f"{name}.ipynb", recipes.profile, run, on_cell=on_cell, on_stderr=step.show)
-        _write(record, {"recipe": recipe, "seconds": step.seconds})
+        _write(record, {"recipe": recipe, "seconds": step.seconds, "sha256": _sha256(executed)})
 
 
 def _render_if_stale(terminal: TextIO, profile: Profile, run: Path, events: Path) -> None:
     """Renders the report unless it shows the present notebooks."""
     index = run / "report" / "index.html"
-    records = {path.stem: _read(path) for path in sorted((run / "notebooks").glob("[0-9]*.json"))}
+    records = {name: _read(run / "notebooks" / f"{name}.json") for name in profile.notebooks}
     static = [path.read_text("utf-8") for folder in LOOK for path in sorted(folder.iterdir())]
     recipe = {"code": provenance.code_version("report.pages"), "static": _digest(static), "notebooks": _digest(records)}
     if index.exists() and _read(run / "report.json") == recipe:
@@ -161,7 +190,7 @@ def _render_if_stale(terminal: TextIO, profile: Profile, run: Path, events: Path
     from higgs_lib.report import pages  # Sphinx is slow to import
 
     with Step(terminal, "report", f"{index}"):
-        pages.build(run, profile.name, events)
+        pages.build(run, profile, events)
     _write(run / "report.json", recipe)
 
 

@@ -295,7 +295,8 @@ class Study:
             measured = {part: quality(labels[part], scores[part]) for part in scores}
             return {"seconds": time.perf_counter() - start, **result, **measured}
 
-        result = self.run.cached(name, recipe, make)
+        model = self.run.model(name) if "spec" in recipe else self.run.trees(name)
+        result = self.run.cached(name, recipe, make, [model, self.run.scores_file(name)])
         self.run.forget_checkpoints(name)
         return result
 

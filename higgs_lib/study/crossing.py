@@ -1,9 +1,9 @@
 """Finds from how many training events networks on detector features do better than a shallow one on the masses."""
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
+from higgs_lib.files import FROM_REPOSITORY, read_json
 from higgs_lib.metrics import Interval
 from higgs_lib.study import comparison, learning_curve, published
 from higgs_lib.study.learning_curve import Measured
@@ -37,7 +37,7 @@ def stored_curves(folder: str | Path) -> list[Stored]:
     """Returns the stored learning curves, those of most steps first."""
     curves = []
     for path in sorted(Path(folder).glob("*.json")):
-        result = json.loads(path.read_text())
+        result = read_json(path, FROM_REPOSITORY)
         device, steps = result["device"].rpartition(": ")[2], result["trainings"][0]["steps"]
         curves.append(Stored(device, steps, result["made_with"]["time"][:10], learning_curve.benchmarked(result)))
     return sorted(curves, key=lambda curve: -curve.steps)

@@ -1,11 +1,11 @@
 """Compares the processor with GPUs: what a training step costs on each, and how many cores a GPU matches."""
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from higgs_lib.files import FROM_REPOSITORY, read_json
 from higgs_lib.performance import step_cost, timing
 from higgs_lib.performance.step_cost import StepCost
 from higgs_lib.performance.throughput import GRAPH, KERAS, OURS, Throughput, Timing
@@ -37,7 +37,7 @@ def stored_gpus(measurements: str | Path) -> dict[str, StoredGPU]:
     """Returns the GPUs that the folder of stored measurements has, by name and backend."""
     stored = {}
     for path in sorted(Path(measurements, "gpu").glob("*.json")):
-        result = json.loads(path.read_text())
+        result = read_json(path, FROM_REPOSITORY)
         throughput = Throughput.from_dict(result["measured"]["throughput"])
         layer = result.get("trainings", {}).get("kinematic_layer")
         share = Rate(**layer["share"]) if layer else None
@@ -144,12 +144,12 @@ def gpu_trainings(measurements: str | Path) -> list[GPUTraining]:
     """Returns the trainings of the folders `gpu`, on low-level features until an AUC, and `gpu-study`, to the end."""
     trainings = []
     for path in sorted(Path(measurements, "gpu").glob("*.json")):
-        result = json.loads(path.read_text())
+        result = read_json(path, FROM_REPOSITORY)
         for name, network in result.get("trainings", {}).get("networks", {}).items():
             numbers = network["n_events"], network["epoch_seconds"], network["validation_auc"][-1]
             trainings.append(GPUTraining(result["gpu"]["name"], f"{name}, low", *numbers, None))
     for path in sorted(Path(measurements, "gpu-study").glob("*.json")):
-        result = json.loads(path.read_text())
+        result = read_json(path, FROM_REPOSITORY)
         device = result["device"].partition(": ")[2]
         for network in result["networks"]:
             auc = network["test_auc"]

@@ -3,9 +3,10 @@
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from higgs_lib import data
-from higgs_lib.data import Origin, ingest, origin
+from higgs_lib.data import DataError, Origin, ingest, origin
 from higgs_lib.data.ingestion import file_recipe
 from higgs_lib.data.parquet import DamagedError, verify
 from higgs_lib.data.splits import MIN_EVENTS
@@ -36,15 +37,16 @@ def prepare(
         The origin of the events.
 
     Raises:
-        DataError: a parameter is invalid, the source is missing or damaged or sorted by class, or `destination` is a
-            file that this library did not make.
+        DataError: a parameter is invalid, the source is missing or damaged or sorted by class, `destination` is a file
+            that this library did not make, or it holds the events of another source file, to which the results of a
+            run belong.
     """
     destination = Path(destination)
     if source == "uci":
         source = str(data.fetch())
     changed = changed_parameters(physics)
     requested = recipe(n_events, seed, changed) if source == "built-in" else file_recipe(Path(source))
-    found = _found(destination, requested)
+    found = _from_another_file(destination, requested) or _found(destination, requested)
     if not found:
         found = (
             simulate(destination, n_events, seed, physics=changed)
@@ -66,3 +68,26 @@ def _found(destination: Path, requested: dict) -> Origin | None:
     except DamagedError as error:
         log.warning("%s; the events are made again", error)
         return None
+
+
+def _from_another_file(destination: Path, requested: dict) -> Origin | None:
+    """Ingests a source file if the events that are there came from a file of another path; returns None otherwise.
+
+    Raises DataError if they differ, so that two files of one name never share the folder of a run.
+    """
+    try:
+        stored = origin(destination)
+    except DataError:  # there are none that can be used
+        return None
+    if "built-in" in (stored.recipe["source"], source := requested["source"]) or stored.recipe["source"] == source:
+        return None
+    with TemporaryDirectory(dir=destination.parent) as folder:
+        path = Path(folder, destination.name)
+        new = ingest(source, path)
+        if new.sha256 != stored.sha256:
+            raise DataError(
+                f"{destination}: holds the events of {stored.recipe['source']}, and not those of {source}; use another "
+                "folder (RUN=runs/NAME), or delete this one"
+            )
+        path.replace(destination)  # the file has moved
+    return new

@@ -366,7 +366,6 @@ def toys(specification: dict, n_toys: int, *, seed: int, workers: int | None = N
         ValueError: there are no experiments or no processes.
     """
     check_whole("n_toys", n_toys, 1)
-    check_whole("workers", cores() if workers is None else workers, 1)
     make = partial(_fit_toys, specification, seed=seed)
     shares = np.array_split(np.arange(n_toys), processes.count(workers, -(-n_toys // TOYS_PER_PROCESS)))
     with processes.pool(len(shares), _compute_alone) as pool:

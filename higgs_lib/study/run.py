@@ -4,7 +4,7 @@ import glob
 import hashlib
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -14,9 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from higgs_lib import provenance
-from higgs_lib.files import write_atomically
+from higgs_lib.files import StoredFileError, read_json, write_atomically
 
 log = logging.getLogger(__name__)
+
+ADVICE = "call `make reproduce`, which makes it again"
 
 
 FIRST = "networks"  # what 03_training publishes: the results with which all others are compared
@@ -66,6 +68,10 @@ class Run:
         """Returns the path of boosted trees."""
         return self._file("models", f"{name}.skops")
 
+    def scores_file(self, name: str) -> Path:
+        """Returns the path of the scores of a classifier."""
+        return self._file("scores", f"{name}.parquet")
+
     def save_workspace(self, name: str, specification: dict) -> Path:
         """Stores a HistFactory workspace, which pyhf's command line reads, and returns its path."""
         destination = self._file("workspaces", f"{name}.json")
@@ -75,7 +81,7 @@ class Run:
 
     def checkpoint(self, name: str, recipe: dict) -> Path:
         """Returns the path of an unfinished training's state; each recipe has its own, so that no other resumes it."""
-        digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
+        digest = _digest(_canonical(recipe))[:16]
         return self._file("checkpoints", f"{name}-{digest}.npz")
 
     def forget_checkpoints(self, name: str) -> None:
@@ -87,29 +93,82 @@ class Run:
         """Returns the path of a stored result."""
         return self._file("metrics", f"{name}.json")
 
-    def save(self, name: str, result: dict) -> None:
-        """Stores a result with the device, versions, commit and time that made it."""
+    def save(self, name: str, result: dict, files: Sequence[Path] = ()) -> None:
+        """Stores a result with the device, versions, commit and time that made it, and digests of itself and of files.
+
+        Args:
+            name: of the result.
+            result: what JSON can hold.
+            files: files of the run that belong to the result, such as a model.
+        """
         made_with = {
             "device": provenance.stamp(),
             "commit": provenance.commit(),
             "time": datetime.now(UTC).isoformat("T", "seconds"),
         }
+        digests = {"files": {str(path.relative_to(self.path)): _digest(path.read_bytes()) for path in files}}
+        content = {"name": name, **result, **(digests if files else {}), "made_with": made_with}
+        content = json.loads(json.dumps(content))  # as it is read back
         with write_atomically(self._metrics(name)) as path:
-            path.write_text(json.dumps({"name": name, **result, "made_with": made_with}, indent=1))
+            path.write_text(json.dumps({**content, "sha256": _digest(_canonical(content))}, indent=1))
 
     def result(self, name: str) -> dict | None:
-        """Returns a stored result, or None where there is none."""
+        """Returns a stored result, or None where there is none; raises StoredFileError for a damaged one."""
         path = self._metrics(name)
-        return json.loads(path.read_text()) if path.exists() else None
+        if not path.exists():
+            return None
+        result = read_json(path, ADVICE)
+        digest = result.pop("sha256", None)
+        if digest != _digest(_canonical(result)) and (digest or "made_with" not in result):  # earlier versions had none
+            raise StoredFileError(f"{path}: the file is damaged; {ADVICE}")
+        return result
 
-    def cached(self, name: str, recipe: dict, make: Callable[[], dict]) -> dict:
-        """Returns the stored result `name` if `recipe` made it; otherwise stores what `make` returns and the recipe."""
+    def _undamaged(self, name: str) -> dict | None:
+        """Returns a stored result whose files are as they were written, or None where there is none.
+
+        Raises StoredFileError if it, or one of its files, is damaged or missing.
+        """
+        result = self.result(name)
+        for file, digest in (result or {}).get("files", {}).items():
+            path = self.path / file
+            if not path.is_file() or _digest(path.read_bytes()) != digest:
+                state = "damaged" if path.is_file() else "missing"
+                raise StoredFileError(f"{path}: the file is {state}; {ADVICE}")
+        return result
+
+    def damaged(self) -> dict[Path, str]:
+        """Returns the stored results that are damaged, or one of whose files is, and why, by their paths."""
+        damaged = {}
+        for folder, check in (("metrics", self._undamaged), ("published", self._names)):
+            for path in sorted((self.path / folder).glob("*.json")):
+                try:
+                    check(path.stem)
+                except StoredFileError as error:
+                    damaged[path] = f"{error}".partition(";")[0]
+        return damaged
+
+    def cached(self, name: str, recipe: dict, make: Callable[[], dict], files: Sequence[Path] = ()) -> dict:
+        """Returns the stored result `name` if `recipe` made it; otherwise stores what `make` returns and the recipe.
+
+        Args:
+            name: of the result.
+            recipe: what determines the result.
+            make: computes it.
+            files: those of the run that `make` writes; if one of them is damaged, it is made again.
+
+        Returns:
+            The result.
+        """
         recipe = json.loads(json.dumps(recipe))  # as it is read back: tuples as lists
-        stored = self.result(name)
+        try:
+            stored = self._undamaged(name)
+        except StoredFileError as error:
+            log.warning("%s: made again, as %s", name, f"{error}".partition(";")[0])
+            stored = None
         if stored and stored["recipe"] == recipe:
             log.info("%s: read back", name)
             return stored
-        self.save(name, {"recipe": recipe, **make()})
+        self.save(name, {"recipe": recipe, **make()}, files)
         return self.result(name)
 
     def publish(self, notebook: str, results: list[dict]) -> None:
@@ -158,12 +217,19 @@ class Run:
 
     def _of_notebook(self, notebook: str) -> list[dict]:
         """Returns the results that a notebook has published; none is an empty list."""
+        return [self.result(name) for name in self._names(notebook)]
+
+    def _names(self, notebook: str) -> list[str]:
+        """Returns the names of the results that a notebook has published, all of which exist."""
         path = self.path / "published" / f"{notebook}.json"
-        return [self.result(name) for name in json.loads(path.read_text())] if path.exists() else []
+        names = read_json(path, ADVICE, of=list) if path.exists() else []
+        if missing := next((name for name in names if not self._metrics(name).exists()), None):
+            raise StoredFileError(f"{path}: its result {missing} is missing; {ADVICE}")
+        return names
 
     def with_values(self) -> dict[str, dict]:
         """Returns the stored results that hold `values`, rows of a key and an interval, by their names."""
-        stored = {path.stem: json.loads(path.read_text()) for path in sorted((self.path / "metrics").glob("*.json"))}
+        stored = {path.stem: self.result(path.stem) for path in sorted((self.path / "metrics").glob("*.json"))}
         return {name: result for name, result in stored.items() if "values" in result}
 
     def save_scores(self, name: str, parts: dict[str, Scores]) -> None:
@@ -175,17 +241,29 @@ class Run:
                 "score": np.concatenate([s.scores for s in parts.values()]).astype(np.float32),
             }
         )
-        destination = self._file("scores", f"{name}.parquet")
-        with write_atomically(destination) as path:
+        with write_atomically(self.scores_file(name)) as path:
             pq.write_table(table, path, compression="zstd")
 
     def scores(self, name: str, part: str) -> Scores:
         """Returns the stored scores of a model on one part of the events; FileNotFoundError where there are none."""
-        path = self._file("scores", f"{name}.parquet")
+        path = self.scores_file(name)
         if not path.exists():
             raise FileNotFoundError(f"{path}: no such scores; run 03_training first")
-        table = pq.read_table(path, filters=[("part", "=", part)])
+        try:
+            table = pq.read_table(path, filters=[("part", "=", part)])
+        except (pa.ArrowException, OSError) as error:
+            raise StoredFileError(f"{path}: the file is damaged; {ADVICE}") from error
         return Scores(table["label"].to_numpy(), table["score"].to_numpy())
+
+
+def _canonical(content: dict) -> bytes:
+    """Returns a value of JSON's types as bytes that do not depend on how it was written."""
+    return json.dumps(content, sort_keys=True).encode()
+
+
+def _digest(content: bytes) -> str:
+    """Returns the SHA-256 of some bytes."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def by_epoch(results: list[dict], part: str, measure: str) -> np.ndarray:

@@ -150,7 +150,7 @@ def test_every_number_of_python_is_read_as_numpy_rounds_it(value, column):
     rounded = nearest_float32(repr(value))
     if math.isinf(rounded):
         message = f", column {column + 1} ({COLUMNS[column]}): '{value!r}' does not fit into float32"
-        with pytest.raises(text.InvalidRow, match=re.escape(message)):
+        with pytest.raises(text.InvalidRowError, match=re.escape(message)):
             text.parse(content)
     else:
         assert text.parse(content)[0, column] == rounded

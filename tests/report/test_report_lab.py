@@ -15,7 +15,7 @@ PARAMETERS = """run: str = "../runs/laptop"  # the folder of results
 events: str = "../e"  # the events
 interactive: bool = False  # sliders
 n: int = 3  # a number, π
-sizes: list = [1, 2]  # sizes
+sizes: list[int] = [1, 2]  # sizes
 share: float = 0.5  # a share"""
 
 
@@ -53,7 +53,7 @@ def test_a_copy_has_one_cell_of_parameters_with_the_values_of_the_profile(place)
         f'events: str = "{folder}/results/data/events.parquet"  # the events',
         "interactive: bool = True  # sliders",
         "n: int = 20_000  # a number, π",
-        "sizes: list = [10, 20_000]  # sizes",
+        "sizes: list[int] = [10, 20_000]  # sizes",
         "share: float = 0.5  # a share",
     ]
 

@@ -1,5 +1,6 @@
 """`reproduce` on small notebooks: what runs, why, and what a user sees."""
 
+import json
 import os
 import shutil
 
@@ -8,9 +9,10 @@ import pytest
 from small_notebooks import make_folder, write_notebook, write_profile
 
 from higgs_lib import provenance
-from higgs_lib.report import pages
+from higgs_lib.report import notebook, pages
 from higgs_lib.report.notebook import NotebookError
 from higgs_lib.report.reproduce import reproduce
+from higgs_lib.study import Run
 
 
 @pytest.fixture
@@ -83,6 +85,77 @@ def test_changed_code_runs_the_notebooks_that_import_it(run, tmp_path, monkeypat
         path = library / name / "__init__.py"
         path.write_text(path.read_text() + "\nCHANGED = 1\n")
         assert set(run()) == lines
+
+
+@pytest.fixture
+def without_kernel(monkeypatch):
+    """Runs notebooks in this process, which takes no time."""
+
+    def execute(path, profile, folder, **_):
+        book, names = nbformat.read(path, 4), {}
+        for cell in book.cells[1:]:
+            exec(cell.source, names)
+            names |= {"run": folder} | profile.notebooks[path.stem]
+        (folder / "notebooks").mkdir(exist_ok=True)
+        nbformat.write(book, folder / "notebooks" / path.name)
+
+    monkeypatch.setattr(notebook, "run", execute)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b"[" * 100_000])
+def test_a_damaged_file_of_a_run_is_made_again(run, tmp_path, without_kernel, content):
+    run()
+    for name in ("notebooks/01_one.json", "notebooks/01_one.ipynb", "report.json", "summary.json"):
+        (tmp_path / "run" / name).write_bytes(content)
+        assert set(run()) == {"events", *(["01_one"] if "01_one" in name else [])}
+        nbformat.read(tmp_path / "run" / "notebooks" / "01_one.ipynb", 4)
+        for path in ("notebooks/01_one.json", "report.json", "summary.json"):
+            assert isinstance(json.loads((tmp_path / "run" / path).read_bytes()), dict)
+    assert set(run()) == {"events"}
+
+
+TRAINING = """
+from higgs_lib.study import Run
+
+stored = Run(run)
+
+def make():
+    for path in files:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("weights")
+    return {"value": 1}
+
+files = [stored.model("one"), stored.scores_file("one")]
+stored.publish("all", [stored.cached("one", {}, make, files)])
+stored.save("headline", {"value": 2, "nan": float("nan"), "numbers": {1: 1, 10: (10,)}})
+"""
+NAMES = ["metrics/one.json", "metrics/headline.json", "models/one.keras", "scores/one.parquet", "published/all.json"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_damaged_result_is_named_and_made_again(run, tmp_path, capfd, without_kernel, name):
+    write_notebook(tmp_path / "notebooks" / "01_one.ipynb", TRAINING)
+    run()
+    assert set(run()) == {"events"}
+    stored = Run(tmp_path / "run")
+    value, path = stored.result("one")["value"], tmp_path / "run" / name
+    whole = path.read_bytes()
+    for content in (b"", b"{}", whole[:-9], whole.replace(b"1", b"7"), None):
+        if content == whole or (content is None and name in ("metrics/headline.json", "published/all.json")):
+            continue  # nothing tells of a result that is neither published nor read
+        path.unlink()
+        if content is not None:
+            path.write_bytes(content)
+        reproduce("mine.yaml", "run")
+        lines = capfd.readouterr().out.splitlines()
+        (told,) = [line for line in lines if line.endswith("all notebooks run")]
+        assert path.stem in told
+        assert [line.split()[0] for line in lines if line[0] == "0"] == ["01_one", "02_two"]
+        assert stored.result("one")["value"] == value
+        assert stored.model("one").read_text() == stored.scores_file("one").read_text() == "weights"
+        assert stored.published() == [stored.result("one")]
+        assert stored.result("headline")["value"] == 2
+        assert set(run()) == {"events"}
 
 
 def test_a_failed_notebook_runs_again_and_the_log_has_its_output(run, tmp_path, capfd):

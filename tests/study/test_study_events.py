@@ -24,6 +24,28 @@ def test_prepare_makes_events_only_when_they_would_differ(tmp_path, rows):
         study.prepare(path, source=str(tmp_path / "gone.csv"))
 
 
+def test_files_of_one_name_never_share_a_run_but_a_moved_file_keeps_it(tmp_path, rows):
+    path = tmp_path / "events.parquet"
+    for folder, numbers in (("a", rows), ("b", rows[:300])):
+        (tmp_path / folder).mkdir()
+        np.savetxt(tmp_path / folder / "mine.csv", numbers, delimiter=",")
+    first = study.prepare(path, source=f"{tmp_path}/a/mine.csv")
+    with pytest.raises(
+        DataError, match=r"holds the events of .*/a/mine\.csv, and not those of .*/b/mine\.csv; use ano"
+    ):
+        study.prepare(path, source=f"{tmp_path}/b/mine.csv")
+    assert data.origin(path) == first
+    assert not [file for file in tmp_path.iterdir() if file.name not in ("a", "b", "events.parquet")]
+    (tmp_path / "a" / "mine.csv").rename(tmp_path / "moved.csv")
+    moved = study.prepare(path, source=f"{tmp_path}/moved.csv")
+    assert (moved.sha256, moved.recipe["source"]) == (first.sha256, f"{tmp_path}/moved.csv")
+    inode = path.stat().st_ino
+    assert study.prepare(path, source=f"{tmp_path}/moved.csv") == moved
+    assert path.stat().st_ino == inode
+    np.savetxt(tmp_path / "moved.csv", rows[:100], delimiter=",")  # the same file, with other events
+    assert study.prepare(path, source=f"{tmp_path}/moved.csv").n_events == 100
+
+
 def test_other_physics_makes_another_file_that_says_so(tmp_path):
     path = tmp_path / "events.parquet"
     default = study.prepare(path, n_events=200, seed=1)
