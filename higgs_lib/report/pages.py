@@ -61,11 +61,14 @@ def build(folder: str | Path, profile: str, events: str | Path) -> Path:
 
 def _replace(destination: Path, html: Path) -> None:
     """Puts a new report in place of an old one."""
-    beside = destination.with_name(".report-partial")
-    shutil.rmtree(beside, ignore_errors=True)
+    beside, before = (destination.with_name(f".report-{name}") for name in ("partial", "before"))
+    for leftover in (beside, before):
+        shutil.rmtree(leftover, ignore_errors=True)
     shutil.copytree(html, beside)
-    shutil.rmtree(destination, ignore_errors=True)
+    if destination.exists():
+        destination.rename(before)  # at once, so that no report without some of its files stays
     beside.rename(destination)
+    shutil.rmtree(before, ignore_errors=True)
 
 
 def _page(notebook: Path, source: Path) -> Page:

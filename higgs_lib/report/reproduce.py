@@ -8,15 +8,14 @@ import ast
 import hashlib
 import json
 from pathlib import Path
-from typing import TextIO
 
 import nbformat
 
 from higgs_lib import data, provenance, study
-from higgs_lib.files import write_atomically
+from higgs_lib.files import locked, write_atomically
 from higgs_lib.report import notebook
 from higgs_lib.report.profile import Profile, read_profile
-from higgs_lib.report.terminal import Step, duration, redirected
+from higgs_lib.report.terminal import Step, Terminal, duration, redirected
 
 LOOK = [Path(__file__).parent / name for name in ("static", "templates")]  # style, script and templates of the pages
 MEASUREMENTS = "benchmarks/results"  # stored measurements, which some notebooks show
@@ -117,9 +116,10 @@ def reproduce(profile: str | Path, run: str | Path, source: str = "") -> None:
 
     Raises:
         ProfileError, DataError, NotebookError: the run stopped; what is finished is kept.
+        LockedError: another process works in the folder.
     """
     settings, run = read_profile(profile), Path(run)
-    with redirected(run / "log.txt") as terminal:
+    with locked(run), redirected(run / "log.txt") as terminal:
         events = run / "data" / "events.parquet"
         with Step(terminal, "events", "") as step:
             parameters = settings.events | ({"source": source} if source else {})
@@ -131,7 +131,7 @@ def reproduce(profile: str | Path, run: str | Path, source: str = "") -> None:
         _render_if_stale(terminal, settings, run, events)
 
 
-def _run_if_stale(terminal: TextIO, recipes: Recipes, name: str, run: Path) -> None:
+def _run_if_stale(terminal: Terminal, recipes: Recipes, name: str, run: Path) -> None:
     """Runs a notebook unless its outputs were made by the same recipe, which is stored beside them."""
     record, recipe = run / "notebooks" / f"{name}.json", recipes.recipe(name)
     finished = record.with_suffix(".ipynb").exists()
@@ -149,7 +149,7 @@ def _run_if_stale(terminal: TextIO, recipes: Recipes, name: str, run: Path) -> N
         _write(record, {"recipe": recipe, "seconds": step.seconds})
 
 
-def _render_if_stale(terminal: TextIO, profile: Profile, run: Path, events: Path) -> None:
+def _render_if_stale(terminal: Terminal, profile: Profile, run: Path, events: Path) -> None:
     """Renders the report unless it shows the present notebooks."""
     index = run / "report" / "index.html"
     records = {path.stem: _read(path) for path in sorted((run / "notebooks").glob("[0-9]*.json"))}
@@ -162,10 +162,10 @@ def _render_if_stale(terminal: TextIO, profile: Profile, run: Path, events: Path
 
     with Step(terminal, "report", f"{index}"):
         pages.build(run, profile.name, events)
-    _write(run / "report.json", recipe)
+        _write(run / "report.json", recipe)
 
 
-def _summarise(terminal: TextIO, profile: Profile, run: Path, *, own_events: bool) -> None:
+def _summarise(terminal: Terminal, profile: Profile, run: Path, *, own_events: bool) -> None:
     """Stores the time of each notebook and the AUCs beside those that the profile expects, and shows the total.
 
     The AUCs are expected of the profile's own events alone.

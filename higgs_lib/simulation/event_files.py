@@ -2,15 +2,13 @@
 
 import contextlib
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from higgs_lib import provenance
+from higgs_lib import processes, provenance
 from higgs_lib.data import ROW_GROUP, DataError, Origin
 from higgs_lib.data.parquet import EventWriter
 from higgs_lib.device import cores
@@ -49,7 +47,7 @@ def simulate(
     with contextlib.ExitStack() as stack:
         path = stack.enter_context(write_atomically(Path(destination)))
         progress = stack.enter_context(tqdm(total=n_events, unit=" events", unit_scale=True, desc="simulating"))
-        pool = stack.enter_context(ProcessPoolExecutor(workers, get_context("spawn"))) if workers > 1 else None
+        pool = stack.enter_context(processes.pool(workers)) if workers > 1 else None
         writer = EventWriter(path)
         make = partial(_generate_rows, seed=seed, physics=physics)
         for rows in pool.map(make, chunks) if pool else map(make, chunks):

@@ -5,15 +5,14 @@ parameters rather than statistical fluctuations.
 """
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
-from multiprocessing import get_context
 from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
+from higgs_lib import processes
 from higgs_lib.device import cores
 from higgs_lib.simulation import detector, hard_process
 from higgs_lib.simulation.parameters import SimulationParameters
@@ -113,7 +112,7 @@ def simulate_together(
     make = partial(_simulate_block, label=label, physics=tuple(physics), seed=seed)
     workers = min(workers or cores(), len(blocks))
     if workers > 1:
-        with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        with processes.pool(workers) as pool:
             by_block = list(pool.map(make, blocks))
     else:
         by_block = list(map(make, blocks))

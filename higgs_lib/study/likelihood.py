@@ -7,9 +7,7 @@ K. Cranmer et al., CERN-OPEN-2012-016 (HistFactory), by pyhf, L. Heinrich et al.
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +15,7 @@ import pyhf
 from scipy import stats
 from threadpoolctl import threadpool_limits
 
+from higgs_lib import processes
 from higgs_lib.device import cores
 from higgs_lib.metrics import Experiment, Interval, asimov, jeffreys_interval
 
@@ -353,7 +352,7 @@ def toys(specification: dict, n_toys: int, *, seed: int, workers: int | None = N
     """
     make = partial(_fit_toys, specification, seed=seed)
     shares = np.array_split(np.arange(n_toys), min(workers or cores(), -(-n_toys // TOYS_PER_PROCESS)))
-    with ProcessPoolExecutor(len(shares), get_context("spawn"), _compute_alone) as pool:
+    with processes.pool(len(shares), _compute_alone) as pool:
         rows = np.concatenate(list(pool.map(make, shares)))
     return Toys(*rows.T)
 
