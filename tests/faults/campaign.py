@@ -18,6 +18,7 @@ from pathlib import Path
 
 import psutil
 from reproduction import END_LIMIT, Reproduction, describe, interrupted, python
+
 from results import differences, results
 
 WAYS = {
@@ -130,7 +131,9 @@ class Campaign:
             text = "\n".join(call.lines)
             if status not in (0, 1) or "Traceback" in text or (status == 1) != ("error: " in text):
                 self.fault(f"status {status} and {call.lines[-4:]}")
-            print(f"    ended with {status} after {seconds:.0f} s: {[x for x in call.lines if 'error' in x]}", flush=True)
+            print(
+                f"    ended with {status} after {seconds:.0f} s: {[x for x in call.lines if 'error' in x]}", flush=True
+            )
         elif seconds > 10:
             print(f"    it ended after {seconds:.0f} s", flush=True)
         self.check_survivors(call)
