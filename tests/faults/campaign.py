@@ -168,15 +168,12 @@ class Campaign:
 
 def contents(run: Path) -> dict[str, object]:
     """Returns what must stay of a run that is resumed: finished notebooks and stored results."""
-    names = [path.relative_to(run) for name in ("metrics", "scores", "models") for path in (run / name).glob("[!.]*")]
     records = (run / "notebooks").glob("[0-9]*.json")
-    names += [p.relative_to(run) for record in records for p in (record, record.with_suffix(".ipynb"))]
-    return {str(name): (run / name).stat().st_mtime_ns for name in names} | events_of(run)
-
-
-def events_of(run: Path) -> dict[str, object]:
-    path = run / "data" / "events.parquet"
-    return {"events": path.stat().st_mtime_ns} if path.exists() else {}
+    paths = [path for record in records for path in (record, record.with_suffix(".ipynb"))]
+    for result in (run / "metrics").glob("*-seed*.json"):  # trainings; a notebook that runs again tells others anew
+        paths += [result, *(run / "models").glob(f"{result.stem}.*"), *(run / "scores").glob(f"{result.stem}.*")]
+    paths += (run / "data").glob("events.parquet")
+    return {str(path.relative_to(run)): path.stat().st_mtime_ns for path in paths}
 
 
 def main() -> int:
