@@ -21,6 +21,13 @@ END_LIMIT = 60.0  # seconds in which a process that was asked to end must have e
 SURVIVAL_LIMIT = 30.0  # seconds in which the others must have ended after the main process was killed
 
 
+def _in_foreground() -> None:
+    """Makes a new process that of its terminal, and one that takes signals, also where this one runs behind a shell."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Reproduction:
     """One call of a command, on a pseudo-terminal, whose processes can be found and signalled."""
 
@@ -35,7 +42,7 @@ class Reproduction:
             stdout=end,
             stderr=end,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so that Ctrl-C reaches it
+            preexec_fn=_in_foreground,
         )
         os.close(end)
         self.began = time.monotonic()
@@ -138,6 +145,3 @@ def interrupted(status: int, lines: list[str]) -> bool:
     text = "\n".join(lines)
     told = len(re.findall("^interrupted: the same call resumes here$", text, re.MULTILINE)) == 1
     return told and "Traceback" not in text and status != 0
-
-
-SIGNALS = {"SIGINT": signal.SIGINT, "SIGKILL": signal.SIGKILL, "SIGTERM": signal.SIGTERM, "SIGHUP": signal.SIGHUP}
