@@ -1,10 +1,13 @@
 """Runs one notebook with the parameters of a profile, through papermill."""
 
+import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 from higgs_lib.report.profile import Profile, declared_parameters
+
+log = logging.getLogger(__name__)
 
 
 class NotebookError(RuntimeError):
@@ -47,6 +50,7 @@ def run(
         NotebookError: the notebook is not one of the profile's, or it stopped.
     """
     import papermill  # here, as a run in which nothing is stale does without it
+    from jupyter_core.utils import ensure_event_loop
     from nbclient.exceptions import DeadKernelError
 
     notebook, folder = Path(notebook), Path(folder).resolve()
@@ -58,6 +62,8 @@ def run(
     paths = {"run": str(folder), "events": str(folder / "data" / "events.parquet")}
     declared = declared_parameters(notebook)
     parameters = {name: path for name, path in paths.items() if name in declared} | profile.notebooks[notebook.stem]
+    # the tasks of an interrupted cell fail once its kernel has ended, which nobody waits for
+    ensure_event_loop().set_exception_handler(lambda _, context: log.debug("%s", context))
     try:
         papermill.execute_notebook(
             notebook,

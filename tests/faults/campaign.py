@@ -9,6 +9,7 @@ begun, until there were that many interrupts (SIGINT) and that many kills (SIGKI
 """
 
 import argparse
+import os
 import random
 import shutil
 import signal
@@ -26,6 +27,9 @@ WAYS = {
     "SIGKILL": ("main process", "main process", "whole session", "kernel", "another process"),
 }
 """Whom a signal reaches, drawn at random; "another process" is one of Spark's, of a pool or of a measurement."""
+
+OF_MAKE = (2, -signal.SIGINT)
+"""Statuses of make where the command that it calls failed, and where make itself was interrupted with it."""
 
 
 class Campaign:
@@ -45,8 +49,11 @@ class Campaign:
         print(f"    FAULT: {text}", flush=True)
 
     def start(self, run: Path) -> Reproduction:
-        """Starts, or resumes, a run."""
-        return Reproduction(python("reproduce", "--profile", self.profile, "--run", run), Path.cwd())
+        """Starts, or resumes, a run: by make or without it."""
+        if self.random.random() < 0.5:
+            return Reproduction(python("reproduce", "--profile", self.profile, "--run", run), Path.cwd())
+        words = ["make", "reproduce", "ENV=active", f"PROFILE={self.profile.stem}", f"RUN={run}"]
+        return Reproduction(words, Path.cwd(), PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
 
     def finish(self, run: Path) -> None:
         """Runs undisturbed to the end."""
@@ -80,7 +87,8 @@ class Campaign:
         step, target = call.step, self.kill(call, kind, way)
         self.n_kills += 1
         self.todo.pop(0)
-        print(f"{self.n_kills:3} {run.name} {kind} to {target} after {moment:.1f} s: {step}", flush=True)
+        by_make = " (make)" if call.process.args[0] == "make" else ""
+        print(f"{self.n_kills:3} {run.name} {kind} to {target}{by_make} after {moment:.1f} s: {step}", flush=True)
         self.check_end(call, kind, target)
         lost = [name for name, content in kept.items() if contents(run).get(name) != content]
         if lost:
@@ -125,11 +133,11 @@ class Campaign:
             call.wait(10)
         elif kind == "SIGINT" and status == 0:
             print("    it had just finished", flush=True)
-        elif kind == "SIGINT" and not (status == 130 and interrupted(status, call.lines)):
-            self.fault(f"status {status} and {call.lines[-4:]}")
+        elif kind == "SIGINT" and not (status in (130, *OF_MAKE) and interrupted(status, call.lines)):
+            self.fault("\n".join([f"status {status}", *call.lines[-40:]]))
         elif is_other:  # of a process that is replaced, or not needed, the run may not take notice
             text = "\n".join(call.lines)
-            if status not in (0, 1) or "Traceback" in text or (status == 1) != ("error: " in text):
+            if status not in (0, 1, *OF_MAKE) or "Traceback" in text or (status != 0) != ("error: " in text):
                 self.fault(f"status {status} and {call.lines[-4:]}")
             print(
                 f"    ended with {status} after {seconds:.0f} s: {[x for x in call.lines if 'error' in x]}", flush=True

@@ -20,14 +20,13 @@ def make(n):
 made = [Run(run).cached(f"step-seed{{n}}", {{"n": n}}, lambda n=n: make(n)) for n in range({N_STEPS})]
 """
 
-SUM = (
-    """
+PARAMETERS = "n: int = 0\nrun: str = ''"
+
+SUM = f"""
 from higgs_lib.study.run import Run
 
-print(sum(Run(run).result(f"step-seed{n}")["value"] for n in range(%d)))
+print(sum(Run(run).result(f"step-seed{{n}}")["value"] for n in range({N_STEPS})))
 """
-    % N_STEPS
-)
 
 
 def write(folder: Path, first: str = STEPS) -> Path:
@@ -38,9 +37,7 @@ def write(folder: Path, first: str = STEPS) -> Path:
         book = nbformat.v4.new_notebook(metadata={"kernelspec": kernel, "higgs_lib": {"reads": reads}})
         book.cells = [
             nbformat.v4.new_markdown_cell(f"# {name}\n\n**Question.** What?", id="head"),
-            nbformat.v4.new_code_cell(
-                "n: int = 0\nrun: str = ''  # its folder", metadata={"tags": ["parameters"]}, id="parameters"
-            ),
+            nbformat.v4.new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]}, id="parameters"),
             nbformat.v4.new_code_cell(code, id="code"),
             nbformat.v4.new_markdown_cell("The end.", id="end"),
         ]
