@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from higgs_lib.files import errors_name
 from higgs_lib.report.profile import Profile, declared_parameters
 
 log = logging.getLogger(__name__)
@@ -51,7 +52,6 @@ def run(
     """
     import papermill  # here, as a run in which nothing is stale does without it
     from jupyter_core.utils import ensure_event_loop
-    from nbclient.exceptions import DeadKernelError
 
     notebook, folder = Path(notebook), Path(folder).resolve()
     if notebook.stem not in profile.notebooks:
@@ -65,24 +65,25 @@ def run(
     # the tasks of an interrupted cell fail once its kernel has ended, which nobody waits for
     ensure_event_loop().set_exception_handler(lambda _, context: log.debug("%s", context))
     try:
-        papermill.execute_notebook(
-            notebook,
-            running,
-            parameters,
-            kernel_name="python3",
-            cwd=notebook.parent,
-            progress_bar=False,
-            stderr_file=_Stream(on_stderr),
-            on_cell_execute=on_cell,
-        )
+        with errors_name(running):
+            papermill.execute_notebook(
+                notebook,
+                running,
+                parameters,
+                kernel_name="python3",
+                cwd=notebook.parent,
+                progress_bar=False,
+                stderr_file=_Stream(on_stderr),
+                on_cell_execute=on_cell,
+            )
     except papermill.PapermillExecutionError as error:
         message = re.sub(r"\x1b\[[0-9;]*m", "", error.evalue)  # IPython colours some messages
         raise NotebookError(
             f"{notebook.name}, cell {error.exec_count}: {error.ename}: {message}\nThe notebook so far: {running}"
         ) from error
-    except DeadKernelError as error:
+    except RuntimeError as error:  # DeadKernelError, and those of a kernel that does not start
         raise NotebookError(
-            f"{notebook.name}: its kernel died, perhaps for lack of memory\nThe notebook so far: {running}"
+            f"{notebook.name}: {error}, perhaps for lack of memory\nThe notebook so far: {running}"
         ) from error
     running.replace(finished)
     return finished

@@ -64,11 +64,17 @@ def _replace(destination: Path, html: Path) -> None:
     beside, before = (destination.with_name(f".report-{name}") for name in ("partial", "before"))
     for leftover in (beside, before):
         shutil.rmtree(leftover, ignore_errors=True)
-    shutil.copytree(html, beside)
-    if destination.exists():
-        destination.rename(before)  # at once, so that no report without some of its files stays
-    beside.rename(destination)
-    shutil.rmtree(before, ignore_errors=True)
+    try:
+        shutil.copytree(html, beside)
+        if destination.exists():
+            destination.rename(before)  # at once, so that no report without some of its files stays
+        beside.rename(destination)
+    except shutil.Error as error:  # which lists every file
+        _, name, reason = error.args[0][0]
+        raise OSError(f"{name}: {reason}") from error
+    finally:
+        for leftover in (beside, before):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _page(notebook: Path, source: Path) -> Page:

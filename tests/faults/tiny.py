@@ -17,7 +17,12 @@ def make(n):
     time.sleep({SECONDS})
     return {{"seconds": {SECONDS}, "value": n * n}}
 
+from higgs_lib.study.run import Scores
+import numpy as np
+
 made = [Run(run).cached(f"step-seed{{n}}", {{"n": n}}, lambda n=n: make(n)) for n in range({N_STEPS})]
+if not (Run(run).path / "scores" / "ours.parquet").exists():
+    Run(run).save_scores("ours", {{"test": Scores(np.arange(2000) % 2, np.arange(2000.0))}})
 """
 
 PARAMETERS = "n: int = 0\nrun: str = ''"
@@ -25,7 +30,8 @@ PARAMETERS = "n: int = 0\nrun: str = ''"
 SUM = f"""
 from higgs_lib.study.run import Run
 
-print(sum(Run(run).result(f"step-seed{{n}}")["value"] for n in range({N_STEPS})))
+values = [Run(run).result(f"step-seed{{n}}")["value"] for n in range({N_STEPS})]
+print(sum(values), Run(run).scores("ours", "test").labels.sum())
 """
 
 
@@ -67,7 +73,7 @@ def is_complete(folder: Path, run: str = "run") -> bool:
     shown = str(nbformat.read(path / "notebooks" / "02_sum.ipynb", 4).cells[-2].outputs)
     pages = {page.name for page in (path / "report").glob("*.html")}
     whole = {"index.html", "01_steps.html", "02_sum.html"} <= pages and not list(path.rglob("*partial-*"))
-    return whole and values == [n * n for n in range(N_STEPS)] and str(sum(values)) in shown
+    return whole and values == [n * n for n in range(N_STEPS)] and f"{sum(values)} 1000" in shown
 
 
 if __name__ == "__main__":
