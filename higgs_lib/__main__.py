@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from higgs_lib import processes
+from higgs_lib import interrupts
 from higgs_lib.commands import cluster, errors, evaluate, events, info, parsing, runs, score, train
 
 GROUPS = (runs, events, train, score, evaluate, info, cluster)
@@ -44,7 +44,7 @@ def main(words: Sequence[str] | None = None) -> int:
     logging.getLogger("papermill").setLevel(logging.WARNING)
     arguments = parser().parse_args(words)
     try:
-        with processes.ends_in_order():
+        with interrupts.ends_in_order():
             arguments.function(arguments)
             sys.stdout.flush()
     except (KeyboardInterrupt, BrokenPipeError) as interrupt:

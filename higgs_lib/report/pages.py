@@ -1,5 +1,6 @@
 """Renders the notebooks of a run into pages that are read from the file system, without a network."""
 
+import json
 import re
 import shutil
 import tempfile
@@ -95,7 +96,8 @@ def _page(notebook: Path, source: Path) -> Page:
     head += [f":::{{admonition}} Answer\n:class: answer\n\n{answer}\n:::"] * bool(answer)
     book.cells[0].source = "\n\n".join([*head, *rest])
     nbformat.write(book, source / notebook.name)
-    minutes = (book.metadata.get("papermill", {}).get("duration") or 0) / 60
+    record = notebook.with_suffix(".json")  # papermill counts by the clock, which may have been set back
+    minutes = json.loads(record.read_text())["seconds"] / 60 if record.exists() else 0.0
     part = book.metadata.get("higgs_lib", {}).get("part", PARTS[0])
     return Page(notebook.stem, number, title, question, _first_sentence(answer), part, minutes)
 

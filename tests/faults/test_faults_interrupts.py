@@ -10,6 +10,9 @@ import pytest
 import tiny
 from reproduction import END_LIMIT, describe, interrupted, python
 
+from higgs_lib.__main__ import main
+from higgs_lib.files import locked
+
 SEED = 3
 
 WAYS = {
@@ -35,8 +38,9 @@ def wait_until(what, limit=60):
 
 def test_a_run_that_is_killed_again_and_again_ends_as_an_undisturbed_one(tmp_path):
     folder, drawn = tiny.write(tmp_path), random.Random(SEED)
+    ways = list(WAYS) if os.environ.get("HIGGS_FAULTS") else ["Ctrl-C", "SIGTERM", "SIGKILL", "SIGKILL to the kernel"]
     steps, kept = folder / "run" / "metrics", {}
-    for way in drawn.sample(list(WAYS), len(WAYS)):
+    for way in drawn.sample(ways, len(ways)):
         call = tiny.start(folder)
         wait_until(lambda call=call: "01_steps" in call.text and any(describe(p) == "kernel" for p in call.others()))
         moment = drawn.uniform(0, 2.5)
@@ -78,8 +82,33 @@ def test_a_run_that_is_stopped_for_a_while_goes_on(tmp_path):
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGHUP"])
 def test_a_request_that_the_caller_ignores_stays_ignored(name, tmp_path):
-    code = "import os, signal; from higgs_lib import processes\nwith processes.ends_in_order():\n"
+    code = "import os, signal; from higgs_lib import interrupts\nwith interrupts.ends_in_order():\n"
     code += f"    os.kill(os.getpid(), signal.{name}); print('on')"
     command = f"trap '' {name[3:]}; exec {python()[0]} -c \"$CODE\""
     answer = subprocess.run(["bash", "-c", command], env=os.environ | {"CODE": code}, capture_output=True, check=False)
     assert (answer.returncode, answer.stdout) == (0, b"on\n")
+
+
+def test_a_second_call_in_the_same_folder_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tiny.write(tmp_path))
+    options = ["--profile", "tiny.yaml", "--run", "run"]
+    with locked(tmp_path / "run"):
+        for words in (["reproduce"], ["events"], ["report"], ["notebook", "notebooks/01_steps.ipynb"]):
+            assert main([*words, *options]) == 1
+            (line,) = capsys.readouterr().err.splitlines()
+            assert line.startswith(f"error: run: another process works there, PID {os.getpid()} on ")
+    assert not (tmp_path / "run" / "notebooks").exists()
+
+
+def test_memory_that_runs_out_is_one_sentence_and_the_next_call_resumes(tmp_path, monkeypatch, capfd):
+    limit = "import resource\nlimit = resource.getrlimit(resource.RLIMIT_AS)\n"
+    limit += "resource.setrlimit(resource.RLIMIT_AS, (4 << 30, limit[1]))\nhalf = bytearray(8 << 30)"
+    monkeypatch.chdir(tiny.write(tmp_path, tiny.STEPS.replace(str(tiny.SECONDS), "0.01") + limit))
+    assert main(["reproduce", "--profile", "tiny.yaml", "--run", "run"]) == 1
+    errors = capfd.readouterr().err.splitlines()
+    assert errors[0].startswith("error: 01_steps.ipynb, cell 2: MemoryError")
+    tiny.write(tmp_path)
+    made = {path: path.stat().st_mtime_ns for path in (tmp_path / "run" / "metrics").iterdir()}
+    tiny.finish(tmp_path)
+    assert tiny.is_complete(tmp_path)
+    assert made == {path: path.stat().st_mtime_ns for path in (tmp_path / "run" / "metrics").iterdir()}
