@@ -4,11 +4,15 @@ Commands are in `higgs_lib.commands`. They import what they need when they run, 
 """
 
 import argparse
+import contextlib
 import io
 import logging
+import os
+import signal
 import sys
 from collections.abc import Sequence
 
+from higgs_lib import interrupts
 from higgs_lib.commands import cluster, errors, evaluate, events, info, parsing, runs, score, train
 
 GROUPS = (runs, events, train, score, evaluate, info, cluster)
@@ -43,10 +47,11 @@ def main(words: Sequence[str] | None = None) -> int:
     logging.getLogger("papermill").setLevel(logging.WARNING)
     arguments = parser().parse_args(words)
     try:
-        arguments.function(arguments)
-    except KeyboardInterrupt:
-        print(f"interrupted{': the same call resumes here' if arguments.resumes else ''}", file=sys.stderr)
-        return 130
+        with interrupts.ends_in_order():
+            arguments.function(arguments)
+            sys.stdout.flush()
+    except (KeyboardInterrupt, BrokenPipeError) as interrupt:
+        return _interrupted(interrupt, resumes=arguments.resumes)
     except Exception as error:
         if not errors.is_expected(error):
             error.add_note(errors.REPORT)
@@ -54,6 +59,16 @@ def main(words: Sequence[str] | None = None) -> int:
         print(errors.message(error), file=sys.stderr)
         return 1
     return 0
+
+
+def _interrupted(interrupt: KeyboardInterrupt | BrokenPipeError, *, resumes: bool) -> int:
+    """Says that a command was interrupted, where that can be read, and returns the exit status, as shells count it."""
+    if isinstance(interrupt, BrokenPipeError):  # the reader of standard output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left would raise the error again
+    with contextlib.suppress(OSError):  # the terminal has gone
+        print(f"interrupted{': the same call resumes here' if resumes else ''}", file=sys.stderr, flush=True)
+    number = signal.SIGPIPE if isinstance(interrupt, BrokenPipeError) else getattr(interrupt, "number", signal.SIGINT)
+    return 128 + number
 
 
 if __name__ == "__main__":

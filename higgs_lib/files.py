@@ -1,18 +1,68 @@
-"""Writes files atomically, so that a file is there whole or not at all, and reads stored JSON."""
+"""Writes files atomically, so that a file is there whole or not at all, locks folders, and reads stored JSON."""
 
 import contextlib
 import errno
+import fcntl
 import json
+import logging
 import os
 import platform
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+log = logging.getLogger(__name__)
+
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextlib.contextmanager
+def errors_name(path: Path) -> Iterator[None]:
+    """Lets errors of the operating system say which file they concern, as that of a failed write does not."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in NO_SPACE:
+            raise OSError(error.errno, os.strerror(error.errno), os.fspath(path)) from error
+        if error.errno is not None and error.filename is None:
+            error.filename = os.fspath(path)
+        raise
+
+
+class LockedError(RuntimeError):
+    """Another process works in a folder; the message says which, and since when."""
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keeps other processes that call this out of a folder, which is made, until the block or this process ends.
+
+    The lock belongs to the process and is gone with it, however it ends; the file `.lock` in the folder stays.
+
+    Raises:
+        LockedError: another process has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / ".lock"
+    with errors_name(path), path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read() or "which starts right now"
+            raise LockedError(
+                f"{folder}: another process works there, {holder}; wait until it ends, or stop it"
+            ) from None
+        except OSError as error:  # some network file systems have no locks
+            log.info("%s cannot be locked (%s): start nothing else there until this ends", folder, error.strerror)
+        file.truncate(0)
+        file.write(f"PID {os.getpid()} on {platform.node()} since {datetime.now():%H:%M:%S}")
+        file.flush()
+        yield
 
 
 @contextlib.contextmanager
@@ -27,12 +77,9 @@ def write_atomically(destination: Path) -> Iterator[Path]:
     _remove_leftovers(destination)
     temporary = destination.with_name(f".partial-{platform.node()}-{os.getpid()}-{destination.name}")
     try:
-        yield temporary
-        temporary.replace(destination)
-    except OSError as error:
-        if error.errno in NO_SPACE:
-            raise OSError(error.errno, os.strerror(error.errno), str(destination)) from error
-        raise
+        with errors_name(destination):
+            yield temporary
+            temporary.replace(destination)
     finally:
         temporary.unlink(missing_ok=True)
 

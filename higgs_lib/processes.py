@@ -10,6 +10,7 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 from types import ModuleType
 
 from higgs_lib.device import cores
+from higgs_lib.interrupts import end_with_parent
 
 
 class ProcessError(RuntimeError):
@@ -52,14 +53,21 @@ CONTEXT = _Context()
 
 @contextmanager
 def pool(workers: int, initializer: Callable[[], None] | None = None) -> Iterator[Executor]:
-    """Yields a pool of new processes.
+    """Yields a pool of new processes, each of which calls `initializer` first, and which end with this process.
 
     Raises ProcessError if one of them is ended from outside, e.g. as memory is short.
     """
-    with ProcessPoolExecutor(workers, CONTEXT, initializer) as executor:
+    with ProcessPoolExecutor(workers, CONTEXT, _start_worker, (initializer,)) as executor:
         try:
             yield executor
         except BrokenProcessPool as error:
             raise ProcessError(
                 f"one of {workers} processes ended abruptly, as happens when memory is short; give fewer workers"
             ) from error
+
+
+def _start_worker(initializer: Callable[[], None] | None) -> None:
+    """Prepares a process of a pool."""
+    end_with_parent()
+    if initializer:
+        initializer()

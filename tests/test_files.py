@@ -1,11 +1,15 @@
+import errno
+import fcntl
 import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from higgs_lib import files
+from higgs_lib.files import LockedError, locked
 
 
 @pytest.mark.parametrize(
@@ -85,3 +89,37 @@ def test_a_folder_is_refused_before_anything_is_written(tmp_path):
     with pytest.raises(IsADirectoryError) as error, files.write_atomically(tmp_path):
         raise AssertionError("the work was done")
     assert error.value.filename == str(tmp_path)
+
+
+def test_a_locked_folder_says_who_works_there_until_the_process_ends(tmp_path):
+    code = "import sys, time\nfrom pathlib import Path\nfrom higgs_lib.files import locked\n"
+    code += "with locked(Path(sys.argv[1])):\n    print('locked', flush=True)\n    time.sleep(60)"
+    holder = subprocess.Popen([sys.executable, "-c", code, tmp_path / "run"], stdout=subprocess.PIPE)
+    holder.stdout.readline()
+    with pytest.raises(LockedError, match=rf"run: another process works there, PID {holder.pid} on .* since \d\d:\d\d"):
+        locked(tmp_path / "run").__enter__()
+    holder.kill()
+    holder.communicate()
+    with locked(tmp_path / "run"), pytest.raises(LockedError, match=f"PID {os.getpid()}"), locked(tmp_path / "run"):
+        pass
+    with locked(tmp_path / "run"):
+        pass
+
+
+def test_a_folder_without_locks_is_used_with_a_word(tmp_path, monkeypatch, caplog):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    caplog.set_level("INFO")
+    with locked(tmp_path):
+        assert "cannot be locked (No locks available)" in caplog.text
+
+
+def test_a_failed_write_names_the_file(tmp_path):
+    with (
+        pytest.raises(OSError, match=r"No space left on device.*name\.json"),
+        files.write_atomically(tmp_path / "name.json"),
+    ):
+        Path("/dev/full").write_text("text")
+    assert not list(tmp_path.iterdir())

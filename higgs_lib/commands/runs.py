@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from higgs_lib.commands.parsing import add_command
+from higgs_lib.files import locked
 
 
 def reproduce(arguments: argparse.Namespace) -> None:
@@ -25,7 +26,8 @@ def events(arguments: argparse.Namespace) -> None:
     from higgs_lib.report.profile import read_profile
 
     settings = read_profile(arguments.profile).events | ({"source": arguments.data} if arguments.data else {})
-    print(f"Events: {study.prepare(Path(arguments.run, 'data', 'events.parquet'), **settings).description}")
+    with locked(Path(arguments.run)):
+        print(f"Events: {study.prepare(Path(arguments.run, 'data', 'events.parquet'), **settings).description}")
 
 
 def notebook(arguments: argparse.Namespace) -> None:
@@ -33,7 +35,8 @@ def notebook(arguments: argparse.Namespace) -> None:
     from higgs_lib.report import notebook
     from higgs_lib.report.profile import read_profile
 
-    print(notebook.run(arguments.notebook, read_profile(arguments.profile), arguments.run))
+    with locked(Path(arguments.run)):
+        print(notebook.run(arguments.notebook, read_profile(arguments.profile), arguments.run))
 
 
 def report(arguments: argparse.Namespace) -> None:
@@ -42,7 +45,8 @@ def report(arguments: argparse.Namespace) -> None:
     from higgs_lib.report.profile import read_profile
 
     run = Path(arguments.run)
-    print(f"Report: {pages.build(run, read_profile(arguments.profile), run / 'data' / 'events.parquet')}")
+    with locked(run):
+        print(f"Report: {pages.build(run, read_profile(arguments.profile), run / 'data' / 'events.parquet')}")
 
 
 def lab(arguments: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ import pooch
 import requests
 
 from higgs_lib import progress
+from higgs_lib.files import locked
 
 URL = "https://archive.ics.uci.edu/ml/machine-learning-databases/00280/HIGGS.csv.gz"
 SHA256 = "ea302c18164d4e3d916a1e2e83a9a8d07069fa6ebc7771e4c0540d54e593b698"  # as public data registries give it
@@ -46,7 +47,12 @@ def _resume(destination: Path, url: str, output_file: str, _pooch: object) -> No
         output_file: Path that pooch expects the whole file at.
         _pooch: Pooch's object, unused.
     """
-    part = destination.with_name(destination.name + ".part")
+    with locked(destination.parent):
+        _append(destination.with_name(destination.name + ".part"), url).replace(output_file)
+
+
+def _append(part: Path, url: str) -> Path:
+    """Downloads what is missing of a part of a file, and returns it."""
     n_bytes = part.stat().st_size if part.exists() else 0
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={n_bytes}-"} if n_bytes else {})
     with requests.get(url, headers=headers, stream=True, timeout=60) as response:
@@ -54,9 +60,9 @@ def _resume(destination: Path, url: str, output_file: str, _pooch: object) -> No
             response.raise_for_status()
             n_bytes = n_bytes if response.status_code == requests.codes.partial_content else 0
             total = n_bytes + int(response.headers.get("Content-Length", 0))
-            bar = progress.bar(total, destination.name, "B", initial=n_bytes, unit_scale=True)
+            bar = progress.bar(total, part.stem, "B", initial=n_bytes, unit_scale=True)
             with part.open("ab" if n_bytes else "wb") as file, bar:
                 for block in response.iter_content(BLOCK):
                     file.write(block)
                     bar.update(len(block))
-    part.replace(output_file)
+    return part

@@ -223,8 +223,8 @@ def check_classes(path: str | Path, splits: Splits) -> None:
         if len(labels) and labels.min() == labels.max():
             label = "signal" if labels[0] else "background"
             raise DataError(
-                f"{path}: all {len(labels):,} {part} events (rows {rows.start + 1:,} to {rows.stop:,}) are {label}, where "
-                "a training needs both classes; shuffle the rows of the text, e.g. with "
+                f"{path}: all {len(labels):,} {part} events (rows {rows.start + 1:,} to {rows.stop:,}) are {label}, "
+                "where a training needs both classes; shuffle the rows of the text, e.g. with "
                 "`shuf sorted.csv > shuffled.csv`, and ingest it again"
             )
 

@@ -92,7 +92,7 @@ def _check_format(beginning: bytes) -> None:
 
 
 def parse(block: bytes) -> np.ndarray:
-    """Returns the values (n, 29), float32, of a block of whole lines; raises InvalidRowError for the first invalid row."""
+    """Returns the values (n, 29), float32, of whole lines; raises InvalidRowError for the first invalid row."""
     values = _valid_values(block)
     if values is None:
         raise _first_invalid_row(block)

@@ -1,6 +1,7 @@
 """Runs one notebook with the parameters of a profile, through papermill."""
 
 import ast
+import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,10 @@ from tempfile import TemporaryDirectory
 
 import nbformat
 
+from higgs_lib.files import errors_name
 from higgs_lib.report.profile import Profile, declared_parameters
+
+log = logging.getLogger(__name__)
 
 
 class NotebookError(RuntimeError):
@@ -51,7 +55,7 @@ def run(
         NotebookError: the notebook is not one of the profile's, or it stopped.
     """
     import papermill  # here, as a run in which nothing is stale does without it
-    from nbclient.exceptions import DeadKernelError
+    from jupyter_core.utils import ensure_event_loop
     from traitlets.config import Config
 
     from higgs_lib.report.kernel import Kernel
@@ -65,8 +69,10 @@ def run(
     paths = {"run": str(folder), "events": str(folder / "data" / "events.parquet")}
     declared = declared_parameters(notebook)
     parameters = {name: path for name, path in paths.items() if name in declared} | profile.notebooks[notebook.stem]
+    # the tasks of an interrupted cell fail once its kernel has ended, which nobody waits for
+    ensure_event_loop().set_exception_handler(lambda _, context: log.debug("%s", context))
     try:
-        with TemporaryDirectory(prefix="higgs_lib-") as settings:
+        with errors_name(running), TemporaryDirectory(prefix="higgs_lib-") as settings:
             book = papermill.execute_notebook(
                 _as_template(notebook),
                 _as_template(running),
@@ -84,9 +90,9 @@ def run(
         raise NotebookError(
             f"{notebook.name}, cell {error.exec_count}: {error.ename}: {message}\nThe notebook so far: {running}"
         ) from error
-    except DeadKernelError as error:
+    except RuntimeError as error:  # DeadKernelError, and those of a kernel that does not start
         raise NotebookError(
-            f"{notebook.name}: its kernel died, perhaps for lack of memory\nThe notebook so far: {running}"
+            f"{notebook.name}: {error}, perhaps for lack of memory\nThe notebook so far: {running}"
         ) from error
     for cell in book.cells:
         if _lacks_figure(cell):

@@ -1,5 +1,6 @@
 """Renders the notebooks of a run into pages that are read from the file system, without a network."""
 
+import json
 import re
 import shutil
 import tempfile
@@ -70,11 +71,20 @@ def build(folder: str | Path, profile: Profile, events: str | Path) -> Path:
 
 def _replace(destination: Path, html: Path) -> None:
     """Puts a new report in place of an old one."""
-    beside = destination.with_name(".report-partial")
-    shutil.rmtree(beside, ignore_errors=True)
-    shutil.copytree(html, beside)
-    shutil.rmtree(destination, ignore_errors=True)
-    beside.rename(destination)
+    beside, before = (destination.with_name(f".report-{name}") for name in ("partial", "before"))
+    for leftover in (beside, before):
+        shutil.rmtree(leftover, ignore_errors=True)
+    try:
+        shutil.copytree(html, beside)
+        if destination.exists():
+            destination.rename(before)  # at once, so that no report without some of its files stays
+        beside.rename(destination)
+    except shutil.Error as error:  # which lists every file
+        _, name, reason = error.args[0][0]
+        raise OSError(f"{name}: {reason}") from error
+    finally:
+        for leftover in (beside, before):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _page(notebook: Path, source: Path) -> Page:
@@ -100,7 +110,8 @@ def _page(notebook: Path, source: Path) -> Page:
     head += [f":::{{admonition}} Answer\n:class: answer\n\n{answer}\n:::"] * bool(answer)
     book.cells[0].source = "\n\n".join([*head, *rest])
     nbformat.write(book, source / notebook.name)
-    minutes = (book.metadata.get("papermill", {}).get("duration") or 0) / 60
+    record = notebook.with_suffix(".json")  # papermill counts by the clock, which may have been set back
+    minutes = json.loads(record.read_text())["seconds"] / 60 if record.exists() else 0.0
     part = book.metadata.get("higgs_lib", {}).get("part", PARTS[0])
     return Page(notebook.stem, number, title, question, _first_sentence(answer), part, minutes)
 

@@ -9,15 +9,14 @@ import hashlib
 import json
 import logging
 from pathlib import Path
-from typing import TextIO
 
 import nbformat
 
 from higgs_lib import data, provenance, study
-from higgs_lib.files import StoredFileError, read_json, write_atomically
+from higgs_lib.files import StoredFileError, locked, read_json, write_atomically
 from higgs_lib.report import notebook
 from higgs_lib.report.profile import Profile, read_profile
-from higgs_lib.report.terminal import Step, duration, redirected
+from higgs_lib.report.terminal import Step, Terminal, duration, redirected
 
 log = logging.getLogger(__name__)
 
@@ -124,9 +123,10 @@ def reproduce(profile: str | Path, run: str | Path, source: str = "") -> None:
 
     Raises:
         ProfileError, DataError, NotebookError: the run stopped; what is finished is kept.
+        LockedError: another process works in the folder.
     """
     settings, run = read_profile(profile), Path(run)
-    with redirected(run / "log.txt") as terminal:
+    with locked(run), redirected(run / "log.txt") as terminal:
         events = run / "data" / "events.parquet"
         with Step(terminal, "events", "") as step:
             parameters = settings.events | ({"source": source} if source else {})
@@ -144,7 +144,7 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _remove_damaged(terminal: TextIO, profile: Profile, run: Path) -> None:
+def _remove_damaged(terminal: Terminal, profile: Profile, run: Path) -> None:
     """Removes stored results that are damaged, or whose files are, and lets all notebooks run again.
 
     Which notebook makes which result is not stored; the others read back what they need.
@@ -159,7 +159,7 @@ def _remove_damaged(terminal: TextIO, profile: Profile, run: Path) -> None:
         terminal.write(f"{why}: what it belongs to is made again, and all notebooks run\n")
 
 
-def _run_if_stale(terminal: TextIO, recipes: Recipes, name: str, run: Path) -> None:
+def _run_if_stale(terminal: Terminal, recipes: Recipes, name: str, run: Path) -> None:
     """Runs a notebook unless its outputs were made by the same recipe, which is stored beside them."""
     record, recipe = run / "notebooks" / f"{name}.json", recipes.recipe(name)
     executed, stored = record.with_suffix(".ipynb"), _read(record) or {}
@@ -178,7 +178,7 @@ def _run_if_stale(terminal: TextIO, recipes: Recipes, name: str, run: Path) -> N
         _write(record, {"recipe": recipe, "seconds": step.seconds, "sha256": _sha256(executed)})
 
 
-def _render_if_stale(terminal: TextIO, profile: Profile, run: Path, events: Path) -> None:
+def _render_if_stale(terminal: Terminal, profile: Profile, run: Path, events: Path) -> None:
     """Renders the report unless it shows the present notebooks."""
     index = run / "report" / "index.html"
     records = {name: _read(run / "notebooks" / f"{name}.json") for name in profile.notebooks}
@@ -191,10 +191,10 @@ def _render_if_stale(terminal: TextIO, profile: Profile, run: Path, events: Path
 
     with Step(terminal, "report", f"{index}"):
         pages.build(run, profile, events)
-    _write(run / "report.json", recipe)
+        _write(run / "report.json", recipe)
 
 
-def _summarise(terminal: TextIO, profile: Profile, run: Path, *, own_events: bool) -> None:
+def _summarise(terminal: Terminal, profile: Profile, run: Path, *, own_events: bool) -> None:
     """Stores the time of each notebook and the AUCs beside those that the profile expects, and shows the total.
 
     The AUCs are expected of the profile's own events alone.

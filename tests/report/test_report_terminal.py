@@ -3,7 +3,7 @@
 import os
 import pty
 
-from higgs_lib.report.terminal import Step, duration, redirected
+from higgs_lib.report.terminal import Step, Terminal, duration, redirected
 
 
 def test_durations_are_minutes_and_seconds():
@@ -11,7 +11,7 @@ def test_durations_are_minutes_and_seconds():
 
 
 def test_a_pipe_gets_one_line_at_the_end(tmp_path):
-    with (tmp_path / "out").open("w") as file, Step(file, "03_training", "first run") as step:
+    with (tmp_path / "out").open("w") as file, Step(Terminal(file.fileno()), "03_training", "first run") as step:
         step.progress = "cell 3 of 9"
     assert (tmp_path / "out").read_text() == "03_training            0:00  first run\n"
 
@@ -19,7 +19,7 @@ def test_a_pipe_gets_one_line_at_the_end(tmp_path):
 def test_a_terminal_gets_progress_and_keeps_one_line():
     master, slave = pty.openpty()
     with os.fdopen(slave, "w") as terminal:
-        with Step(terminal, "03_training", "first run") as step:
+        with Step(Terminal(terminal.fileno()), "03_training", "first run") as step:
             step.progress = "cell 3 of 9"
             step.show("deep-low-seed1:  25%|##        | 3/12 [00:20<01:00]")
             step._ended.wait(1.3)
@@ -34,7 +34,7 @@ def test_a_terminal_gets_progress_and_keeps_one_line():
 def test_a_stopped_step_says_so(tmp_path):
     with (tmp_path / "out").open("w") as file:
         try:
-            with Step(file, "03_training", "first run"):
+            with Step(Terminal(file.fileno()), "03_training", "first run"):
                 raise ValueError
         except ValueError:
             pass
@@ -52,3 +52,15 @@ def test_output_of_all_kinds_goes_to_the_log(tmp_path, capfd):
     assert shown.out == "for the user\nafterwards\n"
     assert shown.err == ""
     assert sorted((tmp_path / "log.txt").read_text().splitlines()) == ["a child", "below python", "standard output"]
+
+
+def test_the_log_has_the_lines_of_a_terminal_that_was_closed(tmp_path, capfd):
+    master, slave = pty.openpty()
+    with os.fdopen(slave, "w") as stream, redirected(tmp_path / "log.txt"):
+        terminal = Terminal(stream.fileno())
+        terminal.write("before\n")
+        os.close(master)
+        with Step(terminal, "03_training", "first run"):
+            pass
+        assert terminal.columns == 0
+    assert (tmp_path / "log.txt").read_text() == "03_training            0:00  first run\n"
