@@ -129,22 +129,24 @@ def test_a_confidence_level_is_between_0_and_1(function, level):
 
 @each(
     {
-        "calibration_error": lambda n: metrics.calibration_error(LABELS, SCORES, seed=1, n_draws=n),
-        "equivalent_luminosity": lambda n: metrics.equivalent_luminosity(
+        "calibration_error n_draws": lambda n: metrics.calibration_error(LABELS, SCORES, seed=1, n_draws=n),
+        "equivalent_luminosity n_draws": lambda n: metrics.equivalent_luminosity(
             LABELS, SCORES > 0, SCORES > 0, Experiment(), "Asimov", seed=1, n_draws=n
         ),
-        "peak": lambda n: metrics.peak(np.arange(100.0), seed=1, n_draws=n),
-        "reliability": lambda n: metrics.reliability(LABELS, SCORES, n_bins=n),
-        "roc_band": lambda n: metrics.roc_band(LABELS, SCORES, n_points=n),
-        "significance_interval": lambda n: metrics.significance_interval(
+        "peak n_draws": lambda n: metrics.peak(np.arange(100.0), seed=1, n_draws=n),
+        "reliability n_bins": lambda n: metrics.reliability(LABELS, SCORES, n_bins=n),
+        "roc_band n_points": lambda n: metrics.roc_band(LABELS, SCORES, n_points=n),
+        "significance_interval n_draws": lambda n: metrics.significance_interval(
             metrics.efficiencies(LABELS, SCORES, [0.5]), Experiment(), "Asimov", seed=1, n_draws=n
         ),
-        "thinned": lambda n: metrics.roc(LABELS, SCORES).thinned(n),
+        "thinned n_points": lambda n: metrics.roc(LABELS, SCORES).thinned(n),
     }
 )
-@pytest.mark.parametrize("n", [0, -3, 2.5, np.nan, np.inf, [3, 4]])
-def test_numbers_of_bins_points_and_draws_are_whole(function, n):
-    with pytest.raises(ValueError, match="must be a whole number of at least"):
+@pytest.mark.parametrize("n", [0, -3, 2.5, np.nan, np.inf, "3"])
+def test_numbers_of_bins_points_and_draws_are_whole(function, n, request):
+    argument = request.node.callspec.id.split()[1].split("-")[0]
+    least = 2 if argument == "n_points" else 1
+    with pytest.raises(ValueError, match=f"^{argument} must be a whole number of at least {least}, not {n}$"):
         function(n)
 
 
@@ -305,9 +307,15 @@ ALL = np.ones(4, bool)
         (LABELS, ALL, ALL, "S/√(S+B+σ_B²)", "does not grow with the square root"),
         (LABELS, ALL, ALL.astype(int), "Asimov", "must be bool, not int"),
         (LABELS, SCORES, ALL, "Asimov", "must be bool, not float64"),
-        (LABELS, ALL, ALL[:3], "Asimov", "of one length"),
+        (LABELS, ALL, ALL[:3], "Asimov", r"^labels \(4,\) and selections \(3,\) must be of one length$"),
         ([0, 0, 1, 2], ALL, ALL, "Asimov", "labels must be"),
-        (LABELS, ALL, LABELS == 1, "Asimov", "no signal or no background passes"),
+        (
+            LABELS,
+            ALL,
+            LABELS == 1,
+            "Asimov",
+            "^no signal or no background passes a selection: its significance is not measured$",
+        ),
         (LABELS, LABELS == 0, ALL, "Asimov", "no signal or no background passes"),
     ],
 )
