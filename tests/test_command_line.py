@@ -141,7 +141,8 @@ def test_events_at_other_masses_are_made(tmp_path):
     assert answer.returncode == 0
     assert "300 built-in events (seed 2)" in answer.stdout
     assert parameters_of(origin(path)).m_heavy_higgs == 600
-    answer = higgs_lib(*what, "m_heavy_higgs=400")
+    assert "exists already; --force replaces it" in higgs_lib(*what, "m_heavy_higgs=500").stderr
+    answer = higgs_lib(*what, "m_heavy_higgs=400", "--force")
     assert answer.returncode == 1
     assert answer.stderr.splitlines()[-1].startswith(
         "error: SimulationParameters: a process is kinematically forbidden: choose m_heavy_higgs >"
