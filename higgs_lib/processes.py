@@ -55,9 +55,16 @@ CONTEXT = _Context()
 def pool(workers: int, initializer: Callable[[], None] | None = None) -> Iterator[Executor]:
     """Yields a pool of new processes, each of which calls `initializer` first, and which end with this process.
 
-    Raises ProcessError if one of them is ended from outside, e.g. as memory is short.
+    Raises ProcessError if they cannot be made, or one of them is ended from outside, e.g. as memory is short.
     """
-    with ProcessPoolExecutor(workers, CONTEXT, _start_worker, (initializer,)) as executor:
+    try:
+        made = ProcessPoolExecutor(workers, CONTEXT, _start_worker, (initializer,))
+    except OSError as error:  # the locks that they share are files there, which the system's message does not say
+        raise ProcessError(
+            f"{workers} processes cannot share locks in /dev/shm, the memory for that ({error.strerror}): make room "
+            "there (in a container: more --shm-size), or give workers=1"
+        ) from error
+    with made as executor:
         try:
             yield executor
         except BrokenProcessPool as error:

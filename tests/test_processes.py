@@ -1,5 +1,6 @@
 """Processes that the library starts from a user's script."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -59,3 +60,15 @@ def test_the_number_of_processes_is_used_or_refused(monkeypatch):
     for workers in (0, -1):
         with pytest.raises(ValueError, match=f"cannot work with {workers} processes; give workers a positive number"):
             processes.count(workers, 4)
+
+
+def test_a_full_shared_memory_is_not_called_a_full_disk(monkeypatch):
+    """As with `mount -t tmpfs -o size=4k tmpfs /dev/shm`, filled up: the locks of a pool are files there."""
+
+    def no_lock(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("multiprocessing.synchronize._multiprocessing.SemLock", no_lock)
+    message = r"2 processes cannot share locks in /dev/shm, .*\(No space left on device\): make room there"
+    with pytest.raises(processes.ProcessError, match=message), processes.pool(2):
+        pass
