@@ -104,7 +104,7 @@ def test_memory_that_runs_out_is_one_sentence_and_the_next_call_resumes(tmp_path
     monkeypatch.chdir(tiny.write(tmp_path, tiny.STEPS.replace(str(tiny.SECONDS), "0.01") + limit))
     assert main(["reproduce", "--profile", "tiny.yaml", "--run", "run"]) == 1
     errors = [line for line in capfd.readouterr().err.splitlines() if line.startswith("error: ")]
-    assert errors == ["error: 01_steps.ipynb, cell 2: MemoryError: "]
+    assert errors == ["error: 01_steps.ipynb, cell 3: MemoryError: "]
     tiny.write(tmp_path)
     made = {path: path.stat().st_mtime_ns for path in (tmp_path / "run" / "metrics").iterdir()}
     tiny.finish(tmp_path)
