@@ -117,9 +117,10 @@ def test_a_folder_without_locks_is_used_with_a_word(tmp_path, monkeypatch, caplo
 
 
 def test_a_failed_write_names_the_file(tmp_path):
-    with (
-        pytest.raises(OSError, match=r"No space left on device.*name\.json"),
-        files.write_atomically(tmp_path / "name.json"),
-    ):
-        Path("/dev/full").write_text("text")
+    def fill():
+        with files.write_atomically(tmp_path / "name.json"), Path("/dev/full").open("w") as file:
+            print("text", file=file, flush=True)
+
+    with pytest.raises(OSError, match=r"No space left on device: '.*/name\.json'"):
+        fill()
     assert not list(tmp_path.iterdir())

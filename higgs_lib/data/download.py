@@ -48,11 +48,13 @@ def _resume(destination: Path, url: str, output_file: str, _pooch: object) -> No
         _pooch: Pooch's object, unused.
     """
     with locked(destination.parent):
-        _append(destination.with_name(destination.name + ".part"), url).replace(output_file)
+        part = destination.with_name(destination.name + ".part")
+        _append(part, url)
+        part.replace(output_file)
 
 
-def _append(part: Path, url: str) -> Path:
-    """Downloads what is missing of a part of a file, and returns it."""
+def _append(part: Path, url: str) -> None:
+    """Downloads what is missing of a part of a file."""
     n_bytes = part.stat().st_size if part.exists() else 0
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={n_bytes}-"} if n_bytes else {})
     with requests.get(url, headers=headers, stream=True, timeout=60) as response:
@@ -65,4 +67,3 @@ def _append(part: Path, url: str) -> Path:
                 for block in response.iter_content(BLOCK):
                     file.write(block)
                     bar.update(len(block))
-    return part

@@ -45,14 +45,6 @@ def _cases():
             yield pytest.param(file, damage, marks=marks, id=f"{file}, {damage}")
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Path:
-    """A finished run."""
-    folder = tiny.write(tmp_path_factory.mktemp("finished"), tiny.STEPS.replace(str(tiny.SECONDS), "0.01"))
-    tiny.finish(folder)
-    return folder
-
-
 def _call(capfd) -> tuple[int, list[str]]:
     capfd.readouterr()
     status = main(["reproduce", "--profile", "tiny.yaml", "--run", "run"])
