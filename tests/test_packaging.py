@@ -1,5 +1,6 @@
 """The wheel, which Spark's workers may get, holds every package; the lock pins every requirement."""
 
+import re
 import runpy
 import shutil
 import subprocess
@@ -10,8 +11,11 @@ from importlib.metadata import requires
 from itertools import chain
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from repository import ROOT
+
+import higgs_lib
 
 IMPORT_ALL = """
 import importlib, pkgutil, sys
@@ -88,3 +92,10 @@ def test_the_audit_tells_vulnerabilities_from_a_service_that_does_not_answer(ans
     assert last in lines[-1]
     assert fails is found
     assert lines[:-1] == (["a 1: PYSEC-1, fixed in 2"] if found else [])
+
+
+def test_the_version_is_the_same_everywhere():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == higgs_lib.__version__
+    latest = re.search(r"^## (\d\S+) - (\S+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert latest.groups() == (higgs_lib.__version__, str(citation["date-released"]))
