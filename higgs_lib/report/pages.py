@@ -191,7 +191,7 @@ def _sphinx(source: Path, html: Path, doctrees: Path, shown: str) -> None:
         "html_use_index": False,
         "html_sidebars": {"**": ["front-link.html", "search-button-field.html", "sbt-sidebar-nav.html"]},
         "html_theme_options": {
-            "announcement": f"Events shown: {escape(shown, quote=False)}",
+            "announcement": f"Events shown: {shown}",
             "use_download_button": False,
             "use_fullscreen_button": False,
             "show_toc_level": 2,
