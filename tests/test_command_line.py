@@ -457,6 +457,7 @@ def test_an_error_that_is_not_expected_keeps_its_traceback(monkeypatch):
         (MemoryError("Unable to allocate 3 TiB"), "there is not enough memory (Unable to allocate 3 TiB); take fewer"),
         (ModuleNotFoundError("", name="papermill"), "the package papermill is not installed in this environment"),
         (parsing.CommandError("no"), "no"),
+        (parsing.CommandError("a\x1b[31m\rb\u2028\udcff: gone"), r"a\x1b[31m\rb\u2028\udcff: gone"),
         (StoredFileError("a.json: the file is empty"), "a.json: the file is empty"),
     ],
 )
