@@ -408,7 +408,10 @@ def test_info_tells_the_versions_and_the_machine(capsys):
         ("train events.parquet new.keras --batch-size 5000", "in batches of 5000 on 2800 training events"),
         ("train events.parquet new.keras --device tpu", "unknown device 'tpu'"),
         ("score missing.keras events.parquet new.parquet", "missing.keras: no such model"),
-        ("score text.keras events.parquet new.parquet", "text.keras: not a model that was saved as .keras, or cut short"),
+        (
+            "score text.keras events.parquet new.parquet",
+            "text.keras: not a model that was saved as .keras, or cut short",
+        ),
         ("score low.keras missing.parquet new.parquet", "missing.parquet: no such events"),
         ("score low.keras text.parquet new.parquet", "text.parquet: not Parquet"),
         ("score low.keras high.parquet new.parquet", "high.parquet: the columns lepton_pt, lepton_eta"),
@@ -458,6 +461,7 @@ def test_an_error_that_is_not_expected_keeps_its_traceback(monkeypatch):
         (MemoryError("Unable to allocate 3 TiB"), "there is not enough memory (Unable to allocate 3 TiB); take fewer"),
         (ModuleNotFoundError("", name="papermill"), "the package papermill is not installed in this environment"),
         (parsing.CommandError("no"), "no"),
+        (parsing.CommandError("a\x1b[31m\rb\u2028\udcff: gone"), r"a\x1b[31m\rb\u2028\udcff: gone"),
         (StoredFileError("a.json: the file is empty"), "a.json: the file is empty"),
     ],
 )

@@ -44,5 +44,9 @@ def is_expected(error: Exception) -> bool:
 
 
 def message(error: Exception) -> str:
-    """Returns the message of an expected error, and its notes on lines of their own."""
-    return "\n".join([f"error: {_text(error)}", *getattr(error, "__notes__", [])])
+    """Returns the message of an expected error, and its notes on lines of their own.
+
+    Characters that would control the terminal, such as those of a file's name, are escaped.
+    """
+    text = "\n".join([f"error: {_text(error)}", *getattr(error, "__notes__", [])])
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)

@@ -120,7 +120,7 @@ def _provenance(folder: Path, profile: str, events: str | Path, pages: Sequence)
         "Command": _code(f"make reproduce PROFILE={shlex.quote(profile)}{data}"),
         "Finished": f"{_finished(folder, names):%-d %B %Y, %H:%M} UTC; the notebooks took {minutes:.1f} minutes when "
         "they last ran (results that were stored before were read back)",
-        "Events": escape(source.description, quote=False),
+        "Events": source.description,
         "Fingerprint of events and split": "".join(f"`{value}`" for value, _ in fingerprints) or "none",
         "Seeds of the trainings": ", ".join(map(str, seeds)) or "none",
         "Code": f"higgs_lib {__version__}, commit {provenance.commit() or 'unknown, as there is no git'}",

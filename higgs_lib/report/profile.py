@@ -2,6 +2,7 @@
 
 import reprlib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ __all__ = ["Profile", "ProfileError", "declared_parameters", "read_profile"]
 EVENTS, COMMON, EXPECT = "events", "common", "expect"  # sections of a profile that belong to no single notebook
 PATHS = {"run", "events", "measurements"}  # parameters that no profile sets
 SPLIT = {"n_test", "n_validation"}  # parameters that have one value in a run, so that its tables are of the same events
+N_LISTED = 20  # names that a message lists
 EVENT_PARAMETERS = {name: Parameter(name, type_) for name, type_ in (("source", str), ("n_events", int), ("seed", int))}
 
 
@@ -106,8 +108,15 @@ def _section(where: str, section: object, known: set[str] | None = None, what: s
         raise ProfileError(f"{where}: names and values are expected, not {reprlib.repr(section)}")
     for name in section:
         if known is not None and name not in known:
-            raise ProfileError(f"{where}: unknown {what} {name!r}; known are {', '.join(sorted(known))}")
+            raise ProfileError(f"{where}: unknown {what} {reprlib.repr(name)}; {_names_near(f'{name}', known)}")
     return section
+
+
+def _names_near(name: str, known: set[str]) -> str:
+    """Returns the known names in words, or of many only those that are spelled most alike."""
+    if len(known) <= N_LISTED:
+        return f"known are {', '.join(sorted(known))}"
+    return f"the nearest of {len(known)} known ones are {', '.join(get_close_matches(name, known, 5, 0))}"
 
 
 def _values(where: str, section: object, declared: Mapping[str, Parameter]) -> dict:

@@ -101,7 +101,10 @@ def test_common_values_go_where_they_are_declared_and_own_ones_win(folder):
         ("events: {seed: -1}", r"events: seed is -1, but must be a whole number in \[0, "),
         ("events: {n_events: 0}", "events: n_events is 0, but must be a whole number of at least 1"),
         ("events: {physics: 1}", "events, physics: names and values are expected, not 1"),
-        ("events: {physics: {m_tip: 1}}", "events, physics: unknown parameter 'm_tip'"),
+        (
+            "events: {physics: {m_tip: 1}}",
+            "events, physics: unknown parameter 'm_tip'; the nearest of [0-9]+ known ones are m_top, ",
+        ),
         ("events: {physics: {order_tag_shift: .nan}}", "order_tag_shift is nan, but must be a number that is finite"),
         ("events: {physics: {m_top: -.inf}}", "m_top is -inf, but must be a number that is finite"),
         ("events: {physics: {m_top: heavy}}", "m_top is 'heavy', but must be a number"),

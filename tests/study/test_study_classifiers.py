@@ -13,6 +13,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from higgs_lib import data, metrics, models, provenance, training
 from higgs_lib.data import LOW
+from higgs_lib.files import StoredFileError
 from higgs_lib.models import PRESETS, ModelSpec
 from higgs_lib.models.kinematic_layer import kinematic_features
 from higgs_lib.models.spec import INPUTS
@@ -102,6 +103,31 @@ def test_changed_code_trains_again(small, monkeypatch):
     second = small.train("shallow", SPEC, "high", 1, FIT)
     assert second["made_with"] != first["made_with"] or second["seconds"] != first["seconds"]
     assert second["test"] == first["test"]  # the same seed gives the same numbers
+
+
+@pytest.mark.parametrize("file", ["metrics/{}.json", "models/{}.keras", "scores/{}.parquet"])
+def test_a_damaged_file_is_named_and_trained_again(small, caplog, file):
+    first = small.train("shallow", SPEC, "high", 1, FIT)
+    path = small.run.path / file.format(first["name"])
+    whole = path.read_bytes()
+    for content in (whole[:-20], whole[:300] + bytes([whole[300] ^ 1]) + whole[301:], b""):
+        path.write_bytes(content)
+        caplog.clear()
+        again = small.train("shallow", SPEC, "high", 1, FIT)
+        assert f"shallow-high-seed1: made again, as {path}: the file is " in caplog.text
+        assert again["test"] == first["test"]
+        assert again["history"]["validation"] == first["history"]["validation"]
+        assert small.run.damaged() == {}
+        keras.models.load_model(small.run.model(first["name"]))
+        assert small.run.scores(first["name"], "test").scores.size == 2000
+
+
+def test_scores_that_cannot_be_read_are_named(small):
+    path = small.run.scores_file("one")
+    path.parent.mkdir(parents=True)
+    path.write_text("no Parquet")
+    with pytest.raises(StoredFileError, match=r"scores/one\.parquet: the file is damaged; call `make reproduce`"):
+        small.run.scores("one", "test")
 
 
 def test_an_interrupted_training_leaves_no_result_and_resumes(small, tmp_path, monkeypatch):
