@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import wait
+from types import FrameType
 
 REQUESTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, a batch system, a terminal that is closed
 
@@ -23,7 +24,7 @@ class Interrupted(KeyboardInterrupt):
 def ends_in_order() -> Iterator[None]:
     """Lets every signal that asks this process to end raise `Interrupted`; what the caller ignores stays ignored."""
 
-    def interrupt(number: int, _frame) -> None:
+    def interrupt(number: int, _frame: FrameType | None) -> None:
         raise Interrupted(number)
 
     before = {n: signal.getsignal(n) for n in REQUESTS if signal.getsignal(n) is not signal.SIG_IGN}
@@ -41,9 +42,11 @@ def end_with_parent() -> None:
 
     A process that waits for its next task, or computes, would otherwise outlive it.
     """
+    if parent := multiprocessing.parent_process():
+        threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True, name="end with parent").start()
 
-    def watch() -> None:
-        wait([multiprocessing.parent_process().sentinel])
-        os._exit(1)
 
-    threading.Thread(target=watch, daemon=True, name="end with parent").start()
+def _end_after(sentinel: int) -> None:
+    """Ends this process when the sentinel of another one says that it has ended."""
+    wait([sentinel])
+    os._exit(1)

@@ -2,11 +2,12 @@
 
 import os
 import sys
+from typing import Any
 
 from tqdm import tqdm
 
 
-def bar(total: int, description: str, unit: str, *, initial: int = 0, **settings) -> tqdm:
+def bar(total: int, description: str, unit: str, *, initial: int = 0, **settings: Any) -> tqdm:
     """Returns a progress bar, which is silent unless standard error is a terminal or the output of a notebook.
 
     The environment variable `TQDM_DISABLE=1` switches all bars off.

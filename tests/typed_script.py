@@ -32,5 +32,5 @@ def main(events: Path) -> None:
     assert_type(
         metrics.best_cut(metrics.efficiencies(sample.labels, scores, metrics.CUTS), experiment, "Asimov"), float
     )
-    assert_type(metrics.asimov(100.0, 1000.0), float | np.ndarray)
+    assert_type(metrics.asimov(np.array([100.0]), 1000.0), np.ndarray)
     assert_type(study.Run(events.parent).path, Path)

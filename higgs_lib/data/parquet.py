@@ -124,7 +124,7 @@ def verify(path: str | Path) -> Origin:
     with reading(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
         for group in range(file.num_row_groups):
             columns = file.read_row_group(group, list(COLUMNS)).columns
-            digest.update(np.ascontiguousarray(np.stack([column.to_numpy() for column in columns], 1), "<f4"))
+            digest.update(np.stack([column.to_numpy() for column in columns], 1).astype("<f4", copy=False).data)
     if digest.hexdigest() != stored.sha256:
         raise DamagedError(f"{path}: damaged, as its values are not those that were written; make it again")
     return stored
@@ -146,7 +146,7 @@ class EventWriter:
     def __enter__(self) -> "EventWriter":
         return self
 
-    def __exit__(self, error_type, error, traceback) -> None:
+    def __exit__(self, *_: object) -> None:
         self.file.is_open = False  # or Arrow would write the end of the file whenever it is collected
 
     def write(self, values: np.ndarray) -> None:

@@ -75,10 +75,10 @@ def effect_size(difference: float) -> str:
 
     Raises ValueError for what is no difference of AUCs.
     """
-    difference = check_numbers("a difference of AUCs", difference, -1, 1)
-    if difference.ndim:
-        raise ValueError(f"the size of one difference of AUCs is put in words, not of an array {difference.shape}")
-    return next(words for words, limit in EFFECT_SIZES.items() if abs(difference) < limit)
+    checked = check_numbers("a difference of AUCs", difference, -1, 1)
+    if checked.ndim:
+        raise ValueError(f"the size of one difference of AUCs is put in words, not of an array {checked.shape}")
+    return next(words for words, limit in EFFECT_SIZES.items() if abs(checked) < limit)
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:
@@ -90,11 +90,11 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
     >>> holm([0.01, 0.04, 0.03]).round(3)
     array([0.03, 0.06, 0.06])
     """
-    p_values = check_numbers("p-values", p_values, 0, 1)
-    if p_values.ndim != 1:
-        raise ValueError(f"p-values must be a sequence of numbers (n,), not of shape {p_values.shape}")
-    order = np.argsort(p_values)
-    stepwise = p_values[order] * np.arange(len(p_values), 0, -1)
-    corrected = np.empty_like(p_values)
+    single = check_numbers("p-values", p_values, 0, 1)
+    if single.ndim != 1:
+        raise ValueError(f"p-values must be a sequence of numbers (n,), not of shape {single.shape}")
+    order = np.argsort(single)
+    stepwise = single[order] * np.arange(len(single), 0, -1)
+    corrected = np.empty_like(single)
     corrected[order] = np.minimum(np.maximum.accumulate(stepwise), 1)
     return corrected

@@ -115,7 +115,7 @@ def roc_band(labels: np.ndarray, scores: np.ndarray, *, n_points: int = 201, lev
         ValueError: As `auc`.
     """
     curve = roc(labels, scores)
-    n_signal = np.count_nonzero(np.asarray(labels) == 1)
+    n_signal = int(np.count_nonzero(np.asarray(labels) == 1))
     efficiency = np.linspace(0, 1, check_whole("n_points", n_points, 2))
     shifted = jeffreys_interval(efficiency * n_signal, n_signal, level)
     rejection, with_more, with_fewer = (

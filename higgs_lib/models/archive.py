@@ -5,6 +5,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 RECORD = "higgs_lib.json"  # what made a model, in its .keras file
 LARGEST_RATIO = 100  # of what a file unpacks to; weights do not shrink, and the text beside them is small
@@ -60,7 +61,7 @@ def _stays(name: str) -> bool:
     return not (path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name)
 
 
-def read_keras(path: Path) -> tuple[dict, dict | None]:
+def read_keras(path: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Checks a `.keras` file; returns Keras' metadata, and the record of what made the model, None where there is none.
 
     Raises ModelFileError if it is not a `.keras` file.
@@ -75,7 +76,7 @@ def read_keras(path: Path) -> tuple[dict, dict | None]:
     return parts["metadata.json"], parts.get(RECORD)
 
 
-def _parse(path: Path, name: str, text: bytes) -> dict:
+def _parse(path: Path, name: str, text: bytes) -> dict[str, Any]:
     """Returns the object of a JSON file of an archive."""
     try:
         value = json.loads(text)
