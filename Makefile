@@ -60,7 +60,8 @@ override RUN := $(value RUN)
 PARAMS := params/$(PROFILE).yaml
 export DATA RUN
 
-.PHONY: help env data reproduce report check lab cluster cluster-stop bench bench-gpu docs test test-browser lint format clean lock
+.PHONY: help env data reproduce report check lab cluster cluster-stop bench bench-gpu docs test test-fuzz test-faults test-versions test-browser coverage mutants lint format clean lock
+.NOTPARALLEL: # targets that are given together run one after the other, as `reproduce check` has to
 
 help: ## List the targets
 	awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -136,8 +137,25 @@ docs: $(READY) ## Render the documentation into docs/_build/html
 	$(PYTHON) -m sphinx -q -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html
 	echo "Documentation: docs/_build/html/index.html"
 
-test: $(READY) ## Run every test
-	$(PYTHON) -m pytest
+test: $(READY) ## Run every test, on all cores
+	$(PYTHON) -m pytest -n logical --dist loadfile
+
+test-fuzz: $(READY) ## Try 10,000 inputs on each reader of files, settings and messages (two hours)
+	HIGGS_FUZZ=10_000 $(PYTHON) -m pytest -n logical tests -k fuzz
+
+test-faults: $(READY) ## Kill, fill and damage runs, which then end as undisturbed ones (two hours)
+	HIGGS_FAULTS=1 $(PYTHON) -m pytest tests/faults
+	PATH="$(abspath $(ENV_BIN)):$$PATH" $(PYTHON) tests/faults/campaign.py
+
+test-versions: $(READY) ## Test the wheel on Python 3.11, 3.12 and 3.13, which uv brings (half an hour)
+	$(PYTHON) tools/test_versions.py
+
+coverage: $(READY) ## Run every test and say which lines none has run
+	$(PYTHON) -m pytest -n logical --dist loadfile --cov higgs_lib --cov-report term-missing:skip-covered
+
+mutants: $(READY) ## Change the formulas of metrics one by one: do the tests notice?
+	$(PYTHON) -m mutmut run
+	$(PYTHON) -m mutmut results
 
 test-browser: $(READY) ## Open the report of PROFILE's finished run, and JupyterLab, in Chromium and test them
 	HIGGS_RUN="$$RUN" $(PYTHON) -m pytest tests/browser

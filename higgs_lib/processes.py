@@ -18,7 +18,10 @@ class ProcessError(RuntimeError):
 
 
 class _Process(SpawnProcess):
-    """A new process, whose `__main__` is empty: what it calls has to be in a module that can be imported."""
+    """A new process, whose `__main__` is empty: what it calls has to be in a module that can be imported.
+
+    It ends with the process that started it, however that ends.
+    """
 
     def start(self) -> None:
         """Starts the process, which is told where the script of this one is only if it has to run that again."""
@@ -29,6 +32,11 @@ class _Process(SpawnProcess):
             super().start()
         finally:
             sys.modules["__main__"] = script
+
+    def run(self) -> None:
+        """Computes, in the new process."""
+        end_with_parent()
+        super().run()
 
 
 class _Context(SpawnContext):
@@ -58,7 +66,7 @@ def pool(workers: int, initializer: Callable[[], None] | None = None) -> Iterato
     Raises ProcessError if they cannot be made, or one of them is ended from outside, e.g. as memory is short.
     """
     try:
-        made = ProcessPoolExecutor(workers, CONTEXT, _start_worker, (initializer,))
+        made = ProcessPoolExecutor(workers, CONTEXT, initializer)
     except OSError as error:  # the locks that they share are files there, which the system's message does not say
         raise ProcessError(
             f"{workers} processes cannot share locks in /dev/shm, the memory for that ({error.strerror}): make room "
@@ -71,10 +79,3 @@ def pool(workers: int, initializer: Callable[[], None] | None = None) -> Iterato
             raise ProcessError(
                 f"one of {workers} processes ended abruptly, as happens when memory is short; give fewer workers"
             ) from error
-
-
-def _start_worker(initializer: Callable[[], None] | None) -> None:
-    """Prepares a process of a pool."""
-    end_with_parent()
-    if initializer:
-        initializer()

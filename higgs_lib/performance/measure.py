@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from higgs_lib import device, interrupts
+from higgs_lib import device
 from higgs_lib.performance.throughput import Sweep, Throughput
 from higgs_lib.processes import CONTEXT
 
@@ -62,7 +62,6 @@ def _processor_affinity(cores: int) -> Iterator[None]:
 
 def _measure_and_send(pipe, sweep: Sweep) -> None:
     """Sends the `Throughput`, or an error as text, from the new process."""
-    interrupts.end_with_parent()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         from higgs_lib.performance import probe  # here, where cores and device are set

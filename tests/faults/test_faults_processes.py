@@ -11,11 +11,11 @@ import time
 from higgs_lib import processes
 
 if __name__ == "__main__":
-    pool = processes.pool(2)
-    pool.submit(time.sleep, {seconds})
-    pool.submit(time.sleep, {seconds})
-    print("started", pool.submit(time.sleep, 0).done(), flush=True)
-    time.sleep(600)
+    with processes.pool(2) as pool:
+        pool.submit(time.sleep, {seconds})
+        pool.submit(time.sleep, {seconds})
+        print("started", pool.submit(time.sleep, 0).done(), flush=True)
+        time.sleep(600)
 """
 
 
