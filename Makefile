@@ -64,7 +64,7 @@ export DATA RUN
 .NOTPARALLEL: # targets that are given together run one after the other, as `reproduce check` has to
 
 help: ## List the targets
-	awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	echo
 	echo "  PROFILE=$(PROFILE)   one of: $(sort $(basename $(notdir $(wildcard params/*.yaml))))"
 	echo "  DATA=            a .csv or .csv.gz in UCI HIGGS' format, instead of the profile's events"
