@@ -75,7 +75,9 @@ def commands(root, words=()):
 
 COMMANDS = [(words, inner._actions) for words, inner in commands(parser()) if words[0] not in LEFT_OUT]
 anything = (
-    st.sampled_from(FILES) | st.sampled_from(ODD) | st.text(st.characters(exclude_characters="\0/\n"), max_size=6)
+    st.sampled_from(FILES)
+    | st.sampled_from(ODD)
+    | st.text(st.characters(codec="utf-8", exclude_characters="\0/\n"), max_size=6)
 )
 
 
