@@ -111,6 +111,9 @@ def _as_template(path: Path) -> str:
 def _lacks_figure(cell: nbformat.NotebookNode) -> bool:
     """Tells whether an executed cell ends with a captioned figure that is not among its outputs."""
     statements = ast.parse(cell.source).body if cell.cell_type == "code" else []
-    if not (statements and ast.unparse(statements[-1]).startswith("plots.caption(")):
-        return False
+    match statements[-1:]:
+        case [ast.Expr(ast.Call(ast.Attribute(ast.Name("plots"), "caption")))]:
+            pass
+        case _:  # also "plots.caption(...) if compared else None", which may be none
+            return False
     return not any("<figure" in output.get("data", {}).get("text/html", "") for output in cell.outputs)
