@@ -115,7 +115,7 @@ class EventStream:
         with reading(path):
             metadata = {file: pq.read_metadata(file, filesystem=filesystem) for file in files}
             for file, footer in metadata.items():
-                _check_columns(file, footer.schema.names, (LABEL, *features))
+                _check_columns(file, footer.schema.names, features)
         groups = [(file, group) for file, footer in metadata.items() for group in range(footer.num_row_groups)]
         shards = [_Shard(file, group, 0, metadata[file].row_group(group).num_rows) for file, group in groups]
         n_rows = sum(shard.n for shard in shards)
@@ -186,7 +186,8 @@ class EventStream:
             sample.features[:, column] = table[name].to_numpy()
 
     def _table(self, shard: _Shard, columns: Sequence[str]) -> pa.Table:
-        """Reads these columns of a shard, and no others."""
+        """Reads these columns of a shard, and no others; raises DataError for one that is not there."""
+        _check_columns(shard.file, self.metadata[shard.file].schema.names, columns)
         with (
             reading(shard.file),
             self.filesystem.open_input_file(shard.file) as source,  # one per call: a file object serves one thread
