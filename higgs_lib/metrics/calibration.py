@@ -68,7 +68,7 @@ def reliability(labels: np.ndarray, scores: np.ndarray, *, n_bins: int = 20, lev
     n_bins = check_whole("n_bins", n_bins, 1)
     inner = np.quantile(scores, np.linspace(0, 1, n_bins + 1)[1:-1])
     bins = np.searchsorted(inner, scores)
-    n_events, n_signal, total = (np.bincount(bins, w, n_bins) for w in (None, is_signal, scores))
+    n_events, n_signal, total = (np.bincount(bins, w) for w in (None, is_signal, scores))
     filled = n_events > 0
     n_events, n_signal, total = n_events[filled], n_signal[filled], total[filled]
     return Reliability(total / n_events, n_signal / n_events, *jeffreys_interval(n_signal, n_events, level), n_events)

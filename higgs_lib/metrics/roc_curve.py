@@ -48,8 +48,7 @@ class Roc(NamedTuple):
     def thinned(self, n_points: int = 400) -> "Roc":
         """Returns about `n_points` points of the curve, evenly spaced in signal efficiency, for drawing; at least 2."""
         nearest = np.searchsorted(self.signal_efficiency, np.linspace(0, 1, check_whole("n_points", n_points, 2)))
-        kept = np.unique(np.minimum(nearest, len(self.cut) - 1))
-        return Roc(*(array[kept] for array in self))
+        return Roc(*(array[np.unique(nearest)] for array in self))
 
 
 def roc(labels: np.ndarray, scores: np.ndarray) -> Roc:

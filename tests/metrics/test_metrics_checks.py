@@ -1,5 +1,7 @@
 """What the functions of `metrics` refuse, and that they compute in float64 whatever they are given."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -322,3 +324,33 @@ ALL = np.ones(4, bool)
 def test_selections_that_have_no_ratio_of_luminosities(labels, one, other, definition, message):
     with pytest.raises(ValueError, match=message):
         metrics.equivalent_luminosity(labels, one, other, Experiment(), definition, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("refused", "message"),
+    [
+        (lambda: metrics.effect_size(2), "a difference of AUCs must be finite and from -1 to 1, not 2"),
+        (lambda: metrics.holm([2]), "p-values must be finite and from 0 to 1, not 2"),
+        (lambda: metrics.auc_covariance(LABELS, []), "there are no scores: give those of at least one classifier"),
+        (lambda: metrics.jeffreys_interval(0, -1), "numbers of events must be finite and at least 0, not -1"),
+        (lambda: metrics.jeffreys_interval(-1, 1), "numbers of events that pass must be finite and at least 0, not -1"),
+        (lambda: metrics.jeffreys_interval(2, 1), "more events pass than there are: n_passed must be at most n_total"),
+        (lambda: metrics.mean_interval([]), "a mean needs at least one interval"),
+        (lambda: metrics.mean_interval([Interval(0, 0, np.nan)]), "intervals must be finite, not nan"),
+        (lambda: metrics.efficiencies(LABELS, SCORES, ["x"]), "cuts must be numbers, not <U1"),
+        (lambda: metrics.efficiencies(LABELS, SCORES, np.nan), "a cut is NaN, at which no event passes or fails"),
+        (lambda: metrics.histogram(LABELS, SCORES[:3], [0, 1]), "labels (4,) and values (3,) must be of one length"),
+        (lambda: metrics.histogram([], [], [0, 1]), "there are no events: labels and values are empty"),
+        (
+            lambda: metrics.auc_interval([0, 1], [0.1, 0.2]),
+            "an interval needs at least two events of each class, not 1 of signal and 1 of background",
+        ),
+        (
+            lambda: metrics.auc_interval(LABELS, SCORES, 95),
+            "a confidence level is above 0 and below 1, such as 0.95, not 95",
+        ),
+    ],
+)
+def test_the_sentence_says_what_would_be_right(refused, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        refused()

@@ -128,7 +128,10 @@ def test_a_peak_at_an_end_is_fitted_to_the_five_bins_there():
     assert _vertex(*parabola(5.5)) == 4.25
     bent_up = 1000 - parabola(2.0)[1]
     assert _vertex(edges, bent_up) == 3.25  # no vertex: the middle of the five bins at the highest, the last one
-    assert _vertex(edges, np.arange(9.0)) == pytest.approx(3.25, abs=1.0)
+    assert _vertex(edges, bent_up / 1e4) == 3.25
+    edges, counts = np.arange(10.0), np.array([0, 3, 9, 12, 11, 9, 5, 5, 0])
+    a, b, _ = np.polyfit([-2, -1, 0, 1, 2], counts[1:6], 2)
+    assert _vertex(edges, counts) == pytest.approx(3.5 - b / (2 * a))
 
 
 def test_the_peak_is_the_vertex_of_bins_of_a_tenth_of_the_interquartile_range():
@@ -146,6 +149,7 @@ def test_a_histogram_keeps_its_edges_and_leaves_out_what_is_outside():
     histogram = metrics.histogram([0, 0, 1, 1, 1], [-1, 0.2, 0.2, 0.6, 3], [0, 0.5, 1])
     assert histogram.edges.tolist() == [0, 0.5, 1]
     assert (histogram.signal.tolist(), histogram.background.tolist()) == ([1, 1], [1, 0])
+    assert metrics.histogram(LABELS, SCORES, [0, 0.5]).signal.tolist() == [1]
 
 
 def test_intervals_are_combined():
@@ -297,6 +301,19 @@ def test_the_published_significance_of_baldi_et_al_without_a_cut():
     }
     for name, value in by_hand.items():
         assert experiment.significance(name, 1, 1) == pytest.approx(value, rel=1e-12)
+
+
+def test_fewer_than_one_event_may_be_expected():
+    experiment = Experiment(0.5, 0.25, 0)
+    for name in ("S/√B", "S/√(S+B)", "Asimov"):
+        expected = experiment.definitions()[name](0.25, 0.125)
+        assert experiment.significance(name, 0.5, 0.5) == expected > 0
+
+
+def test_what_is_beyond_float64_is_a_limit_and_no_warning():
+    assert metrics.asimov_with_uncertainty(1.0, 100.0, 1e200) == 0
+    assert metrics.signal_over_root_background(1e300, 1e-300) == np.inf
+    assert metrics.asimov(1e300, 1e300) == pytest.approx(np.sqrt(4 * np.log(2) - 2) * 1e150)
 
 
 @pytest.mark.parametrize("ratio", [1e-12, 0.5, 0.999999, 1.0, 1.000001, 3.0, 1e9])
