@@ -51,7 +51,7 @@ class LongLineError(Exception):
 class InvalidRowError(Exception):
     """A row does not hold 29 finite numbers, the first of them 0 or 1; the message says why."""
 
-    def __init__(self, row: int, problem: str):
+    def __init__(self, row: int, problem: str) -> None:
         super().__init__(problem)
         self.row = row
         """Number of the row in its block, from 0; empty lines are not counted."""

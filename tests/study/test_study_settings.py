@@ -18,7 +18,7 @@ def notebook_names(name, n_training, last):
     names = {}
     exec(cells[0].source, names)
     exec("\n".join(line for line in cells[1].source.splitlines() if line.startswith(("from", "import"))), names)
-    names["study"] = SimpleNamespace(Study=SimpleNamespace(open=lambda *_, **__: analysis))
+    names["study"] = SimpleNamespace(Study=SimpleNamespace(open_reduced=lambda *_, **__: analysis))
     exec(defining.source, names)
     return names
 
