@@ -211,6 +211,6 @@ def test_toys_are_counted_against_the_asymptotic_formulae():
             wrong()
     for sizes in ((0, 1), (5, 0), (2.5, 1)):
         with pytest.raises(
-            ValueError, match="n_toys must be a whole number of at least 1|cannot work with 0 processes"
+            ValueError, match=r"n_toys must be a whole number of at least 1|cannot work with 0 processes"
         ):
             likelihood.toys({}, sizes[0], seed=1, workers=sizes[1])
