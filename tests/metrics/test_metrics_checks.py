@@ -82,6 +82,12 @@ def test_the_scores_of_the_other_classifier_are_checked_too(function):
             function(LABELS, SCORES, others)
 
 
+def test_the_class_of_a_single_event_is_named():
+    for label in (0, 1):
+        with pytest.raises(ValueError, match=f"^a ROC curve needs both classes, but all 1 labels are {label}$"):
+            metrics.auc([label], [0.5])
+
+
 def test_one_class_has_an_accuracy():
     assert metrics.accuracy([1, 1, 1, 1], SCORES) == 0.5
     assert metrics.accuracy([0, 0, 0, 0], SCORES) == 0.5

@@ -214,3 +214,22 @@ def test_toys_are_counted_against_the_asymptotic_formulae():
             ValueError, match=r"n_toys must be a whole number of at least 1|cannot work with 0 processes"
         ):
             likelihood.toys({}, sizes[0], seed=1, workers=sizes[1])
+
+
+def test_the_uncertainty_of_the_expected_events_adds_in_quadrature():
+    effects = {
+        "one": Effect(*np.array([[13.0, 21.0], [9.0, 20.0], [105.0, 190.0], [97.0, 206.0]])),
+        "two": Effect(*np.array([[10.0, 20.0], [10.0, 20.0], [101.0, 203.0], [99.0, 201.0]])),
+    }
+    errors = np.array([1.5, 2.5]), np.array([3.0, 0.5])
+    templates = Templates(np.array([10.0, 20.0]), np.array([100.0, 200.0]), *errors, effects)
+    by_hand = [6**2 + 1**2 + 5**2 + 1.5**2 + 3**2, 7.5**2 + 1**2 + 10**2 + 2.5**2 + 0.5**2]
+    assert templates.uncertainty(Experiment(background_uncertainty=0.05)) == pytest.approx(np.sqrt(by_hand))
+
+
+def test_fewer_events_than_expected_are_no_discovery():
+    specification = likelihood.workspace(plain([5, 5], [100, 100]), KNOWN)
+    for counts in ([100, 100], [60, 70]):
+        assert likelihood.discovery_significance(likelihood.with_data(specification, counts)) == pytest.approx(
+            0, abs=1e-3
+        )
