@@ -7,6 +7,7 @@ from higgs_lib import metrics, models, simulation, training
 from higgs_lib.data import COMPLETE, EventStream, Sample, parquet
 from higgs_lib.models import ModelSpec
 from higgs_lib.training import TrainConfig, batching
+from higgs_lib.training.loop import Trainer
 
 
 def test_the_same_seed_gives_the_same_numbers(samples):
@@ -107,8 +108,15 @@ def test_a_training_that_diverges_is_named(samples):
 def test_events_that_are_not_finite_are_not_blamed_on_the_learning_rate(samples, part, cause):
     changed = [Sample(events.features.copy(), events.labels) for events in samples]
     changed[part].features[:, 2] = np.nan
-    with pytest.raises(training.DivergenceError, match=f"{cause}: check") as error:
+    with pytest.raises(training.TrainingError, match="row 0 from 0: a feature is not finite"):
         training.fit(*build(), *changed, TrainConfig(epochs=1, batch_size=100), seed=1)
+    # as in a process group, where nobody has looked at all events before
+    model, optimizer = build()
+    optimizer.build(model.trainable_variables)
+    trainer = Trainer(model, optimizer, keras.losses.BinaryCrossentropy(), changed[0], 100, seed=1, jit_compile=None)
+    empty = training.History([], [], [], changed[0].n_events)
+    with pytest.raises(training.DivergenceError, match=f"{cause}: check") as error:
+        list(trainer.epochs(empty, [], changed[1], TrainConfig(epochs=1, batch_size=100), "odd"))
     assert "rate" not in str(error.value)
 
 
