@@ -11,13 +11,11 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import psutil
 
 log = logging.getLogger(__name__)
-
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextlib.contextmanager
@@ -26,10 +24,8 @@ def errors_name(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in NO_SPACE:
-            raise OSError(error.errno, os.strerror(error.errno), os.fspath(path)) from error
         if error.errno is not None and error.filename is None:
-            error.filename = os.fspath(path)
+            raise OSError(error.errno, os.strerror(error.errno), os.fspath(path)) from error
         raise
 
 
@@ -48,21 +44,27 @@ def locked(folder: Path) -> Iterator[None]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / ".lock"
-    with errors_name(path), path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read() or "which starts right now"
-            raise LockedError(
-                f"{folder}: another process works there, {holder}; wait until it ends, or stop it"
-            ) from None
-        except OSError as error:  # some network file systems have no locks
-            log.info("%s cannot be locked (%s): start nothing else there until this ends", folder, error.strerror)
-        file.truncate(0)
-        file.write(f"PID {os.getpid()} on {platform.node()} since {datetime.now():%H:%M:%S}")
-        file.flush()
+    with errors_name(path):
+        file = path.open("a+")
+    with file:
+        with errors_name(path):
+            _lock(file, folder)
         yield
+
+
+def _lock(file: TextIO, folder: Path) -> None:
+    """Locks the file of a folder and writes into it who has the lock; raises LockedError where another process has."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        holder = file.read() or "which starts right now"
+        raise LockedError(f"{folder}: another process works there, {holder}; wait until it ends, or stop it") from None
+    except OSError as error:  # some network file systems have no locks
+        log.info("%s cannot be locked (%s): start nothing else there until this ends", folder, error.strerror)
+    file.truncate(0)
+    file.write(f"PID {os.getpid()} on {platform.node()} since {datetime.now():%H:%M:%S}")
+    file.flush()
 
 
 @contextlib.contextmanager
@@ -80,6 +82,10 @@ def write_atomically(destination: Path) -> Iterator[Path]:
         with errors_name(destination):
             yield temporary
             temporary.replace(destination)
+    except OSError as error:
+        if error.filename == os.fspath(temporary):
+            raise OSError(error.errno, error.strerror, os.fspath(destination)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

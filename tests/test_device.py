@@ -222,7 +222,7 @@ def test_another_precision_of_keras_is_refused_by_models_and_trainings(monkeypat
     """As keras.json of a user may have it: it is in no recipe, and changes every number."""
     usual = getattr(keras.config, name)()
     model = keras.Sequential([keras.Input((28,)), keras.layers.Dense(1, activation="sigmoid")])
-    events = Sample(np.zeros((100, 28), np.float32), np.zeros(100, np.float32))
+    events = Sample(np.zeros((100, 28), np.float32), np.repeat(np.float32([0, 1]), 50))
     standard = models.Standardisation(np.zeros(28), np.ones(28))
     message = re.escape(f"Keras is set to {name} {value}, which changes results: call keras.config.set_{name}({right})")
     getattr(keras.config, f"set_{name}")(value)

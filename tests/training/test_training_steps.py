@@ -3,10 +3,10 @@ import numpy as np
 import pytest
 from small_training import COMPILED, ON_JAX, build, weights
 
-from higgs_lib import data, models, training
+from higgs_lib import data, device, models, training
 from higgs_lib.data import COMPLETE
 from higgs_lib.models import PRESETS, ModelSpec
-from higgs_lib.training import TrainConfig, batching, loop, steps
+from higgs_lib.training import TrainConfig, batching, steps
 
 BALDI_LIKE = {"optimizer": "sgd", "learning_rate": 0.05, "momentum": 0.5, "final_momentum": 0.9, "momentum_epochs": 1}
 
@@ -60,7 +60,7 @@ def test_bfloat16_reaches_the_same_auc(samples):
 
 
 def test_a_processor_without_bfloat16_gives_a_warning(samples, monkeypatch, caplog):
-    monkeypatch.setattr(loop.device, "has_bfloat16", lambda: False)
+    monkeypatch.setattr(device, "has_bfloat16", lambda: False)
     monkeypatch.setattr(steps, "has_gpu", lambda: False)
     for precision, warnings in (("float32", 0), ("bfloat16", 1)):
         model, optimizer = build(ModelSpec((5,), precision=precision))
