@@ -10,8 +10,9 @@ import platform
 import re
 from collections.abc import Iterator
 from datetime import datetime
+from io import FileIO
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import psutil
 
@@ -45,26 +46,25 @@ def locked(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / ".lock"
     with errors_name(path):
-        file = path.open("a+")
+        file = path.open("a+b", buffering=0)  # so that closing it has nothing left to write
     with file:
         with errors_name(path):
             _lock(file, folder)
         yield
 
 
-def _lock(file: TextIO, folder: Path) -> None:
+def _lock(file: FileIO, folder: Path) -> None:
     """Locks the file of a folder and writes into it who has the lock; raises LockedError where another process has."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.seek(0)
-        holder = file.read() or "which starts right now"
+        holder = file.read().decode() or "which starts right now"
         raise LockedError(f"{folder}: another process works there, {holder}; wait until it ends, or stop it") from None
     except OSError as error:  # some network file systems have no locks
         log.info("%s cannot be locked (%s): start nothing else there until this ends", folder, error.strerror)
     file.truncate(0)
-    file.write(f"PID {os.getpid()} on {platform.node()} since {datetime.now():%H:%M:%S}")
-    file.flush()
+    file.write(f"PID {os.getpid()} on {platform.node()} since {datetime.now():%H:%M:%S}".encode())
 
 
 @contextlib.contextmanager
