@@ -140,14 +140,14 @@ docs: $(READY) ## Render the documentation into docs/_build/html
 test: $(READY) ## Run every test, on all cores
 	$(PYTHON) -m pytest -n logical --dist loadfile
 
-test-fuzz: $(READY) ## Try 10,000 inputs on each reader of files, settings and messages (two hours)
+test-fuzz: $(READY) ## Try 10,000 inputs on each reader of files, settings and messages
 	HIGGS_FUZZ=10_000 $(PYTHON) -m pytest -n logical tests -k fuzz
 
-test-faults: $(READY) ## Kill, fill and damage runs, which then end as undisturbed ones (two hours)
+test-faults: $(READY) ## Kill, fill and damage runs, which then end as undisturbed ones (an hour or more)
 	HIGGS_FAULTS=1 $(PYTHON) -m pytest tests/faults
 	PATH="$(abspath $(ENV_BIN)):$$PATH" $(PYTHON) tests/faults/campaign.py
 
-test-versions: $(READY) ## Test the wheel on Python 3.11, 3.12 and 3.13, which uv brings (half an hour)
+test-versions: $(READY) ## Test the wheel on Python 3.11, 3.12 and 3.13
 	$(PYTHON) tools/test_versions.py
 
 coverage: $(READY) ## Run every test and say which lines none has run

@@ -1,16 +1,18 @@
 """Starts processes that do not import the user's script, so that it needs no `if __name__ == "__main__"`."""
 
 import multiprocessing
+import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.connection import wait
 from multiprocessing.context import SpawnContext, SpawnProcess
 from types import ModuleType
 
 from higgs_lib.device import cores
-from higgs_lib.interrupts import end_with_parent
 
 
 class ProcessError(RuntimeError):
@@ -35,8 +37,15 @@ class _Process(SpawnProcess):
 
     def run(self) -> None:
         """Computes, in the new process."""
-        end_with_parent()
+        if parent := multiprocessing.parent_process():
+            threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True, name="end with parent").start()
         super().run()
+
+
+def _end_after(sentinel: int) -> None:
+    """Ends this process, also while it computes or waits for a task, when the sentinel of another says it has ended."""
+    wait([sentinel])
+    os._exit(1)
 
 
 class _Context(SpawnContext):

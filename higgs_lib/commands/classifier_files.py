@@ -12,21 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from higgs_lib.commands.parsing import FEATURE_SETS, PARTS, CommandError
-from higgs_lib.data import DataError, Origin, origin
 from higgs_lib.files import write_atomically
 from higgs_lib.models import archive
 
 KEY = b"higgs_lib_scores"  # of the record in the metadata of a Parquet file
-
-
-def read_origin(path: str | Path) -> Origin:
-    """Returns the origin of an events file; raises DataError also where the file is no Parquet."""
-    try:
-        return origin(path)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(
-            f"{path}: not a Parquet file, or damaged; `higgs-lib ingest` makes one from text in UCI's format"
-        ) from error
 
 
 def save_model(model, destination: Path, record: dict) -> None:

@@ -80,9 +80,9 @@ def _events(path: Path) -> dict:
     """Returns what is known of a file of events."""
     from dataclasses import asdict
 
-    from higgs_lib.commands.classifier_files import read_origin
+    from higgs_lib import data
 
-    origin = read_origin(path)
+    origin = data.origin(path)
     return {"file": str(path), "type": "events", "description": origin.description, **asdict(origin)}
 
 

@@ -32,10 +32,11 @@ DEFAULT_SIZES = (100_000, 50_000, 0)  # events for testing and validation; for t
 def train(arguments: argparse.Namespace) -> None:
     """Trains one network and stores it."""
     destination = new_file(arguments.model, ".keras", force=arguments.force)
-    from higgs_lib.commands.classifier_files import read_origin, save_model
+    from higgs_lib import data
 
-    origin = read_origin(arguments.events)
-    from higgs_lib import data, device, models, training
+    origin = data.origin(arguments.events)
+    from higgs_lib import device, models, training
+    from higgs_lib.commands.classifier_files import save_model
     from higgs_lib.training.loop import check_trainable
 
     with refusing(ValueError):

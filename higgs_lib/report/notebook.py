@@ -54,12 +54,6 @@ def run(
     Raises:
         NotebookError: the notebook is not one of the profile's, or it stopped.
     """
-    import papermill  # here, as a run in which nothing is stale does without it
-    from jupyter_core.utils import ensure_event_loop
-    from traitlets.config import Config
-
-    from higgs_lib.report.kernel import Kernel
-
     notebook, folder = Path(notebook), Path(folder).resolve()
     if notebook.stem not in profile.notebooks:
         raise NotebookError(f"{notebook}: no such notebook; there are {', '.join(profile.notebooks)}")
@@ -69,11 +63,47 @@ def run(
     paths = {"run": str(folder), "events": str(folder / "data" / "events.parquet")}
     declared = declared_parameters(notebook)
     parameters = {name: path for name, path in paths.items() if name in declared} | profile.notebooks[notebook.stem]
+    book = _execute(notebook, running, parameters, on_cell=on_cell, on_stderr=on_stderr)
+    for cell in book.cells:
+        if _lacks_figure(cell):
+            raise NotebookError(
+                f"{notebook.name}, cell {cell.execution_count}: it stored no figure\nThe notebook: {running}"
+            )
+    running.replace(finished)
+    return finished
+
+
+def _execute(
+    notebook: Path,
+    running: Path,
+    parameters: dict[str, object],
+    *,
+    on_cell: Callable[..., object],
+    on_stderr: Callable[[str], object],
+) -> nbformat.NotebookNode:
+    """Executes a notebook in a kernel of its own; the arguments and errors are those of `run`.
+
+    Args:
+        notebook: the path of the notebook.
+        running: the path at which it is stored, after each cell.
+        parameters: what replaces its own parameters.
+        on_cell: is called before each cell.
+        on_stderr: is called with what the cells write to standard error.
+
+    Returns:
+        The executed notebook.
+    """
+    import papermill  # here, as a run in which nothing is stale does without it
+    from jupyter_core.utils import ensure_event_loop
+    from traitlets.config import Config
+
+    from higgs_lib.report.kernel import Kernel
+
     # the tasks of an interrupted cell fail once its kernel has ended, which nobody waits for
     ensure_event_loop().set_exception_handler(lambda _, context: log.debug("%s", context))
     try:
         with errors_name(running), TemporaryDirectory(prefix="higgs_lib-") as settings:
-            book = papermill.execute_notebook(
+            return papermill.execute_notebook(
                 _as_template(notebook),
                 _as_template(running),
                 parameters,
@@ -94,13 +124,6 @@ def run(
         raise NotebookError(
             f"{notebook.name}: {error}, perhaps for lack of memory\nThe notebook so far: {running}"
         ) from error
-    for cell in book.cells:
-        if _lacks_figure(cell):
-            raise NotebookError(
-                f"{notebook.name}, cell {cell.execution_count}: it stored no figure\nThe notebook: {running}"
-            )
-    running.replace(finished)
-    return finished
 
 
 def _as_template(path: Path) -> str:

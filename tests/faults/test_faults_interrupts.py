@@ -80,7 +80,7 @@ def test_a_reader_that_goes_away_ends_a_run_quietly(finished):
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGHUP"])
 def test_a_request_that_the_caller_ignores_stays_ignored(name, tmp_path):
-    code = "import os, signal; from higgs_lib import interrupts\nwith interrupts.ends_in_order():\n"
+    code = "import os, signal; from higgs_lib.commands import interrupts\nwith interrupts.ends_in_order():\n"
     code += f"    os.kill(os.getpid(), signal.{name}); print('on')"
     command = f"trap '' {name[3:]}; exec {python()[0]} -c \"$CODE\""
     answer = subprocess.run(["bash", "-c", command], env=os.environ | {"CODE": code}, capture_output=True, check=False)

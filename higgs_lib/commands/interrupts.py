@@ -1,12 +1,8 @@
-"""How processes end: this one in order when it is asked to, and those that compute beside it together with it."""
+"""Ends a command in order when a signal asks for it."""
 
-import multiprocessing
-import os
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing.connection import wait
 from types import FrameType
 
 REQUESTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, a batch system, a terminal that is closed
@@ -35,18 +31,3 @@ def ends_in_order() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def end_with_parent() -> None:
-    """Ends this process, which `multiprocessing` started, as soon as the process that started it has been killed.
-
-    A process that waits for its next task, or computes, would otherwise outlive it.
-    """
-    if parent := multiprocessing.parent_process():
-        threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True, name="end with parent").start()
-
-
-def _end_after(sentinel: int) -> None:
-    """Ends this process when the sentinel of another one says that it has ended."""
-    wait([sentinel])
-    os._exit(1)
