@@ -76,8 +76,6 @@ def _measures(path: str, events, judged, arguments: argparse.Namespace) -> dict:
     from higgs_lib.study.classifiers import REJECTION_AT
 
     labels, scores = judged.label, judged.score
-    n_correct = round(metrics.accuracy(labels, scores) * len(labels))
-    accuracy = metrics.jeffreys_interval(n_correct, len(labels))
     band = metrics.roc_band(labels, scores, n_points=11)  # at signal efficiencies 0, 0.1, ... 1
     rejection = metrics.background_rejection(labels, scores, REJECTION_AT)
     points = [round(10 * efficiency) for efficiency in REJECTION_AT]
@@ -89,7 +87,7 @@ def _measures(path: str, events, judged, arguments: argparse.Namespace) -> dict:
         "n_signal": int((labels == 1).sum()),
         "n_background": int((labels == 0).sum()),
         "auc": metrics.auc_interval(labels, scores)._asdict(),
-        "accuracy": {"value": n_correct / len(labels), "low": float(accuracy[0]), "high": float(accuracy[1])},
+        "accuracy": metrics.accuracy_interval(labels, scores)._asdict(),
         "background_rejection": {
             str(efficiency): {"value": float(value), "low": float(band.low[i]), "high": float(band.high[i])}
             for efficiency, value, i in zip(REJECTION_AT, rejection, points, strict=True)

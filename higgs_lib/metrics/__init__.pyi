@@ -6,7 +6,14 @@ from .calibration import (
     reliability as reliability,
 )
 from .histograms import Histogram as Histogram, histogram as histogram, peak as peak
-from .hypotheses import AucTest as AucTest, auc_test as auc_test, effect_size as effect_size, holm as holm
+from .hypotheses import (
+    AccuracyTest as AccuracyTest,
+    AucTest as AucTest,
+    accuracy_test as accuracy_test,
+    auc_test as auc_test,
+    effect_size as effect_size,
+    holm as holm,
+)
 from .intervals import (
     Interval as Interval,
     auc_covariance as auc_covariance,
@@ -23,6 +30,7 @@ from .roc_curve import (
     Roc as Roc,
     RocBand as RocBand,
     accuracy as accuracy,
+    accuracy_interval as accuracy_interval,
     auc as auc,
     background_rejection as background_rejection,
     best_figure_of_merit as best_figure_of_merit,

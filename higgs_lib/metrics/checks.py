@@ -43,6 +43,15 @@ def check_events(labels: ArrayLike, values: ArrayLike, name: str = "scores") -> 
     return Events(is_signal, values, n_signal, n_background)
 
 
+def is_correct(labels: ArrayLike, scores: ArrayLike) -> np.ndarray:
+    """Tells which events (n,) are on the right side of a score of 0.5, on which itself is background.
+
+    Raises the errors of `check_events`.
+    """
+    events = check_events(labels, scores)
+    return (events.values > 0.5) == events.is_signal
+
+
 def check_scores(labels: ArrayLike, scores: ArrayLike) -> Events:
     """Returns events of both classes; raises the errors of `check_events`, or ValueError if a class is missing."""
     events = check_events(labels, scores)

@@ -1,4 +1,4 @@
-"""Tests whether two classifiers have the same AUC, corrects for many tests, and puts the size of a difference in words.
+"""Tests whether two classifiers have the same AUC or accuracy, corrects for many tests, and puts sizes in words.
 
 A small p-value says that a difference is real, not that it is large; so both are stated.
 """
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import optimize
+from scipy import optimize, stats
 
-from higgs_lib.metrics.checks import check_numbers
+from higgs_lib.metrics.checks import check_level, check_numbers, is_correct
 from higgs_lib.metrics.intervals import Interval, auc_difference, half_widths, mean_interval
 
 EFFECT_SIZES = {"negligible": 0.002, "small": 0.01, "moderate": 0.03, "large": np.inf}
@@ -61,6 +61,48 @@ def auc_test(labels: np.ndarray, scores: np.ndarray, others: np.ndarray) -> AucT
     +0.06 [+0.03, +0.08], p = 7e-06, large
     """
     return AucTest.from_seeds([auc_difference(labels, scores, others)])
+
+
+class AccuracyTest(NamedTuple):
+    """The outcome of a paired test whether two classifiers have the same accuracy."""
+
+    difference: Interval
+    """The first accuracy less the second, with its paired interval."""
+    p_value: float
+    """The two-sided probability of a difference at least as large if the accuracies are the same."""
+
+
+def accuracy_test(labels: np.ndarray, scores: np.ndarray, others: np.ndarray, level: float = 0.95) -> AccuracyTest:
+    """Tests whether `scores` and `others`, of the same events, have the same accuracy.
+
+    Only events that one of the two classifies correctly count. The p-value is the exact binomial one of Q. McNemar,
+    Psychometrika 12 (1947) 153; the interval is that of A. Agresti, Categorical Data Analysis (2nd edition, 2002),
+    section 10.1.1. It leaves out the spread of seeds.
+
+    Args:
+        labels: Labels (n,), 1 for signal and 0 for background.
+        scores: Scores (n,) of one classifier, above 0.5 for signal.
+        others: Scores (n,) of the other.
+        level: Confidence level of the interval.
+
+    Returns:
+        The difference and its p-value.
+
+    Raises:
+        ValueError: As `accuracy`.
+
+    >>> test = accuracy_test([1] * 60, [0.9] * 50 + [0.1] * 10, [0.1] * 25 + [0.9] * 35)
+    >>> print(f"{test.difference:+.2f}, p = {test.p_value:.3f}")
+    +0.25 [+0.07, +0.43], p = 0.017
+    """
+    first, second = is_correct(labels, scores), is_correct(labels, others)
+    n_first, n_second = int(np.count_nonzero(first & ~second)), int(np.count_nonzero(second & ~first))
+    n_differing, n_events = n_first + n_second, len(first)
+    difference = (n_first - n_second) / n_events
+    error = np.sqrt(n_differing - n_events * difference**2) / n_events
+    half = float(stats.norm.isf(0.5 - check_level(level) / 2) * error)
+    p_value = float(stats.binomtest(n_first, n_differing).pvalue) if n_differing else 1.0
+    return AccuracyTest(Interval(difference, difference - half, difference + half), p_value)
 
 
 def effect_size(difference: float) -> str:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from higgs_lib.metrics.checks import check_events, check_floats, check_numbers, check_scores, check_whole
-from higgs_lib.metrics.intervals import jeffreys_interval
+from higgs_lib.metrics.checks import check_floats, check_numbers, check_scores, check_whole, is_correct
+from higgs_lib.metrics.intervals import Interval, jeffreys_interval
 from higgs_lib.metrics.ranking import Ranking
 
 
@@ -21,8 +21,20 @@ def accuracy(labels: np.ndarray, scores: np.ndarray) -> float:
     >>> accuracy([0, 0, 1, 1], [0.1, 0.6, 0.5, 0.9])
     0.5
     """
-    events = check_events(labels, scores)
-    return float(np.count_nonzero((events.values > 0.5) == events.is_signal) / len(events.values))
+    correct = is_correct(labels, scores)
+    return float(np.count_nonzero(correct) / len(correct))
+
+
+def accuracy_interval(labels: np.ndarray, scores: np.ndarray, level: float = 0.95) -> Interval:
+    """Returns the accuracy with the interval of a binomial fraction, by `jeffreys_interval`; errors of `accuracy`.
+
+    >>> print(accuracy_interval([0, 0, 1, 1] * 100, [0.1, 0.6, 0.7, 0.9] * 100))
+    0.750 [0.706, 0.790]
+    """
+    correct = is_correct(labels, scores)
+    n_correct = int(np.count_nonzero(correct))
+    limits = jeffreys_interval(np.array(n_correct), len(correct), level)
+    return Interval(n_correct / len(correct), *(float(limit) for limit in limits))
 
 
 def auc(labels: np.ndarray, scores: np.ndarray) -> float:

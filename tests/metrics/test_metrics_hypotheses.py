@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -77,3 +79,48 @@ def test_holms_correction_limits_the_chance_of_any_false_claim():
 def test_sizes_in_words(difference, words):
     assert metrics.effect_size(difference) == words
     assert AucTest(Interval(difference, difference, difference), 1.0).effect_size == words
+
+
+def scored_by(n_both, n_first, n_second, n_neither):
+    """Labels, and the scores of two classifiers that are right on so many events both, alone or not at all."""
+    counts = (n_both, n_first, n_second, n_neither)
+    right = [np.repeat(values, counts) for values in ((True, True, False, False), (True, False, True, False))]
+    labels = np.arange(sum(counts)) % 2
+    return labels, *(np.where(one == (labels == 1), 0.9, 0.2) for one in right)
+
+
+def test_the_difference_of_accuracies_is_that_of_a_published_table():
+    """Approval ratings, A. Agresti, Categorical Data Analysis (2002), table 10.1: 794, 150, 86, 570 of 1600."""
+    test = metrics.accuracy_test(*scored_by(794, 86, 150, 570))
+    assert test.difference.value == pytest.approx(-0.04)
+    assert (test.difference.high - test.difference.low) / 2 / 1.96 == pytest.approx(0.0095, abs=5e-5)
+    assert stats.norm.isf(test.p_value / 2) == pytest.approx(4.17, abs=0.06)  # his z is not continuity-corrected
+
+
+@pytest.mark.parametrize(("n_first", "n_second"), [(25, 10), (3, 3), (0, 7), (2, 1)])
+def test_the_p_value_of_accuracies_is_the_exact_one(n_first, n_second):
+    """The probability that of all events on which the two differ one side gets as few, from the binomial sum."""
+    n_differing = n_first + n_second
+    tail = sum(math.comb(n_differing, k) for k in range(min(n_first, n_second) + 1)) / 2**n_differing
+    test = metrics.accuracy_test(*scored_by(30, n_first, n_second, 5))
+    assert test.p_value == pytest.approx(min(1, 2 * tail))
+    swapped = metrics.accuracy_test(*scored_by(30, n_second, n_first, 5))
+    assert swapped.p_value == pytest.approx(test.p_value)
+    assert swapped.difference.value == -test.difference.value
+
+
+def test_the_interval_of_the_difference_of_accuracies_agrees_with_the_bootstrap():
+    labels, scores, others = scored_by(600, 250, 100, 550)
+    test = metrics.accuracy_test(labels, scores, others)
+    rng = np.random.default_rng(3)
+    rows = rng.integers(len(labels), size=(1000, len(labels)))
+    right = [(one > 0.5) == (labels == 1) for one in (scores, others)]
+    draws = right[0][rows].mean(1) - right[1][rows].mean(1)
+    assert (test.difference.high - test.difference.low) / 2 == pytest.approx(1.96 * draws.std(), rel=0.1)
+    narrow = metrics.accuracy_test(labels, scores, others, level=0.5)
+    assert (narrow.difference.high - narrow.difference.value) / draws.std() == pytest.approx(0.674, rel=0.1)
+
+
+def test_classifiers_that_are_right_on_the_same_events_do_not_differ():
+    labels, scores, others = scored_by(10, 0, 0, 3)
+    assert metrics.accuracy_test(labels, scores, others) == ((0, 0, 0), 1.0)

@@ -98,3 +98,11 @@ def test_the_band_covers_the_true_curve_and_stays_within_zero_and_one():
         assert band.high.max() <= 1
         inside.append((band.low <= truth) & (truth <= band.high))
     assert np.mean(inside, 0)[1:-1] == pytest.approx(0.95, abs=0.035)
+
+
+def test_the_interval_of_the_accuracy_is_that_of_jeffreys():
+    labels, scores = np.repeat([0, 1], 50), np.append(np.full(50, 0.5), np.repeat([0.4, 0.6], [30, 20]))
+    interval = metrics.accuracy_interval(labels, scores)
+    assert interval == pytest.approx((0.7, *stats.beta.ppf([0.025, 0.975], 70.5, 30.5)))
+    assert metrics.accuracy_interval(labels, scores, 0.5).low == pytest.approx(stats.beta.ppf(0.25, 70.5, 30.5))
+    assert metrics.accuracy_interval(labels, labels) == pytest.approx((1, stats.beta.ppf(0.025, 100.5, 0.5), 1))
