@@ -119,3 +119,8 @@ def read_json(path: Path, advice: str = "delete it, and `make reproduce` makes i
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         cause = error
     raise StoredFileError(f"{path}: the file is {'damaged' if content else 'empty'}; {advice}") from cause
+
+
+def canonical_json(value: Any) -> bytes:
+    """Returns a value of JSON's types as bytes that do not depend on how it was written."""
+    return json.dumps(value, sort_keys=True).encode()

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from mutations import JSON, altered, damaged
 
 from higgs_lib.__main__ import main
-from higgs_lib.commands.classifier_files import KEY, ScoredEvents, read_scores
-from higgs_lib.commands.parsing import CommandError
+from higgs_lib.study.score_files import KEY
+from higgs_lib.study.score_reader import ScoredEvents, ScoreFileError, read_scores
+
 
 RECORD = {"model": {"classifier": "deep", "features": "low", "seed": 1}, "events": {"sha256": "ab"}, "part": "all"}
 
@@ -44,7 +45,7 @@ def check(path, content: bytes) -> None:
     path.write_bytes(content)
     try:
         scored = read_scores(path)
-    except CommandError as error:
+    except ScoreFileError as error:
         message, scored = str(error), None
     if scored is None:
         assert message.startswith(str(path))

@@ -19,13 +19,16 @@ WIDTH = 48  # characters of a name in the text
 
 def evaluate(arguments: argparse.Namespace) -> None:
     """Measures the scores of one file, or of two."""
-    from higgs_lib.commands.classifier_files import read_scores
+    from higgs_lib.study.score_files import are_probabilities
+    from higgs_lib.study.score_reader import read_scores
 
     paths = [arguments.scores, *([arguments.others] if arguments.others else [])]
     scored = [read_scores(path) for path in paths]
     for path, events in zip(paths, scored, strict=True):
         if events.label is None:
             raise CommandError(f"{path}: has no labels, without which scores cannot be judged")
+        if not are_probabilities(events.score):
+            raise CommandError(f"{path}: its scores do not lie in [0, 1]; `verify` gives the AUC of such scores")
     judged = [_judged(events) for events in scored]
     files = [_measure(*part, arguments) for part in zip(paths, scored, judged, strict=True)]
     with refusing(ValueError):

@@ -62,7 +62,7 @@ def _scores(path: Path) -> dict:
     """Returns what is known of a file of scores."""
     import numpy as np
 
-    from higgs_lib.commands.classifier_files import read_scores
+    from higgs_lib.study.score_reader import read_scores
 
     scored = read_scores(path)
     parts = {} if scored.part is None else dict(zip(*np.unique(scored.part, return_counts=True), strict=True))

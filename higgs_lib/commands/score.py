@@ -23,25 +23,26 @@ log = logging.getLogger(__name__)
 def score(arguments: argparse.Namespace) -> None:
     """Scores the events of a file."""
     destination = new_file(arguments.scores, ".parquet", force=arguments.force)
-    from higgs_lib.commands.classifier_files import read_model_file, score_writer
+    from higgs_lib.commands.classifier_files import read_model_file
+    from higgs_lib.study.score_files import score_writer
 
     _, record = read_model_file(arguments.model)
     record = record or {}
     features = _features(arguments, record)
-    names, n_events, sha256 = _describe(arguments.events)
-    parts = _parts(arguments, record, sha256)
+    names, about_events = _describe(arguments.events)
+    n_events, parts = about_events["n_events"], _parts(arguments, record, about_events["sha256"])
     rows = range(*parts[arguments.part]) if arguments.part != "all" else range(n_events)
     from higgs_lib.data import LABEL, feature_set
 
     wanted = [*([LABEL] if LABEL in names else []), *feature_set(features)]
     if missing := [name for name in wanted if name not in names]:
         raise CommandError(f"{arguments.events}: the columns {', '.join(missing)} are missing")
-    made_by = {name: value for name, value in record.items() if name != "made_with"} | {"features": features}
-    about = {"model": made_by, "events": {"n_events": n_events, "sha256": sha256}, "part": arguments.part}
+    about = {"model": _made_by(record) | {"features": features}, "events": about_events, "part": arguments.part}
+    about |= {"splits": parts} if parts else {}
     columns = ["row", *(["part"] if parts else []), *(["label"] if LABEL in names else []), "score"]
     with score_writer(destination, columns, about) as writer:
         for block in _blocks(arguments, wanted, rows, parts):
-            writer.write(block.select(columns))
+            writer.write(block)
     text = f"{len(rows):,} events scored: {destination}"
     show({"scores": str(destination), "n_events": len(rows), **about}, text, as_json=arguments.json)
 
@@ -56,12 +57,21 @@ def _features(arguments: argparse.Namespace, record: dict) -> str:
     return recorded or given
 
 
-def _describe(events: str) -> tuple[list[str], int, str]:
-    """Returns the columns, the number of events and, "" if it is not stored, the hash of a Parquet file or folder."""
+def _made_by(record: dict) -> dict:
+    """Returns what made a model, without the time and machine, and of its events what identifies them."""
+    kept = {name: value for name, value in record.items() if name not in ("made_with", "splits")}
+    if "events" in kept:
+        kept["events"] = {name: kept["events"].get(name) for name in ("n_events", "sha256")}
+    return kept
+
+
+def _describe(events: str) -> tuple[list[str], dict]:
+    """Returns the columns of a Parquet file or folder, and what is known of its events: "" where nothing is stored."""
     import pyarrow as pa
     from pyarrow import dataset
 
     from higgs_lib.data import DataError, origin
+    from higgs_lib.study import score_files
 
     try:
         table = dataset.dataset(events, format="parquet")
@@ -73,9 +83,9 @@ def _describe(events: str) -> tuple[list[str], int, str]:
             f"{events}: not Parquet, or damaged; `higgs-lib ingest` makes it from text in UCI's format"
         ) from error
     try:
-        return names, n_events, origin(events).sha256
+        return names, score_files.describe(origin(events))
     except DataError:  # events of another source, or of Spark
-        return names, n_events, ""
+        return names, {"description": "", "n_events": n_events, "sha256": ""}
 
 
 def _parts(arguments: argparse.Namespace, record: dict, sha256: str) -> dict[str, list[int]]:

@@ -20,6 +20,7 @@ from higgs_lib.files import write_atomically
 from higgs_lib.models import ModelSpec
 from higgs_lib.study import trees
 from higgs_lib.study.run import Run, Scores
+from higgs_lib.study.score_files import describe
 from higgs_lib.training import TrainConfig
 
 log = logging.getLogger(__name__)
@@ -198,9 +199,12 @@ class Study:
     def _judged(self, features: str) -> dict[str, Sample]:
         """Returns the events on which classifiers are judged: validation, test, and as many training as validation."""
         parts = self.samples(features)
-        n_known = min(parts["validation"].n_events, parts["training"].n_events)
-        known = parts["training"].take(np.arange(n_known))
+        known = parts["training"].take(np.arange(len(self._judged_rows()["training"])))
         return {"training": known, "validation": parts["validation"], "test": parts["test"]}
+
+    def _judged_rows(self) -> dict[str, range]:
+        """Returns the rows of the events of `_judged`."""
+        return self.splits._replace(training=self.splits.training[: len(self.splits.validation)])._asdict()
 
     def scores_of(self, result: dict) -> Scores:
         """Returns the scores of this study's test events by a network of the run that was trained on other events."""
@@ -283,6 +287,11 @@ class Study:
             "versions": {package: provenance.stamp().get(package, "none") for package in packages},
         }
 
+    def _score_record(self, recipe: dict) -> dict:
+        """Returns what made the scores of a recipe, for those who check them."""
+        splits = {part: [rows.start, rows.stop] for part, rows in self.splits._asdict().items()}
+        return {"model": recipe, "events": describe(origin(self.events)), "splits": splits}
+
     def _cached(self, recipe: dict, train: Callable[[str], tuple[dict, dict]]) -> dict:
         """Returns the stored result of a recipe; `train` returns a result and its scores on the parts of `_judged`."""
         name = f"{recipe['classifier']}-{recipe['features']}-seed{recipe['seed']}"
@@ -291,8 +300,9 @@ class Study:
             start = time.perf_counter()
             result, scores = train(name)
             labels = {part: sample.labels for part, sample in self._judged(recipe["features"]).items()}
-            self.run.save_scores(name, {part: Scores(labels[part], scores[part]) for part in scores})
-            measured = {part: quality(labels[part], scores[part]) for part in scores}
+            parts = {part: Scores(labels[part], scores[part].astype(np.float32)) for part in scores}
+            self.run.save_scores(name, parts, self._judged_rows(), self._score_record(recipe))
+            measured = {part: quality(*parts[part]) for part in parts}
             return {"seconds": time.perf_counter() - start, **result, **measured}
 
         model = self.run.model(name) if "spec" in recipe else self.run.trees(name)

@@ -4,17 +4,18 @@ import glob
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from higgs_lib import provenance
-from higgs_lib.files import StoredFileError, read_json, write_atomically
+from higgs_lib.files import StoredFileError, canonical_json, read_json, write_atomically
+from higgs_lib.study.score_files import score_writer
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ class Run:
 
     def checkpoint(self, name: str, recipe: dict) -> Path:
         """Returns the path of an unfinished training's state; each recipe has its own, so that no other resumes it."""
-        digest = _digest(_canonical(recipe))[:16]
+        digest = _digest(canonical_json(recipe))[:16]
         return self._file("checkpoints", f"{name}-{digest}.npz")
 
     def forget_checkpoints(self, name: str) -> None:
@@ -110,7 +111,7 @@ class Run:
         content = {"name": name, **result, **(digests if files else {}), "made_with": made_with}
         content = json.loads(json.dumps(content))  # as it is read back
         with write_atomically(self._metrics(name)) as path:
-            path.write_text(json.dumps({**content, "sha256": _digest(_canonical(content))}, indent=1))
+            path.write_text(json.dumps({**content, "sha256": _digest(canonical_json(content))}, indent=1))
 
     def result(self, name: str) -> dict | None:
         """Returns a stored result, or None where there is none; raises StoredFileError for a damaged one."""
@@ -119,7 +120,7 @@ class Run:
             return None
         result = read_json(path, ADVICE)
         digest = result.pop("sha256", None)
-        if digest != _digest(_canonical(result)) and (digest or "made_with" not in result):  # earlier versions had none
+        if digest != _digest(canonical_json(result)) and (digest or "made_with" not in result):  # earlier versions had none
             raise StoredFileError(f"{path}: the file is damaged; {ADVICE}")
         return result
 
@@ -232,17 +233,30 @@ class Run:
         stored = {path.stem: self.result(path.stem) for path in sorted((self.path / "metrics").glob("*.json"))}
         return {name: result for name, result in stored.items() if "values" in result}
 
-    def save_scores(self, name: str, parts: dict[str, Scores]) -> None:
-        """Stores a model's scores; `parts` names the part of the events, e.g. "validation" and "test"."""
-        table = pa.table(
-            {
-                "part": pa.array(np.repeat(list(parts), [len(s.labels) for s in parts.values()])).dictionary_encode(),
-                "label": np.concatenate([s.labels for s in parts.values()]).astype(np.int8),
-                "score": np.concatenate([s.scores for s in parts.values()]).astype(np.float32),
-            }
-        )
-        with write_atomically(self.scores_file(name)) as path:
-            pq.write_table(table, path, compression="zstd")
+    def save_scores(
+        self,
+        name: str,
+        parts: dict[str, Scores],
+        rows: Mapping[str, range] | None = None,
+        record: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Stores a model's scores, in a file that others can check if it has rows and a record.
+
+        Args:
+            name: of the model.
+            parts: the scores of each part of the events, e.g. "validation" and "test".
+            rows: the rows of each part in the file of events, in ascending order.
+            record: what made them, as `score_files.score_writer` takes it.
+        """
+        columns = {
+            "part": np.repeat(list(parts), [len(s.labels) for s in parts.values()]),
+            "label": np.concatenate([s.labels for s in parts.values()]).astype(np.int8),
+            "score": np.concatenate([s.scores for s in parts.values()]).astype(np.float32),
+        }
+        if rows is not None:
+            columns = {"row": np.concatenate([np.asarray(rows[part]) for part in parts]), **columns}
+        with score_writer(self.scores_file(name), list(columns), record or {}) as writer:
+            writer.write(pa.table(columns))
 
     def scores(self, name: str, part: str) -> Scores:
         """Returns the stored scores of a model on one part of the events; FileNotFoundError where there are none."""
@@ -254,11 +268,6 @@ class Run:
         except (pa.ArrowException, OSError) as error:
             raise StoredFileError(f"{path}: the file is damaged; {ADVICE}") from error
         return Scores(table["label"].to_numpy(), table["score"].to_numpy())
-
-
-def _canonical(content: dict) -> bytes:
-    """Returns a value of JSON's types as bytes that do not depend on how it was written."""
-    return json.dumps(content, sort_keys=True).encode()
 
 
 def _digest(content: bytes) -> str:
