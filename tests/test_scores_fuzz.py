@@ -17,7 +17,6 @@ from higgs_lib.__main__ import main
 from higgs_lib.study.score_files import KEY
 from higgs_lib.study.score_reader import ScoredEvents, ScoreFileError, read_scores
 
-
 RECORD = {"model": {"classifier": "deep", "features": "low", "seed": 1}, "events": {"sha256": "ab"}, "part": "all"}
 
 

@@ -8,4 +8,5 @@ from . import (
     runs as runs,
     score as score,
     train as train,
+    verify as verify,
 )

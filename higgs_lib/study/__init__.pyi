@@ -13,6 +13,8 @@ from . import (
     readout as readout,
     reference as reference,
     regions as regions,
+    score_files as score_files,
+    score_reader as score_reader,
     sculpting as sculpting,
     staleness as staleness,
     stored_shifts as stored_shifts,
@@ -20,6 +22,7 @@ from . import (
     tables as tables,
     timed as timed,
     trees as trees,
+    verification as verification,
     wording as wording,
     workers as workers,
 )

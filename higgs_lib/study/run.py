@@ -120,7 +120,9 @@ class Run:
             return None
         result = read_json(path, ADVICE)
         digest = result.pop("sha256", None)
-        if digest != _digest(canonical_json(result)) and (digest or "made_with" not in result):  # earlier versions had none
+        if digest != _digest(canonical_json(result)) and (
+            digest or "made_with" not in result
+        ):  # earlier versions had none
             raise StoredFileError(f"{path}: the file is damaged; {ADVICE}")
         return result
 
