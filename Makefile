@@ -2,6 +2,7 @@
 
 PROFILE := laptop
 DATA :=
+MIRROR :=
 ENV := .venv
 EXTRAS :=
 WORKERS := 2
@@ -34,6 +35,8 @@ ifneq ($(filter tab newline,$(call blanks,$(DATA))),)
 $(error DATA: make cannot take a path with a tab or a line break)
 endif
 
+override MIRROR := $(value MIRROR)
+
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
@@ -58,7 +61,7 @@ stem := $(subst $(stand_in),$(space),$(basename $(patsubst %.gz,%,$(notdir $(one
 RUN := runs/$(PROFILE)$(if $(DATA),-$(stem))
 override RUN := $(value RUN)
 PARAMS := params/$(PROFILE).yaml
-export DATA RUN
+export DATA RUN MIRROR
 
 .PHONY: help env data reproduce report check lab cluster cluster-stop bench bench-gpu docs test test-fuzz test-faults test-versions test-browser coverage mutants lint format clean lock
 .NOTPARALLEL: # targets that are given together run one after the other, as `reproduce check` has to
@@ -68,6 +71,7 @@ help: ## List the targets
 	echo
 	echo "  PROFILE=$(PROFILE)   one of: $(sort $(basename $(notdir $(wildcard params/*.yaml))))"
 	echo "  DATA=            a .csv or .csv.gz in UCI HIGGS' format, instead of the profile's events"
+	echo "  MIRROR=          another address of the file that PROFILE downloads"
 	echo "  ENV=$(ENV)        where Python's packages are kept; ENV=active uses the environment you are in"
 	echo "  EXTRAS=          gpu or gpu-jax: make the environment with CUDA's libraries, for TensorFlow or JAX on NVIDIA GPUs"
 
@@ -98,11 +102,14 @@ lock: $(READY) ## Pin the versions of all dependencies in requirements.lock
 	  --quiet --no-header --no-annotate --no-emit-index-url --no-emit-find-links --output-file requirements.lock
 
 # -------------------------------------------------------------------------------------------------------- study
-data: $(READY) ## Download UCI HIGGS (2.6 GiB; resumes after an interrupt) and ingest it, for PROFILE=full
-	$(PYTHON) -m higgs_lib events --profile params/full.yaml --run runs/full
+# Without PROFILE, full.
+DOWNLOADED := $(if $(filter file,$(origin PROFILE)),full,$(PROFILE))
+
+data: $(READY) ## Download the events of PROFILE=full (UCI HIGGS, 2.6 GiB) or openml (resumes after an interrupt) and ingest them
+	$(PYTHON) -m higgs_lib events --profile params/$(DOWNLOADED).yaml --run runs/$(DOWNLOADED) --mirror="$$MIRROR"
 
 reproduce: $(READY) ## Make the events, run the notebooks of PROFILE that are stale, and render the report
-	$(PYTHON) -m higgs_lib reproduce --profile $(PARAMS) --run="$$RUN" --data="$$DATA"
+	$(PYTHON) -m higgs_lib reproduce --profile $(PARAMS) --run="$$RUN" --data="$$DATA" --mirror="$$MIRROR"
 
 report: $(READY) ## Render the report of PROFILE's finished notebooks again
 	$(PYTHON) -m higgs_lib report --profile $(PARAMS) --run="$$RUN"

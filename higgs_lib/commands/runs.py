@@ -12,7 +12,7 @@ def reproduce(arguments: argparse.Namespace) -> None:
     from higgs_lib.report import reproduce
 
     try:
-        reproduce.reproduce(arguments.profile, arguments.run, arguments.data)
+        reproduce.reproduce(arguments.profile, arguments.run, arguments.data, arguments.mirror)
     except Exception as error:
         log = Path(arguments.run, "log.txt")
         if log.exists():
@@ -25,7 +25,7 @@ def events(arguments: argparse.Namespace) -> None:
     from higgs_lib import study
     from higgs_lib.report.profile import read_profile
 
-    settings = read_profile(arguments.profile).events | ({"source": arguments.data} if arguments.data else {})
+    settings = read_profile(arguments.profile).event_parameters(arguments.data, arguments.mirror)
     with locked(Path(arguments.run)):
         print(f"Events: {study.prepare(Path(arguments.run, 'data', 'events.parquet'), **settings).description}")
 
@@ -87,8 +87,8 @@ def add(commands) -> None:
             "events",
             events,
             summary="make the events of a run, unless they are there",
-            details="Makes RUN/data/events.parquet by the profile: built-in events, UCI's file, which is downloaded, "
-            "or a file of your own. If the same recipe made the file that is there, nothing is done.",
+            details="Makes RUN/data/events.parquet by the profile: built-in events, UCI's or OpenML's file, which is "
+            "downloaded, or a file of your own. If the same recipe made the file that is there, nothing is done.",
             examples=("events --profile params/smoke.yaml --run runs/smoke",),
             resumes=True,
         ),
@@ -125,6 +125,7 @@ def _add_profile(parser: argparse.ArgumentParser, *, with_data: bool = False) ->
     parser.add_argument("--run", required=True, help="the folder of results, e.g. runs/laptop")
     if with_data:
         parser.add_argument("--data", default="", help="a file in UCI's format, instead of the profile's events")
+        parser.add_argument("--mirror", default="", help="another address of the file that the profile downloads")
 
 
 def _add_lab(commands) -> None:

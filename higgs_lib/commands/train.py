@@ -40,7 +40,7 @@ def train(arguments: argparse.Namespace) -> None:
     from higgs_lib.training.loop import check_trainable
 
     with refusing(ValueError):
-        sizes = _sizes(arguments, origin.n_events)
+        sizes = _sizes(arguments, origin)
         splits = sizes.split(origin.n_events)
         data.check_classes(arguments.events, splits)
         spec, config = _settings(arguments, len(splits.training))
@@ -71,13 +71,21 @@ def train(arguments: argparse.Namespace) -> None:
     _show(destination, record, as_json=arguments.json)
 
 
-def _sizes(arguments: argparse.Namespace, n_events: int):
-    """Returns the `Sizes` of the parts: those given, and otherwise the defaults or what a small file gives."""
-    from higgs_lib.data import Sizes
+def _sizes(arguments: argparse.Namespace, origin):
+    """Returns the `Sizes` of the parts: those given, and otherwise those of the events' split, or the defaults.
 
+    Defaults for which the file is too small are reduced, which is stated.
+    """
+    from higgs_lib.data import NAMED_SPLITS, Sizes, check_split_sizes
+
+    split = NAMED_SPLITS.get(origin.recipe.get("split", {}).get("name"))
     given = Sizes(arguments.n_test, arguments.n_validation, arguments.n_training)
-    asked = Sizes(*(default if size is None else size for size, default in zip(given, DEFAULT_SIZES, strict=True)))
-    reduced = asked.reduced(n_events)
+    defaults = split.sizes._replace(n_training=0) if split else DEFAULT_SIZES
+    asked = Sizes(*(default if size is None else size for size, default in zip(given, defaults, strict=True)))
+    check_split_sizes(arguments.events, asked)
+    if split:
+        return asked
+    reduced = asked.reduced(origin.n_events)
     sizes = Sizes(*(small if size is None else size for size, small in zip(given, reduced, strict=True)))
     if changes := sizes.describe_changes(asked):
         log.warning("%s", changes)

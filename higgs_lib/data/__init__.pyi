@@ -1,10 +1,13 @@
 from . import (
     calibration as calibration,
+    datasets as datasets,
     features as features,
     kinematics as kinematics,
     samples as samples,
     text as text,
 )
+from .contents import check_contents as check_contents
+from .datasets import DATASETS as DATASETS, Dataset as Dataset
 from .download import DataError as DataError, fetch as fetch
 from .features import (
     COLUMNS as COLUMNS,
@@ -21,6 +24,16 @@ from .features import (
     unit as unit,
 )
 from .ingestion import ingest as ingest
+from .named_splits import (
+    NAMED_SPLITS as NAMED_SPLITS,
+    NamedSplit as NamedSplit,
+    check_split_sizes as check_split_sizes,
+    ingest_dataset as ingest_dataset,
+    ingest_split as ingest_split,
+    named_split as named_split,
+    part_sizes as part_sizes,
+    row_order as row_order,
+)
 from .parquet import ROW_GROUP as ROW_GROUP, Origin as Origin, origin as origin
 from .samples import (
     EventStream as EventStream,

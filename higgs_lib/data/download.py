@@ -1,4 +1,4 @@
-"""Downloads UCI's file of 11,000,000 events."""
+"""Downloads public files of events."""
 
 from functools import partial
 from pathlib import Path
@@ -7,12 +7,8 @@ import pooch
 import requests
 
 from higgs_lib import progress
+from higgs_lib.data.datasets import UCI, Dataset
 from higgs_lib.files import locked
-
-URL = "https://archive.ics.uci.edu/ml/machine-learning-databases/00280/HIGGS.csv.gz"
-SHA256 = "ea302c18164d4e3d916a1e2e83a9a8d07069fa6ebc7771e4c0540d54e593b698"  # as public data registries give it
-DOI = "10.24432/C5V312"
-FILE = Path("data", "HIGGS.csv.gz")  # below the folder that make is called in
 
 BLOCK = 1 << 20  # bytes
 
@@ -21,18 +17,32 @@ class DataError(ValueError):
     """A file of events is not what it should be; the message says which file, where and what to do."""
 
 
-def fetch(destination: str | Path = FILE, url: str = URL, sha256: str = SHA256) -> Path:
-    """Downloads UCI's file (2.6 GiB) unless it is there already with its sha256; resumes an interrupted download.
+def fetch(dataset: Dataset = UCI, destination: str | Path | None = None, *, mirror: str = "") -> Path:
+    """Downloads a data set unless it is there already with its sha256; resumes an interrupted download.
 
-    Raises DataError if the server cannot be reached or sends a file with another sha256.
+    A file whose sha256 is not known is kept as it is: `check_contents` checks what it holds after it was ingested.
+
+    Args:
+        dataset: the file, of `datasets`.
+        destination: where the file is kept; None: the data set's own path.
+        mirror: another address of the same file.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        DataError: the server cannot be reached, or sends a file with another sha256.
     """
-    destination = Path(destination)
+    destination, url = Path(destination or dataset.path), mirror or dataset.url
+    known_hash = f"sha256:{dataset.sha256}" if dataset.sha256 else None
+    downloader = partial(_resume, destination)
     try:
-        pooch.retrieve(
-            url, f"sha256:{sha256}", destination.name, destination.parent, downloader=partial(_resume, destination)
-        )
+        pooch.retrieve(url, known_hash, destination.name, destination.parent, downloader=downloader)
     except requests.RequestException as error:
-        raise DataError(f"{url} could not be fetched ({error}); run `make data` again to resume") from error
+        raise DataError(
+            f"{url} could not be fetched ({error}); run the same command again to resume (`make data`), or name another "
+            "address of the file (`make data MIRROR=URL`)"
+        ) from error
     except ValueError as error:
         raise DataError(f"{url}: {error}") from error
     return destination

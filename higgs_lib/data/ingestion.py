@@ -15,7 +15,7 @@ import numpy as np
 from isal import igzip, isal_zlib
 
 from higgs_lib import progress
-from higgs_lib.data import download, text
+from higgs_lib.data import datasets, text
 from higgs_lib.data.download import DataError
 from higgs_lib.data.features import COLUMNS
 from higgs_lib.data.parquet import EventWriter, Origin
@@ -51,7 +51,7 @@ def ingest(source: str | Path, destination: str | Path) -> Origin:
     ):
         for values in blocks:
             writer.write(values)
-        event_type = "uci" if file.hash.hexdigest() == download.SHA256 else "file"
+        event_type = "uci" if file.hash.hexdigest() == datasets.UCI.sha256 else "file"
         origin = writer.close(event_type, recipe)
     _warn_if_sorted(destination, origin.n_events)
     return origin

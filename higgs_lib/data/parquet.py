@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from higgs_lib.data import download
+from higgs_lib.data import datasets
 from higgs_lib.data.download import DataError
 from higgs_lib.data.features import COLUMNS, LABEL, SCHEMA
 
@@ -34,7 +34,8 @@ class Origin:
     """Where the events of a Parquet file come from; stored in the file itself."""
 
     event_type: str
-    """"simulated" for built-in events, "uci" for UCI's own file (known by its sha256), "file" for any other file."""
+    """"simulated" for built-in events, "uci" for UCI's own file (known by its sha256), "openml" for OpenML's excerpt of it
+    (known by what it holds), "file" for any other file."""
     n_events: int
     recipe: dict[str, Any]
     """Everything that determines the events: the same recipe makes the same file."""
@@ -48,15 +49,18 @@ class Origin:
             changes = "".join(f", {name} {value:g}" for name, value in self.recipe.get("physics", {}).items())
             source = f"the built-in simulation (seed {self.recipe['seed']}{changes}), not UCI's and not an experiment's"
         elif self.event_type == "uci":
-            source = f"UCI HIGGS (doi:{download.DOI}), simulated by its authors"
+            source = f"UCI HIGGS (doi:{datasets.DOI}), simulated by its authors"
+        elif self.event_type == "openml":
+            source = f"{datasets.OPENML.title}, known by what it holds"
         else:
             source = f"{Path(self.recipe['source']).name}, a file in the format of UCI HIGGS"
-        return NOT_SHOWN.sub("?", f"{self.n_events:,} events of {source}")
+        split = f", split {self.recipe['split']['name']}" if "split" in self.recipe else ""
+        return NOT_SHOWN.sub("?", f"{self.n_events:,} events of {source}{split}")
 
     @property
     def name(self) -> str:
         """A few words for figures: which events."""
-        names = {"simulated": "built-in events", "uci": "UCI events"}
+        names = {"simulated": "built-in events", "uci": "UCI events", "openml": "UCI events (OpenML's excerpt)"}
         name = names.get(self.event_type) or f"events of {Path(self.recipe['source']).name}"
         return NOT_SHOWN.sub("?", name)
 

@@ -17,7 +17,11 @@ EVENTS, COMMON, EXPECT = "events", "common", "expect"  # sections of a profile t
 PATHS = {"run", "events", "measurements"}  # parameters that no profile sets
 SPLIT = {"n_test", "n_validation"}  # parameters that have one value in a run, so that its tables are of the same events
 N_LISTED = 20  # names that a message lists
-EVENT_PARAMETERS = {name: Parameter(name, type_) for name, type_ in (("source", str), ("n_events", int), ("seed", int))}
+EVENT_PARAMETERS = {
+    name: Parameter(name, type_)
+    for type_, names in ((str, ("source", "split", "split_indices", "mirror")), (int, ("n_events", "seed")))
+    for name in names
+}
 
 
 class ProfileError(ValueError):
@@ -29,7 +33,7 @@ class Profile(NamedTuple):
 
     path: Path
     events: dict
-    """Source, number, seed and physics of the events."""
+    """Source, split, number, seed and physics of the events."""
     notebooks: dict[str, dict]
     """The parameters of each notebook, by its name without the suffix."""
     minutes: dict[str, float]
@@ -41,6 +45,11 @@ class Profile(NamedTuple):
     def name(self) -> str:
         """The name that `make PROFILE=` takes."""
         return self.path.stem
+
+    def event_parameters(self, source: str = "", mirror: str = "") -> dict:
+        """Returns the arguments of `study.prepare`, with another source or mirror where they are given."""
+        own = {"source": source, "mirror": mirror}
+        return self.events | {name: value for name, value in own.items() if value}
 
 
 def read_profile(path: str | Path, notebooks: str | Path = "notebooks") -> Profile:

@@ -113,13 +113,14 @@ def _write(path: Path, content: dict) -> None:
         beside.write_text(json.dumps(content, indent=1))
 
 
-def reproduce(profile: str | Path, run: str | Path, source: str = "") -> None:
+def reproduce(profile: str | Path, run: str | Path, source: str = "", mirror: str = "") -> None:
     """Makes the events of a run, runs its stale notebooks and renders the report; shows one line for each step.
 
     Args:
         profile: a YAML file of params/.
         run: the folder of the run.
         source: a file of events in UCI's format, instead of the profile's events.
+        mirror: another address of the file that the profile downloads.
 
     Raises:
         ProfileError, DataError, NotebookError: the run stopped; what is finished is kept.
@@ -129,8 +130,8 @@ def reproduce(profile: str | Path, run: str | Path, source: str = "") -> None:
     with locked(run), redirected(run / "log.txt") as terminal:
         events = run / "data" / "events.parquet"
         with Step(terminal, "events", "") as step:
-            parameters = settings.events | ({"source": source} if source else {})
-            step.reason = study.prepare(events, **parameters).description
+            prepared = study.prepare(events, **settings.event_parameters(source, mirror))
+            step.reason = prepared.description
         _remove_damaged(terminal, settings, run)
         recipes = Recipes(settings, events)
         for name in recipes.order():

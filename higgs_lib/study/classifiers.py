@@ -74,21 +74,23 @@ class Study:
             The study, with parts of exactly these sizes.
 
         Raises:
-            DataError: the file is damaged, or a part of it has events of one class only.
+            DataError: the file is damaged, a part of it has events of one class only, or its rows are those of a named
+                split of other sizes.
             ValueError: the file has too few events; `open_reduced` takes fewer.
         """
         n_events = origin(events).n_events
+        data.check_split_sizes(events, data.Sizes(n_test, n_validation, n_training))
         splits = data.split(n_events, n_test=n_test, n_validation=n_validation, n_training=n_training)
         data.check_classes(events, splits)
         return cls(Run(run), Path(events), splits)
 
     @classmethod
     def open_reduced(cls, run: str, events: str, *, n_test: int, n_validation: int, n_training: int = 0) -> "Study":
-        """Returns the study of an events file that may be small: its sizes are `data.Sizes.reduced` of those of `open`.
+        """Returns the study of an events file that may be small: its sizes are `data.part_sizes` of those of `open`.
 
         01_data states which sizes are smaller than those asked for.
         """
-        sizes = data.Sizes(n_test, n_validation, n_training).reduced(origin(events).n_events)
+        sizes = data.part_sizes(events, data.Sizes(n_test, n_validation, n_training))
         return cls.open(run, events, **sizes._asdict())
 
     def with_training_events(self, n_training: int, *, part: int = 0) -> "Study":
