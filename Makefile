@@ -3,6 +3,10 @@
 PROFILE := laptop
 DATA :=
 MIRROR :=
+SCORES :=
+OTHER :=
+EVENTS :=
+SPLIT :=
 ENV := .venv
 EXTRAS :=
 WORKERS := 2
@@ -29,13 +33,11 @@ $(error PROFILE is empty: give the name of a file of params/)
 endif
 IS_CHOSEN := $(if $(value DATA),DATA,$(filter-out file,$(origin PROFILE)))
 
-# A path of DATA is taken as it stands, and recipes read it from their environment, since it may have any character.
-override DATA := $(value DATA)
-ifneq ($(filter tab newline,$(call blanks,$(DATA))),)
-$(error DATA: make cannot take a path with a tab or a line break)
-endif
-
-override MIRROR := $(value MIRROR)
+# Paths are taken as they stand, and recipes read them from their environment, since they may have any character.
+PATHS := DATA MIRROR SCORES OTHER EVENTS SPLIT
+$(foreach name,$(PATHS),$(eval override $(name) := $$(value $(name))))
+refuse_blanks = $(error $(1): make cannot take a path with a tab or a line break)
+$(foreach name,$(PATHS),$(if $(filter tab newline,$(call blanks,$($(name)))),$(call refuse_blanks,$(name))))
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -61,9 +63,9 @@ stem := $(subst $(stand_in),$(space),$(basename $(patsubst %.gz,%,$(notdir $(one
 RUN := runs/$(PROFILE)$(if $(DATA),-$(stem))
 override RUN := $(value RUN)
 PARAMS := params/$(PROFILE).yaml
-export DATA RUN MIRROR
+export $(PATHS) RUN
 
-.PHONY: help env data reproduce report check lab cluster cluster-stop bench bench-gpu docs test test-fuzz test-faults test-versions test-browser coverage mutants lint format clean lock
+.PHONY: help env data reproduce report check verify lab cluster cluster-stop bench bench-gpu docs test test-fuzz test-faults test-versions test-browser coverage mutants lint format clean lock
 .NOTPARALLEL: # targets that are given together run one after the other, as `reproduce check` has to
 
 help: ## List the targets
@@ -72,6 +74,7 @@ help: ## List the targets
 	echo "  PROFILE=$(PROFILE)   one of: $(sort $(basename $(notdir $(wildcard params/*.yaml))))"
 	echo "  DATA=            a .csv or .csv.gz in UCI HIGGS' format, instead of the profile's events"
 	echo "  MIRROR=          another address of the file that PROFILE downloads"
+	echo "  SCORES=          a file of scores to verify; OTHER= a second one, EVENTS= their events, SPLIT= their test rows"
 	echo "  ENV=$(ENV)        where Python's packages are kept; ENV=active uses the environment you are in"
 	echo "  EXTRAS=          gpu or gpu-jax: make the environment with CUDA's libraries, for TensorFlow or JAX on NVIDIA GPUs"
 
@@ -116,6 +119,10 @@ report: $(READY) ## Render the report of PROFILE's finished notebooks again
 
 check: $(READY) ## Compare the finished run of PROFILE with the stored results/PROFILE.json
 	$(PYTHON) -m higgs_lib check --profile $(PARAMS) --run="$$RUN"
+
+verify: $(READY) ## Check the scores of SCORES=file [OTHER=file] [EVENTS=file] [SPLIT=name or first:stop], and measure them again
+	$(if $(SCORES),,$(error SCORES is empty: give a file of scores, e.g. SCORES=runs/laptop/scores/deep-low-seed1.parquet))
+	$(PYTHON) -m higgs_lib verify --events="$$EVENTS" --split="$$SPLIT" -- "$$SCORES" $${OTHER:+"$$OTHER"}
 
 # Without PROFILE, laptop where its run is finished, otherwise smoke.
 lab: $(READY) ## Open the notebooks in JupyterLab, to play with: PROFILE's run stays as it is

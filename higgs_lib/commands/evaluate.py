@@ -190,9 +190,9 @@ def add(commands) -> None:
         summary="measure how well scores separate signal from background",
         details="Prints AUC, accuracy, background rejection at 30, 50 and 70 % signal efficiency and the expected "
         "significance of test events, each with its 95 % interval. The cut of the significance is chosen on the "
-        "validation events of the file; if there are none, on every other event, and judged on the rest. With a second "
-        "file on the same events it prints the difference of the AUCs, with the paired interval of DeLong. It takes the "
-        "scores as they are; `verify` checks those that someone publishes.",
+        "validation events of the file; if there are none, on every other event, and judged on the rest. With a "
+        "second file on the same events it prints the difference of the AUCs, with the paired interval of DeLong. It "
+        "takes scores as they are; `verify` checks those that someone publishes.",
         examples=(
             "evaluate scores.parquet",
             "evaluate scores.parquet --signal 100 --background 1000 --json",

@@ -3,6 +3,7 @@
 import argparse
 import logging
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from higgs_lib.commands.parsing import (
     FEATURE_SETS,
@@ -17,6 +18,9 @@ from higgs_lib.commands.parsing import (
     show,
 )
 
+if TYPE_CHECKING:
+    from higgs_lib.data import Origin
+
 log = logging.getLogger(__name__)
 
 
@@ -24,21 +28,22 @@ def score(arguments: argparse.Namespace) -> None:
     """Scores the events of a file."""
     destination = new_file(arguments.scores, ".parquet", force=arguments.force)
     from higgs_lib.commands.classifier_files import read_model_file
-    from higgs_lib.study.score_files import score_writer
+    from higgs_lib.study.score_files import make_record, score_writer
 
     _, record = read_model_file(arguments.model)
     record = record or {}
     features = _features(arguments, record)
-    names, about_events = _describe(arguments.events)
-    n_events, parts = about_events["n_events"], _parts(arguments, record, about_events["sha256"])
+    names, n_events, origin = _describe(arguments.events)
+    parts = _parts(arguments, record, origin.sha256 if origin else "")
     rows = range(*parts[arguments.part]) if arguments.part != "all" else range(n_events)
-    from higgs_lib.data import LABEL, feature_set
+    from higgs_lib.data import LABEL, Splits, feature_set
 
     wanted = [*([LABEL] if LABEL in names else []), *feature_set(features)]
     if missing := [name for name in wanted if name not in names]:
         raise CommandError(f"{arguments.events}: the columns {', '.join(missing)} are missing")
-    about = {"model": _made_by(record) | {"features": features}, "events": about_events, "part": arguments.part}
-    about |= {"splits": parts} if parts else {}
+    made_by = _made_by(record) | {"features": features}
+    splits = Splits(*(range(*edges) for edges in parts.values())) if parts else None
+    about = make_record(made_by, origin, splits) if origin else {"model": made_by}
     columns = ["row", *(["part"] if parts else []), *(["label"] if LABEL in names else []), "score"]
     with score_writer(destination, columns, about) as writer:
         for block in _blocks(arguments, wanted, rows, parts):
@@ -65,13 +70,12 @@ def _made_by(record: dict) -> dict:
     return kept
 
 
-def _describe(events: str) -> tuple[list[str], dict]:
-    """Returns the columns of a Parquet file or folder, and what is known of its events: "" where nothing is stored."""
+def _describe(events: str) -> tuple[list[str], int, "Origin | None"]:
+    """Returns the columns of a Parquet file or folder, its number of events, and their origin where it is stored."""
     import pyarrow as pa
     from pyarrow import dataset
 
     from higgs_lib.data import DataError, origin
-    from higgs_lib.study import score_files
 
     try:
         table = dataset.dataset(events, format="parquet")
@@ -83,9 +87,9 @@ def _describe(events: str) -> tuple[list[str], dict]:
             f"{events}: not Parquet, or damaged; `higgs-lib ingest` makes it from text in UCI's format"
         ) from error
     try:
-        return names, score_files.describe(origin(events))
+        return names, n_events, origin(events)
     except DataError:  # events of another source, or of Spark
-        return names, {"description": "", "n_events": n_events, "sha256": ""}
+        return names, n_events, None
 
 
 def _parts(arguments: argparse.Namespace, record: dict, sha256: str) -> dict[str, list[int]]:
@@ -174,7 +178,7 @@ def add(commands) -> None:
         summary="score events by a trained model",
         details="Writes a Parquet file with a row for each event: its row number, its part (training, validation, "
         "test or unused) if the model was trained on these events, its label if there is one, and its score, which is "
-        "higher for signal.",
+        "higher for signal. The file tells what made it, and `verify` checks it.",
         examples=(
             "score model.keras events.parquet scores.parquet",
             "score model.keras events.parquet scores.parquet --part test --force",

@@ -70,10 +70,10 @@ def add(commands) -> None:
         "verify",
         verify,
         summary="check scores that someone publishes, and compute their AUC and accuracy again",
-        details="Checks that a file of scores is unchanged, has each test row once, and that its labels (with --events) "
-        "and what it claims are right; then prints AUC and accuracy with 95 % intervals, and with a second file the "
+        details="Checks that a file of scores is unchanged, has every test row, and that its labels (with --events) "
+        "and what it claims are right. Then prints AUC and accuracy with 95 % intervals, and with a second file the "
         "paired differences. The first check that fails is the error. `evaluate` analyses scores that one trusts: it "
-        "has rejections and significances, and checks nothing of this.",
+        "has background rejections and significances, and checks none of this.",
         examples=(
             "verify scores.parquet",
             "verify runs/laptop/scores/deep-low-seed1.parquet --events runs/laptop/data/events.parquet",

@@ -20,7 +20,7 @@ from higgs_lib.files import write_atomically
 from higgs_lib.models import ModelSpec
 from higgs_lib.study import trees
 from higgs_lib.study.run import Run, Scores
-from higgs_lib.study.score_files import describe
+from higgs_lib.study.score_files import make_record
 from higgs_lib.training import TrainConfig
 
 log = logging.getLogger(__name__)
@@ -289,11 +289,6 @@ class Study:
             "versions": {package: provenance.stamp().get(package, "none") for package in packages},
         }
 
-    def _score_record(self, recipe: dict) -> dict:
-        """Returns what made the scores of a recipe, for those who check them."""
-        splits = {part: [rows.start, rows.stop] for part, rows in self.splits._asdict().items()}
-        return {"model": recipe, "events": describe(origin(self.events)), "splits": splits}
-
     def _cached(self, recipe: dict, train: Callable[[str], tuple[dict, dict]]) -> dict:
         """Returns the stored result of a recipe; `train` returns a result and its scores on the parts of `_judged`."""
         name = f"{recipe['classifier']}-{recipe['features']}-seed{recipe['seed']}"
@@ -303,7 +298,8 @@ class Study:
             result, scores = train(name)
             labels = {part: sample.labels for part, sample in self._judged(recipe["features"]).items()}
             parts = {part: Scores(labels[part], scores[part].astype(np.float32)) for part in scores}
-            self.run.save_scores(name, parts, self._judged_rows(), self._score_record(recipe))
+            record = make_record(recipe, origin(self.events), self.splits)
+            self.run.save_scores(name, parts, self._judged_rows(), record)
             measured = {part: quality(*parts[part]) for part in parts}
             return {"seconds": time.perf_counter() - start, **result, **measured}
 

@@ -248,7 +248,7 @@ class Run:
             name: of the model.
             parts: the scores of each part of the events, e.g. "validation" and "test".
             rows: the rows of each part in the file of events, in ascending order.
-            record: what made them, as `score_files.score_writer` takes it.
+            record: what made them, as of `score_files.make_record`.
         """
         columns = {
             "part": np.repeat(list(parts), [len(s.labels) for s in parts.values()]),

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 import higgs_lib
 from higgs_lib import metrics, provenance
-from higgs_lib.data import Origin
+from higgs_lib.data import Origin, Splits, named_split
 from higgs_lib.files import canonical_json, write_atomically
 from higgs_lib.metrics import Interval
 
@@ -71,8 +71,7 @@ def score_writer(destination: Path, columns: list[str], record: Mapping[str, Any
     Args:
         destination: the file.
         columns: those of `TYPES` that it holds.
-        record: what made the scores: `model`, a dict; `events`, as of `describe`; and where the events are divided,
-            `splits`, the first row and the one behind the last of each part, and `split`, the name of this division.
+        record: what made the scores, as of `make_record`.
     """
     schema = pa.schema([(name, TYPES[name]) for name in columns])
     with write_atomically(destination) as path, pq.ParquetWriter(path, schema, compression="zstd") as file:
@@ -81,9 +80,20 @@ def score_writer(destination: Path, columns: list[str], record: Mapping[str, Any
         writer.close()
 
 
-def describe(origin: Origin) -> dict[str, Any]:
-    """Returns what the record of scores tells of their events, which names no folder."""
-    return {"description": origin.description, "n_events": origin.n_events, "sha256": origin.sha256}
+def make_record(model: Mapping[str, Any], origin: Origin, splits: Splits | None) -> dict[str, Any]:
+    """Returns the record of scores, which names no folder.
+
+    Args:
+        model: what made the classifier.
+        origin: that of the events.
+        splits: the parts of these events for this classifier; None where it was trained on others.
+    """
+    events = {"description": origin.description, "n_events": origin.n_events, "sha256": origin.sha256}
+    record = {"model": model, "events": events}
+    if splits:
+        edges = {part: [rows.start, rows.stop] for part, rows in splits._asdict().items()}
+        record |= {"splits": edges, "split": named_split(origin, splits)}
+    return record
 
 
 def measure(labels: np.ndarray, scores: np.ndarray) -> dict[str, Interval]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from higgs_lib import metrics
-from higgs_lib.data import EventStream, Origin
+from higgs_lib.data import NAMED_SPLITS, EventStream, Origin, Splits, named_split
 from higgs_lib.data.parquet import verify as verify_events
 from higgs_lib.metrics import AccuracyTest, AucTest, Interval
 from higgs_lib.study.score_files import are_probabilities, measure
@@ -80,8 +80,8 @@ def verify(paths: Sequence[str | Path], events: str | Path = "", split: str = ""
             rows, as those of other programs, needs `events` and `split`; one without rows holds a score for each test
             row, in their order.
         events: a file of events, all of whose values are verified, and from which the labels are then taken.
-        split: the test rows, by the name of a split or as "FIRST:STOP" counted from 0; "": those that the first file
-            tells.
+        split: the test rows, by the name of a split or as "FIRST:STOP" counted from 0; "": those of the first file
+            that has a record.
 
     Returns:
         The measures and differences of scores all of whose checks hold.
@@ -91,32 +91,31 @@ def verify(paths: Sequence[str | Path], events: str | Path = "", split: str = ""
         VerificationError: a check fails.
         DataError: the events are missing or damaged.
     """
-    files = {path: read_scores(path) for path in paths}
+    files = [(path, read_scores(path)) for path in paths]
     origin = verify_events(events) if events else None
     _check_events(files, origin, events)
-    first = files[paths[0]]
-    test = _test_rows(paths[0], first.record, split, origin)
+    telling = next(((path, scored.record) for path, scored in files if scored.record), (paths[0], {}))
+    test = _test_rows(*telling, split, origin)
     looked_up = EventStream.open(events, (), test.rows).load().labels if events else None
-    tested = [_on_test_rows(path, scored, test, looked_up) for path, scored in files.items()]
+    tested = [_on_test_rows(path, scored, test, looked_up) for path, scored in files]
     for one, other in pairwise(tested):
         if not np.array_equal(one.labels, other.labels):
             raise VerificationError(f"{one.path} and {other.path}: their labels of the same rows differ")
     pair = (tested[0].labels, *(one.scores for one in tested)) if len(tested) > 1 else None
-    both = pair and all(are_probabilities(scores) for scores in pair[1:])
     return Verification(
-        [_verified(one, files[one.path].record, test) for one in tested],
+        [_verified(one, scored.record, test) for one, (_, scored) in zip(tested, files, strict=True)],
         test,
-        origin.description if origin else first.record["events"].get("description", ""),
+        origin.description if origin else f"{telling[1]['events'].get('description', '')}",
         str(events),
         metrics.auc_test(*pair) if pair else None,
-        metrics.accuracy_test(*pair) if both else None,
+        metrics.accuracy_test(*pair) if pair and all(map(are_probabilities, pair[1:])) else None,
     )
 
 
-def _check_events(files: dict[str | Path, ScoredEvents], origin: Origin | None, events: str | Path) -> None:
+def _check_events(files: list[tuple[str | Path, ScoredEvents]], origin: Origin | None, events: str | Path) -> None:
     """Raises VerificationError unless all scores are of the same known events, those of `origin` where it is given."""
     known = {origin.sha256: str(events)} if origin else {}
-    for path, scored in files.items():
+    for path, scored in files:
         if scored.record and "sha256" not in scored.record:
             raise VerificationError(f"{path}: its record has no hash of what was written; write the file again")
         sha256 = scored.record.get("events", {}).get("sha256", "")
@@ -139,18 +138,17 @@ def _test_rows(path: str | Path, record: dict[str, Any], split: str, origin: Ori
         origin: that of the events, where they are given.
 
     Raises:
-        VerificationError: they are unknown, or not those of the split that the record names.
+        VerificationError: they are unknown, or not those of the named split.
     """
     n_events = origin.n_events if origin else record.get("events", {}).get("n_events", 0)
     recorded = range(*record["splits"]["test"]) if "test" in record.get("splits", {}) else None
-    name = split or record.get("split", "")
-    if found := re.fullmatch(r"(\d+):(\d+)", split):
+    if found := re.fullmatch(r"([0-9]{1,18}):([0-9]{1,18})", split):
         rows = range(int(found[1]), int(found[2]))
         test = TestRows(rows, _describe(rows))
-    elif name:
-        test = TestRows(_rows_of_split(name), f"test rows of split {name}")
+    elif name := split or record.get("split", ""):
+        test = TestRows(_rows_of_split(name, origin), f"test rows of split {name}")
         if not split and recorded != test.rows:
-            raise VerificationError(f"{path}: its test rows {_describe(recorded)} are not those of the split {name}")
+            raise VerificationError(f"{path}: its {_describe(recorded)} are not those of the split {name}")
     elif recorded is not None:
         test = TestRows(recorded, _describe(recorded))
     elif record:
@@ -158,18 +156,24 @@ def _test_rows(path: str | Path, record: dict[str, Any], split: str, origin: Ori
     else:
         raise VerificationError(f"{path}: does not tell its test rows; give these with --split")
     if not 0 < len(test.rows) <= test.rows.stop <= n_events:
-        raise VerificationError(f"{path}: there are no {test.description} in {n_events:,} events")
+        raise VerificationError(f"{path}: {n_events:,} events have no {test.description}")
     return test
+
+
+def _rows_of_split(name: str, origin: Origin | None) -> range:
+    """Returns the test rows of a named split; raises VerificationError for an unknown name, or events without it."""
+    if name not in NAMED_SPLITS:
+        raise VerificationError(f"unknown split {name!r}: choose one of {', '.join(NAMED_SPLITS)}, or FIRST:STOP")
+    n_test, n_validation, n_training = NAMED_SPLITS[name].sizes
+    splits = Splits.from_sizes(n_training, n_validation, n_test)
+    if origin and named_split(origin, splits) != name:
+        raise VerificationError(f"{origin.description}: their rows are not in the order of the split {name}")
+    return splits.test
 
 
 def _describe(rows: range | None) -> str:
     """Returns in words which rows."""
-    return f"test rows {rows.start:,} to {rows.stop - 1:,}" if rows else "test rows, of which it tells none,"
-
-
-def _rows_of_split(name: str) -> range:
-    """Returns the test rows of a named split; raises VerificationError for an unknown name."""
-    raise VerificationError(f"unknown split {name!r}; give the test rows as FIRST:STOP")
+    return f"test rows {rows.start:,}:{rows.stop:,}" if rows is not None else "test rows, of which it tells none,"
 
 
 def _on_test_rows(path: str | Path, scored: ScoredEvents, test: TestRows, looked_up: np.ndarray | None) -> _Tested:
@@ -192,9 +196,9 @@ def _on_test_rows(path: str | Path, scored: ScoredEvents, test: TestRows, looked
     n, n_test = len(chosen.score), len(test.rows)
     if n != n_test:
         raise VerificationError(f"{path}: {n:,} of {n_test:,} {test.description}: a result needs all of them, once")
-    if chosen.part is not None and [test.rows.start, test.rows.stop] == scored.record.get("splits", {}).get("test"):
-        if not (chosen.part == "test").all():
-            raise VerificationError(f"{path}: its parts are not those of its split")
+    is_own_test = scored.record.get("splits", {}).get("test") == [test.rows.start, test.rows.stop]
+    if is_own_test and chosen.part is not None and not (chosen.part == "test").all():
+        raise VerificationError(f"{path}: its parts are not those of its split")
     if looked_up is None:
         if chosen.label is None:
             raise VerificationError(f"{path}: has no labels; give the events, which have them, with --events")
