@@ -57,8 +57,9 @@ class ScoreWriter:
 
     def _claims(self) -> dict[str, float]:
         """Returns the measures of the test events; {} for fewer than two of a class."""
-        columns = pa.concat_tables(self.tested) if self.tested else {"label": pa.array([]), "score": pa.array([])}
-        labels, scores = columns["label"].to_numpy(), columns["score"].to_numpy()
+        if not self.tested:
+            return {}
+        labels, scores = (pa.concat_tables(self.tested)[name].to_numpy() for name in ("label", "score"))
         n_signal = np.count_nonzero(labels == 1)
         enough = min(n_signal, len(labels) - n_signal) >= 2
         return {name: measured.value for name, measured in measure(labels, scores).items()} if enough else {}

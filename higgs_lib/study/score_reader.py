@@ -98,9 +98,8 @@ TYPES: dict[str, tuple[str, Callable[[pa.DataType], bool]]] = {
 def _read_parquet(path: str | Path) -> pa.Table:
     """Reads the columns of a Parquet file, with its record in the metadata."""
     try:
-        schema = pq.read_schema(path)
-        columns = _check_names(path, schema.names)
-        table = pq.read_table(path, columns=columns)
+        columns = _check_names(path, pq.read_schema(path).names)
+        table = pq.read_table(path, columns=columns).replace_schema_metadata(pq.read_metadata(path).metadata)
         table.validate(full=True)
     except ScoreFileError:
         raise
