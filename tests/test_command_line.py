@@ -48,6 +48,7 @@ def test_make_alone_lists_the_targets():
         "reproduce",
         "report",
         "check",
+        "verify",
         "lab",
         "cluster",
         "cluster-stop",
@@ -75,6 +76,8 @@ def test_make_alone_lists_the_targets():
         (["cluster", "WORKERS=2;ls"], "WORKERS: make cannot take a name with ;, only with"),
         (["reproduce", "DATA=two\nlines.csv"], "DATA: make cannot take a path with a tab or a line break"),
         (["check", "PROFILE=unknown"], "params/unknown.yaml: no such profile; PROFILE can be one of: "),
+        (["verify"], "SCORES is empty: give a file of scores"),
+        (["verify", "SCORES=a\tb"], "SCORES: make cannot take a path with a tab or a line break"),
     ],
 )
 def test_a_mistake_is_one_clear_error(arguments, message):
@@ -203,7 +206,7 @@ def examples_of(described):
 
 def test_the_commands_are_those_that_the_makefile_and_the_guides_use():
     study = {"reproduce", "events", "notebook", "report", "check", "ingest", "simulate", "cluster", "java"}
-    assert {*study, "train", "score", "evaluate", "info", "cluster start", "cluster stop"} <= COMMANDS.keys()
+    assert {*study, "train", "score", "evaluate", "verify", "info", "cluster start", "cluster stop"} <= COMMANDS.keys()
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -328,6 +331,54 @@ def test_the_evaluation_agrees_with_scikit_learn(folder, capsys):
     assert difference["low"] < difference["value"] < difference["high"]
 
 
+def test_the_scores_of_a_trained_network_are_verified_and_those_of_another_program_compared(folder, capsys):
+    result = call(folder, "verify high.parquet low.parquet --events events.parquet", capsys)
+    evaluated = call(folder, "evaluate high.parquet low.parquet", capsys)
+    for verified, file in zip(result["files"], evaluated["files"], strict=True):
+        assert verified["measures"] == {name: file[name] for name in ("auc", "accuracy")}
+        assert verified["claims"] == {name: file[name]["value"] for name in ("auc", "accuracy")}
+        assert verified["model"] == file["model"]
+        assert len(verified["sha256"]) == 64
+    assert result["test_rows"] == [3_200, 4_000]
+    assert result["labels_from"] == str(folder / "events.parquet")
+    difference = {name: result["differences"]["auc"][name] for name in ("value", "low", "high")}
+    assert difference == pytest.approx(evaluated["auc_difference"])
+    test = pq.read_table(folder / "low.parquet", filters=[("part", "=", "test")])
+    np.save(folder / "low.npy", test["score"])
+    assert (
+        call(folder, "verify high.parquet low.npy --events events.parquet", capsys)["differences"]
+        == (result["differences"])
+    )
+    call(folder, "score high.keras others.parquet of_others.parquet", capsys)
+    assert call(folder, "verify of_others.parquet", capsys)["test_rows"] == [0, 500]
+
+
+def test_the_text_of_a_verification_says_what_was_checked(folder, capsys):
+    np.save(folder / "logits.npy", np.linspace(-3, 3, 800))
+    words = f"verify {folder}/high.parquet {folder}/logits.npy --events {folder}/events.parquet"
+    assert main(shlex.split(words)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "all 800 test rows 3,200:4,000"
+    assert lines[1].startswith("events: 4,000 events of the built-in simulation (seed 1)")
+    assert lines[2] == f"labels are those of {folder}/events.parquet"
+    assert lines[3:5] == [f"{folder}/high.parquet (shallow, high)", f"  unchanged, sha256 {lines[4].split()[-1]}"]
+    assert [line.endswith(", as claimed") for line in lines[5:7]] == [True, True]
+    assert lines[8] == "  without a record, of another program"
+    assert lines[10] == "  accuracy is left out, as the scores do not lie in [0, 1]"
+    assert lines[11:] == ["the first less the second, paired", lines[12]]
+    assert lines[12].endswith("(DeLong)")
+
+
+def test_make_verifies_files_of_any_name(folder):
+    shutil.copy(folder / "high.parquet", folder / "it's $(1) & 5%.parquet")
+    scores, others = f"SCORES={folder}/it's $(1) & 5%.parquet", f"OTHER={folder}/low.parquet"
+    answer = make("verify", scores, others, f"EVENTS={folder}/events.parquet", "SPLIT=3200:4000")
+    assert answer.returncode == 0, answer.stderr
+    assert "all 800 test rows 3,200:4,000" in answer.stdout
+    assert "it's $(1) & 5%.parquet (shallow, high)" in answer.stdout
+    assert "(McNemar)" in answer.stdout
+
+
 def test_without_validation_events_the_cut_is_chosen_on_half_of_the_others(folder, capsys):
     call(folder, "score high.keras events.parquet tested.parquet --part test", capsys)
     (file,) = call(folder, "evaluate tested.parquet", capsys)["files"]
@@ -422,6 +473,11 @@ def test_info_tells_the_versions_and_the_machine(capsys):
         ("evaluate events.parquet", "events.parquet: has no column score"),
         ("evaluate unjudged.parquet", "unjudged.parquet: has no labels"),
         ("evaluate high.parquet elsewhere.parquet", "not scores of the same events"),
+        ("verify missing.csv", "missing.csv: no such scores"),
+        ("verify high.parquet low.keras", "low.keras: not a Parquet file"),
+        ("verify high.parquet --events others.parquet", "its scores are of other events than"),
+        ("verify high.parquet --split 3200:4001", "4,000 events have no test rows 3,200:4,001"),
+        ("verify high.parquet --split 3200-4000", "unknown split '3200-4000': choose one of"),
         ("info missing.parquet", "missing.parquet: no such file"),
         ("info text.txt", "text.txt: not a file of events or scores (.parquet), and not a model (.keras)"),
     ],

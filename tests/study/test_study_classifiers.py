@@ -17,7 +17,7 @@ from higgs_lib.files import StoredFileError
 from higgs_lib.models import PRESETS, ModelSpec
 from higgs_lib.models.kinematic_layer import kinematic_features
 from higgs_lib.models.spec import INPUTS
-from higgs_lib.study import Run, Study, by_epoch, classifiers
+from higgs_lib.study import Run, Study, by_epoch, classifiers, verification
 from higgs_lib.training import TrainConfig, loop
 
 SPEC = ModelSpec((10,))
@@ -37,6 +37,9 @@ def test_a_network_is_trained_stored_and_read_back(small, monkeypatch):
     scores = small.run.scores(result["name"], "test")
     assert len(scores.labels) == 2000
     assert metrics.auc(*scores) == pytest.approx(result["test"]["auc"]["value"])
+    (verified,) = verification.verify([small.run.scores_file(result["name"])], small.events).files
+    assert verified.claims == {"auc": result["test"]["auc"]["value"], "accuracy": result["test"]["accuracy"]}
+    assert verified.model == result["recipe"]
     model = keras.models.load_model(small.run.model(result["name"]))
     assert np.array_equal(training.predict(model, small.samples("high")["test"].features), scores.scores)
     monkeypatch.setattr(Study, "_train_network", None)  # a second training would fail
