@@ -22,6 +22,7 @@ from higgs_lib.commands import errors, parsing
 from higgs_lib.data import origin
 from higgs_lib.files import StoredFileError
 from higgs_lib.simulation import parameters_of, simulate
+from higgs_lib.study.score_files import KEY
 from higgs_lib.training.checkpoint import Checkpoint
 
 
@@ -339,6 +340,7 @@ def test_the_scores_of_a_trained_network_are_verified_and_those_of_another_progr
         assert verified["claims"] == {name: file[name]["value"] for name in ("auc", "accuracy")}
         assert verified["model"] == file["model"]
         assert len(verified["sha256"]) == 64
+    assert str(folder) not in pq.read_metadata(folder / "high.parquet").metadata[KEY].decode()
     assert result["test_rows"] == [3_200, 4_000]
     assert result["labels_from"] == str(folder / "events.parquet")
     difference = {name: result["differences"]["auc"][name] for name in ("value", "low", "high")}
