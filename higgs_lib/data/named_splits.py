@@ -47,25 +47,25 @@ LAST_500K = NamedSplit(
     "last500k",
     UCI,
     Sizes(500_000, 500_000, 10_000_000),
-    "P. Baldi, P. Sadowski, D. Whiteson, Nature Communications 5:4308 (2014): the last 500,000 rows of UCI HIGGS are the "
-    "test events, the 500,000 before them are for validation, and the first 10,000,000 for training.",
+    "P. Baldi, P. Sadowski, D. Whiteson, Nature Communications 5:4308 (2014): the last 500,000 rows of UCI HIGGS are "
+    "for testing, the 500,000 before them for validation, and the first 10,000,000 for training.",
 )
 RTDL = NamedSplit(
     "rtdl",
     OPENML,
     Sizes(19_610, 15_688, 62_751),
-    "Yandex Research, repositories tabular-dl-tabr (2023) and tabm (2024), `higgs-small`: the row with missing values is "
-    "left out, scikit-learn's `train_test_split` sets apart a fifth for testing (random_state 0), and of the others a "
-    "fifth for validation (random_state 1), both stratified by class. The older release of Gorishniy et al. 2021 keeps "
-    "all 98,050 rows, so that its parts have other rows.",
+    "Yandex Research, repositories tabular-dl-tabr (2023) and tabm (2024), `higgs-small`: without the row that has "
+    "missing values, scikit-learn's `train_test_split` sets apart a fifth for testing (random_state 0), and a fifth of "
+    "the others for validation (random_state 1), both stratified by class. The older release of Gorishniy et al. 2021 "
+    "keeps all 98,050 rows, so that its parts have other rows.",
 )
 ONE_MILLION = NamedSplit(
     "1m",
     UCI,
     Sizes(500_000, 50_000, 950_000),
-    "Repository CyberObservers/274P-Proj (2026), src/data/datasets.py and src/train.py: the first 1,000,000 rows of UCI "
-    "HIGGS are for training and validation, the 500,000 after them are the test events. For each seed another 50,000 of "
-    "the million are for validation; here those of seed 0 are.",
+    "Repository CyberObservers/274P-Proj (2026), src/data/datasets.py and src/train.py: the first 1,000,000 rows of "
+    "UCI HIGGS are for training and validation, the 500,000 after them for testing. Each seed has another 50,000 of the "
+    "million for validation; here those of seed 0 are.",
 )
 NAMED_SPLITS = {split.name: split for split in (LAST_500K, RTDL, ONE_MILLION)}
 

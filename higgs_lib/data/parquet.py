@@ -34,8 +34,8 @@ class Origin:
     """Where the events of a Parquet file come from; stored in the file itself."""
 
     event_type: str
-    """"simulated" for built-in events, "uci" for UCI's own file (known by its sha256), "openml" for OpenML's excerpt of it
-    (known by what it holds), "file" for any other file."""
+    """"simulated" for built-in events, "uci" for UCI's own file (known by its sha256), "openml" for OpenML's excerpt of
+    it (known by what it holds), "file" for any other file."""
     n_events: int
     recipe: dict[str, Any]
     """Everything that determines the events: the same recipe makes the same file."""

@@ -13,6 +13,7 @@ from . import (
     readout as readout,
     reference as reference,
     regions as regions,
+    same_split as same_split,
     sculpting as sculpting,
     staleness as staleness,
     stored_shifts as stored_shifts,

@@ -44,7 +44,7 @@ def prepare(
         The origin of the events.
 
     Raises:
-        DataError: a parameter is invalid, the source is missing or damaged or sorted by class, it is not the data set of
+        DataError: a parameter is invalid, the source is missing or damaged or sorted by class, or not the data set of
             the split, `destination` is a file that this library did not make, or it holds the events of another source
             file, to which the results of a run belong.
     """
