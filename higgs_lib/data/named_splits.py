@@ -27,7 +27,9 @@ from higgs_lib.files import write_atomically
 
 BLOCK = 1 << 20  # events that are written at a time
 INDEX_FILES = ("idx_train.npy", "idx_val.npy", "idx_test.npy")  # as yandex-research/tabular-dl-tabr names them
-FOUND = "order"  # entry of a recipe that is known only after the events were read
+ORDER = "order"  # the entry of a recipe for the order of the rows
+FOUND = {ORDER, "form", "packing", "file_columns", "parts", "n_dropped"}
+"""Entries of a recipe that are known only after the events were read: this one, and those of `Findings.recipe`."""
 
 
 class NamedSplit(NamedTuple):
@@ -151,12 +153,17 @@ def split_recipe(source: Path, name: str, indices: str | Path = "") -> dict[str,
     else:
         parts = _read_indices(Path(indices), split)
         rule = f"indices {_digest(np.concatenate(parts))}"
-    return file_recipe(source) | {"split": {"name": name, "rule": rule}}
+    return dataset_recipe(source, split.dataset) | {"split": {"name": name, "rule": rule}}
+
+
+def dataset_recipe(source: Path, dataset: Dataset) -> dict[str, Any]:
+    """Returns what determines the events of a file of a data set, whose incomplete rows are left out."""
+    return file_recipe(source) | ({"missing": "drop"} if dataset.n_incomplete else {})
 
 
 def same_recipe(stored: dict[str, Any], requested: dict[str, Any]) -> bool:
     """Tells whether stored events were made by this recipe, which lacks what is found while reading them."""
-    return {key: value for key, value in stored.items() if key != FOUND} == requested
+    return {key: value for key, value in stored.items() if key not in FOUND} == requested
 
 
 def ingest_split(source: str | Path, destination: str | Path, name: str, *, indices: str | Path = "") -> Origin:
@@ -177,7 +184,7 @@ def ingest_split(source: str | Path, destination: str | Path, name: str, *, indi
     recipe = split_recipe(Path(source), name, indices)
     with _ingested(Path(source), Path(destination), split_of(name).dataset) as (path, found):
         order = row_order(name, load(path, (), range(found.n_events)).labels, indices)
-        return write_rows(path, destination, order, replace(found, recipe=recipe | {FOUND: _digest(order)}))
+        return write_rows(path, destination, order, replace(found, recipe=found.recipe | recipe | {ORDER: _digest(order)}))
 
 
 def ingest_dataset(source: str | Path, destination: str | Path, dataset: Dataset) -> Origin:
@@ -195,7 +202,9 @@ def _ingested(source: Path, destination: Path, dataset: Dataset) -> Iterator[tup
     destination.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=destination.parent, prefix=".ingest-") as folder:
         path = Path(folder, "events.parquet")
-        found = ingest(source, path)
+        found = ingest(source, path, missing="drop" if dataset.n_incomplete else "refuse")
+        if "split" in found.recipe:
+            raise DataError(f"{source}: its rows are in the order of a split already; give the original file")
         if found.event_type != dataset.name:
             check_contents(path, dataset, name=f"{source}")
             if not dataset.sha256:

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from higgs_lib import data
 from higgs_lib.data import DataError, Origin, ingest, origin
 from higgs_lib.data.ingestion import file_recipe
-from higgs_lib.data.named_splits import same_recipe, split_recipe
+from higgs_lib.data.named_splits import dataset_recipe, same_recipe, split_recipe
 from higgs_lib.data.parquet import DamagedError, verify
 from higgs_lib.data.splits import MIN_EVENTS
 from higgs_lib.simulation import changed_parameters, recipe, simulate
@@ -80,7 +80,7 @@ def _ingestion(source: str, split: str, indices: str, mirror: str) -> tuple[dict
     if split:
         return split_recipe(path, split, indices), lambda place: data.ingest_split(path, place, split, indices=indices)
     if dataset and not dataset.sha256:
-        return file_recipe(path), lambda place: data.ingest_dataset(path, place, dataset)
+        return dataset_recipe(path, dataset), lambda place: data.ingest_dataset(path, place, dataset)
     return file_recipe(path), lambda place: ingest(path, place)
 
 
