@@ -3,7 +3,7 @@
 import argparse
 from collections import Counter
 
-from higgs_lib.commands.parsing import CommandError, add_command, add_force, new_file
+from higgs_lib.commands.parsing import SPLITS, CommandError, add_command, add_force, new_file
 
 
 def ingest(arguments: argparse.Namespace) -> None:
@@ -11,7 +11,13 @@ def ingest(arguments: argparse.Namespace) -> None:
     destination = new_file(arguments.destination, ".parquet", force=arguments.force)
     from higgs_lib import data
 
-    print(data.ingest(arguments.source, destination).description)
+    if arguments.split:
+        made = data.ingest_split(arguments.source, destination, arguments.split, indices=arguments.split_indices)
+    elif arguments.split_indices:
+        raise CommandError("--split-indices: name the split whose rows these are, e.g. --split rtdl")
+    else:
+        made = data.ingest(arguments.source, destination)
+    print(made.description)
 
 
 def simulate(arguments: argparse.Namespace) -> None:
@@ -45,10 +51,17 @@ def add(commands) -> None:
         summary="turn text in UCI's format, also compressed by gzip, into Parquet",
         details="Turns text in the format of UCI HIGGS (no header, a label and 28 features in each row) into Parquet, "
         "which the other commands read. Every value is checked; an error names the row.",
-        examples=("ingest HIGGS.csv.gz events.parquet",),
+        examples=(
+            "ingest HIGGS.csv.gz events.parquet",
+            "ingest phpZLgL9q.arff events.parquet --split rtdl",
+        ),
     )
     parser.add_argument("source", metavar="SOURCE", help="text, as it is or compressed by gzip, whatever its name")
     parser.add_argument("destination", metavar="EVENTS", help="the Parquet file, new")
+    text = "the split of UCI's or OpenML's file in whose order the events are written, as docs/splits.md lists them"
+    parser.add_argument("--split", default="", choices=SPLITS, help=text)
+    text = "a folder with the rows of its parts (idx_train.npy, idx_val.npy, idx_test.npy), instead of the split's rule"
+    parser.add_argument("--split-indices", default="", metavar="FOLDER", help=text)
     add_force(parser)
     parser = add_command(
         commands,

@@ -66,8 +66,8 @@ ONE_MILLION = NamedSplit(
     UCI,
     Sizes(500_000, 50_000, 950_000),
     "Repository CyberObservers/274P-Proj (2026), src/data/datasets.py and src/train.py: the first 1,000,000 rows of "
-    "UCI HIGGS are for training and validation, the 500,000 after them for testing. Each seed has another 50,000 of the "
-    "million for validation; here those of seed 0 are.",
+    "UCI HIGGS are for training and validation, the 500,000 after them for testing. Each seed has another 50,000 of "
+    "the million for validation; here those of seed 0 are.",
 )
 NAMED_SPLITS = {split.name: split for split in (LAST_500K, RTDL, ONE_MILLION)}
 
@@ -184,7 +184,8 @@ def ingest_split(source: str | Path, destination: str | Path, name: str, *, indi
     recipe = split_recipe(Path(source), name, indices)
     with _ingested(Path(source), Path(destination), split_of(name).dataset) as (path, found):
         order = row_order(name, load(path, (), range(found.n_events)).labels, indices)
-        return write_rows(path, destination, order, replace(found, recipe=found.recipe | recipe | {ORDER: _digest(order)}))
+        like = replace(found, recipe=found.recipe | recipe | {ORDER: _digest(order)})
+        return write_rows(path, destination, order, like)
 
 
 def ingest_dataset(source: str | Path, destination: str | Path, dataset: Dataset) -> Origin:

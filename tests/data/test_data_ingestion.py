@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from higgs_lib import data
-from higgs_lib.data import COLUMNS, DataError, download, parquet
+from higgs_lib.data import COLUMNS, DataError, datasets, parquet
 
 
 def as_csv(rows) -> str:
