@@ -28,7 +28,7 @@ def prepare(
     Args:
         destination: the Parquet file.
         source: "built-in" for simulated events, "uci" for the whole of UCI's file, which is downloaded, or the path of
-            a file in UCI's format.
+            a file of UCI HIGGS' events, in any form that `data.ingest` reads without a mapping.
         n_events: the number of simulated events.
         seed: of simulated events.
         physics: parameters of the simulation that differ from their defaults.
@@ -46,7 +46,7 @@ def prepare(
         source = str(data.fetch())
     changed = changed_parameters(physics)
     requested = recipe(n_events, seed, changed) if source == "built-in" else file_recipe(Path(source))
-    found = _from_another_file(destination, requested) or _found(destination, requested)
+    found = _from_another_file(destination, source, requested) or _found(destination, requested)
     if not found:
         found = (
             simulate(destination, n_events, seed, physics=changed)
@@ -64,13 +64,18 @@ def _found(destination: Path, requested: dict) -> Origin | None:
     if not destination.exists():
         return None
     try:
-        return verify(destination) if origin(destination).recipe == requested else None
+        return verify(destination) if _asks(origin(destination).recipe) == _asks(requested) else None
     except DamagedError as error:
         log.warning("%s; the events are made again", error)
         return None
 
 
-def _from_another_file(destination: Path, requested: dict) -> Origin | None:
+def _asks(recipe: dict) -> dict:
+    """Returns a recipe without what reading the file found."""
+    return {name: value for name, value in recipe.items() if name != "found"}
+
+
+def _from_another_file(destination: Path, source: str, requested: dict) -> Origin | None:
     """Ingests a source file if the events that are there came from a file of another path; returns None otherwise.
 
     Raises DataError if they differ, so that two files of one name never share the folder of a run.
@@ -79,14 +84,17 @@ def _from_another_file(destination: Path, requested: dict) -> Origin | None:
         stored = origin(destination)
     except DataError:  # there are none that can be used
         return None
-    if "built-in" in (stored.recipe["source"], source := requested["source"]) or stored.recipe["source"] == source:
+    before, now = stored.recipe["source"], requested["source"]
+    is_changed_file = before == now != "built-in"
+    is_simulated = source == "built-in" or before == "built-in" != now
+    if is_changed_file or is_simulated or _asks(stored.recipe) == _asks(requested):
         return None
     with TemporaryDirectory(dir=destination.parent) as folder:
         path = Path(folder, destination.name)
         new = ingest(source, path)
         if new.sha256 != stored.sha256:
             raise DataError(
-                f"{destination}: holds the events of {stored.recipe['source']}, and not those of {source}; use another "
+                f"{destination}: holds the events of {before}, and not those of {source}; use another "
                 "folder (RUN=runs/NAME), or delete this one"
             )
         path.replace(destination)  # the file has moved
