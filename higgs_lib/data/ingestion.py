@@ -65,12 +65,15 @@ def ingest(
     with write_atomically(destination) as path, EventWriter(path) as writer:
         _write_events(source, mapping, findings, writer)
         if stored is None:
-            origin = writer.close("uci" if findings.is_uci else "file", recipe | findings.recipe())
+            origin = writer.close("uci" if findings.is_uci else "file", recipe | {"found": findings.recipe()})
         else:
             origin = writer.close(stored.event_type, stored.recipe)
             parquet.check_values(source.path, stored, origin.sha256)
     if findings.n_dropped:
-        log.warning("%s: %s rows with missing values are left out", source.path, f"{findings.n_dropped:,}")
+        n_rows = origin.n_events + findings.n_dropped
+        log.warning(
+            "%s: %s of %s rows left out for missing values", source.path, f"{findings.n_dropped:,}", f"{n_rows:,}"
+        )
     _warn_if_sorted(destination, origin.n_events)
     return origin
 

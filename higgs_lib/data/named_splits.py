@@ -27,9 +27,6 @@ from higgs_lib.files import write_atomically
 
 BLOCK = 1 << 20  # events that are written at a time
 INDEX_FILES = ("idx_train.npy", "idx_val.npy", "idx_test.npy")  # as yandex-research/tabular-dl-tabr names them
-ORDER = "order"  # the entry of a recipe for the order of the rows
-FOUND = {ORDER, "form", "packing", "file_columns", "parts", "n_dropped"}
-"""Entries of a recipe that are known only after the events were read: this one, and those of `Findings.recipe`."""
 
 
 class NamedSplit(NamedTuple):
@@ -161,11 +158,6 @@ def dataset_recipe(source: Path, dataset: Dataset) -> dict[str, Any]:
     return file_recipe(source) | ({"missing": "drop"} if dataset.n_incomplete else {})
 
 
-def same_recipe(stored: dict[str, Any], requested: dict[str, Any]) -> bool:
-    """Tells whether stored events were made by this recipe, which lacks what is found while reading them."""
-    return {key: value for key, value in stored.items() if key not in FOUND} == requested
-
-
 def ingest_split(source: str | Path, destination: str | Path, name: str, *, indices: str | Path = "") -> Origin:
     """Converts a file of a public data set to Parquet, with its rows in the order of a named split.
 
@@ -184,7 +176,8 @@ def ingest_split(source: str | Path, destination: str | Path, name: str, *, indi
     recipe = split_recipe(Path(source), name, indices)
     with _ingested(Path(source), Path(destination), split_of(name).dataset) as (path, found):
         order = row_order(name, load(path, (), range(found.n_events)).labels, indices)
-        like = replace(found, recipe=found.recipe | recipe | {ORDER: _digest(order)})
+        recipe |= {"found": found.recipe.get("found", {}) | {"order": _digest(order)}}
+        like = replace(found, recipe=recipe)
         return write_rows(path, destination, order, like)
 
 

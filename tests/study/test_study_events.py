@@ -165,7 +165,7 @@ def test_openml_s_file_is_fetched_resumed_checked_and_put_in_order(tmp_path, ope
     handler.cut = None
     origin = study.prepare(path, source="openml", split="rtdl")
     assert handler.requests[1] > 0
-    assert "1 rows with missing values are left out" in caplog.text
+    assert "1 of 501 rows left out for missing values" in caplog.text
     assert (origin.event_type, origin.n_events) == ("openml", 500)
     order = data.row_order("rtdl", rows[:, 0])
     stored = data.load(path, data.COMPLETE, range(500))

@@ -52,7 +52,7 @@ def test_the_table_has_the_published_rows_of_the_split_and_those_of_the_run(run)
     assert ours["test AUC, 95 %"] == f"{metrics.Interval(**result['auc']):.4f}"
     limits = metrics.jeffreys_interval(np.array(result["accuracy"] * 19_610), 19_610)
     shown = [float(number) for number in re.findall(r"0\.\d{4}", ours["test accuracy, 95 %"])]
-    assert shown == pytest.approx([result["accuracy"], *limits], abs=2e-4)
+    assert shown == pytest.approx([result["accuracy"], *map(float, limits)], abs=2e-4)
     assert len(table) == len(published.of_split("rtdl")) + 2
 
 

@@ -35,9 +35,11 @@ def open_rows(
     if not start:
         raise text.FormError("an ARFF file without @data; it is damaged or cut: fetch it again")
     attributes = re.finditer(ATTRIBUTE, header[: start.start()].decode(errors="backslashreplace"))
-    types = {match["single"] or match["double"] or match["plain"] or "": match["type"].strip() for match in attributes}
-    findings.form, findings.columns = "ARFF", columns.recognise(list(types), mapping)
-    for (name, type_), column in zip(types.items(), findings.columns, strict=True):
+    types = [
+        (match["single"] or match["double"] or match["plain"] or "", match["type"].strip()) for match in attributes
+    ]
+    findings.form, findings.columns = "ARFF", columns.recognise([name for name, _ in types], mapping)
+    for (name, type_), column in zip(types, findings.columns, strict=True):
         if column and not re.fullmatch(NUMERIC, type_):
             raise text.FormError(f"the attribute {name!r} is {type_!r}, where numbers are expected")
     row_format = text.RowFormat(findings.columns, mapping.drops_missing)

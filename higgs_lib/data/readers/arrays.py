@@ -11,7 +11,7 @@ from higgs_lib.data.features import COLUMNS, COMPLETE, LABEL
 from higgs_lib.data.parquet import ROW_GROUP
 from higgs_lib.data.readers import numeric
 from higgs_lib.data.readers.delimited import by_position
-from higgs_lib.data.readers.mapping import FIRST, LAST, Findings, Mapping
+from higgs_lib.data.readers.mapping import Findings, Mapping
 from higgs_lib.data.text import FormError
 
 PARTS = {"training": "train", "validation": "val", "test": "test"}
@@ -26,10 +26,10 @@ N_SAMPLE = 100  # rows, from which the place of the label is judged
 def read(source: Path, mapping: Mapping, findings: Findings) -> Iterator[np.ndarray]:
     """Yields the events of an array (n, 28) with a file of labels, or of an array (n, 29)."""
     array, findings.form = _load(source), "NumPy array"
-    if array.ndim == 2 and array.shape[1] == len(COMPLETE) and mapping.label not in (None, FIRST, LAST):
-        findings.form = "NumPy arrays of features and labels"
-        findings.columns = (LABEL, *mapping.order())
-        yield from _pair(source, Path(mapping.label), findings.columns, mapping)
+    labels = mapping.file_of_labels()
+    if labels is not None:
+        findings.form, findings.columns = "NumPy arrays of features and labels", (LABEL, *mapping.order())
+        yield from _pair(source, labels, findings.columns, mapping)
         return
     if array.ndim == 2 and array.shape[1] == len(COMPLETE):
         raise FormError("28 columns and no label; give the file of labels: `higgs-lib ingest --label LABELS.npy`")
@@ -108,4 +108,4 @@ def _load(path: Path) -> np.ndarray:
 def _check_shape(path: Path, array: np.ndarray, n_columns: int) -> None:
     """Raises DataError unless an array has rows of as many columns."""
     if array.ndim != 2 or array.shape[1] != n_columns:
-        raise DataError(f"{path}: an array {array.shape}, where rows of 28 features, or of 29 columns, are expected")
+        raise DataError(f"{path}: an array {array.shape}, where rows of {n_columns} columns are expected")

@@ -16,7 +16,6 @@ HEPMASS = "UCI HEPMASS, another data set, with 27 features of other collisions"
 FOREIGN = {
     r"der(mass|pt|deltar|prodeta|lep|sumpt|met)\w*|pri(tau|lep|met|jet)\w*|kaggle(set|weight)": ATLAS,
     r"mt2|mtr2|mr|sr|axialmet|metrel|mdeltar|dphirb|costhetar1": SUSY,
-    r"f(1?\d|2[0-6])": HEPMASS,
 }
 """Names of columns, spelt as `spelling` does, that tell another data set."""
 
@@ -30,6 +29,7 @@ SYNONYMS = {
 }
 """Other names of columns, spelt as `spelling` does."""
 
+ENOUGH_FOREIGN = 3  # names of another data set tell it
 MOST_SHOWN = 5  # names in an error
 
 
@@ -66,9 +66,12 @@ def recognise(names: Sequence[str], mapping: Mapping) -> tuple[str | None, ...]:
 
 def check_foreign(names: Sequence[str]) -> None:
     """Raises FormError where names of columns are those of another data set."""
+    spelt = {spelling(name) for name in names}
+    if {"f0", "f26"} <= spelt and "f27" not in spelt:
+        raise FormError(f"the columns are those of {HEPMASS}")
     for pattern, what in FOREIGN.items():
-        if sum(bool(re.fullmatch(pattern, spelling(name))) for name in names) >= 3:
-            raise FormError(f"the columns are those of {what}; UCI HIGGS has {', '.join(COMPLETE[:4])}, ...")
+        if sum(bool(re.fullmatch(pattern, name)) for name in spelt) >= ENOUGH_FOREIGN:
+            raise FormError(f"the columns are those of {what}")
 
 
 def _label(names: list[str], used: list[int], mapping: Mapping) -> int:

@@ -1,6 +1,5 @@
 """CSV, with or without a header: UCI's own format, and that of other libraries."""
 
-import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
@@ -13,6 +12,7 @@ from higgs_lib.data.readers import columns
 from higgs_lib.data.readers.mapping import FIRST, LAST, Findings, Mapping
 
 N_SAMPLE = 100  # rows, from which the place of the label is judged
+LONGEST_HEADER = 1 << 16  # bytes
 N_SUSY = 19
 HEPMASS_MASSES = (400, 1600)  # GeV: its last column is a mass of 500 to 1500
 
@@ -27,13 +27,14 @@ def open_rows(
 ) -> tuple[Iterator[bytes], Callable[[bytes], np.ndarray]]:
     """Returns blocks of lines without the header, and what parses them; raises FormError for another data set."""
     beginning = next(blocks)
-    match = re.match(rb"[\r\n]*([^\r\n]*)", beginning)
-    header = [field.strip(" \t\"'#") for field in match[1].decode(errors="backslashreplace").split(",")]
+    line = next(iter(text.split_rows(beginning[:LONGEST_HEADER])), b"")
+    header = [field.strip(" \t\"'#") for field in line.decode(errors="backslashreplace").split(",")]
+    _check_separator(line)
     is_numbered = _is_numbered(header)
-    has_header = is_numbered or _has_names(match[1])
+    has_header = is_numbered or _has_names(line)
     findings.form = "CSV with a header" if has_header else "CSV"
     if has_header:
-        beginning = beginning[match.end() :]
+        beginning = beginning[beginning.index(line) + len(line) :]
     if has_header and not is_numbered:
         findings.columns = columns.recognise(header, mapping)
     else:
@@ -50,11 +51,12 @@ def by_position(sample: list[list[bytes]], mapping: Mapping) -> tuple[str | None
     Raises FormError for another data set, and where the label seems to stand last and `mapping` does not say so.
     """
     firsts, lasts = ([text.numbers([row[end] for row in sample]) for end in (0, -1)]) if sample else (None, None)
-    if sample and len(sample[0]) == N_SUSY:
+    n_columns = len(sample[0]) if sample else 0
+    if n_columns == N_SUSY:
         raise text.FormError(f"{N_SUSY} columns, where {len(COLUMNS)} are expected: this seems to be {columns.SUSY}")
-    if lasts is not None and len(sample[0]) == len(COLUMNS) and _within(lasts, *HEPMASS_MASSES):
+    if lasts is not None and n_columns == len(COLUMNS) and _within(lasts, *HEPMASS_MASSES):
         raise text.FormError(f"the last column holds masses such as {lasts[0]:g}: this seems to be {columns.HEPMASS}")
-    if mapping.label is None and not _is_label(firsts) and _is_label(lasts):
+    if mapping.label is None and n_columns == len(COLUMNS) and not _is_label(firsts) and _is_label(lasts):
         raise text.FormError(
             f"the last column of the first {len(sample)} rows is 0 or 1, and the first is not; if the label stands "
             "last, say so: `higgs-lib ingest --label last`"
@@ -62,6 +64,13 @@ def by_position(sample: list[list[bytes]], mapping: Mapping) -> tuple[str | None
     if mapping.label not in (None, FIRST, LAST):
         raise text.FormError(f"label is {mapping.label!r}, but the columns have no names: give first or last")
     return (*mapping.order(), LABEL) if mapping.label == LAST else (LABEL, *mapping.order())
+
+
+def _check_separator(line: bytes) -> None:
+    """Raises FormError for a line whose fields other characters than commas separate."""
+    for character, name in ((b"\t", "tabs"), (b";", "semicolons"), (b" ", "spaces")):
+        if b"," not in line and len(line.split(character)) == len(COLUMNS):
+            raise text.FormError(f"{name} separate its columns, where commas are expected; write it with commas")
 
 
 def _has_names(line: bytes) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from higgs_lib.data import parquet
 from higgs_lib.data.download import DataError
 from higgs_lib.data.readers import arrays, lines, tables, trees
-from higgs_lib.data.readers.mapping import FIRST, LAST, Findings, Mapping
+from higgs_lib.data.readers.mapping import Findings, Mapping
 
 NUMPY, ROOT = b"\x93NUMPY", b"root\0"
 
@@ -23,10 +23,9 @@ class Source(NamedTuple):
     @classmethod
     def of(cls, source: str | Path) -> "Source":
         """Returns a source from its path, or from FILE:TREE; raises DataError if it is not there."""
-        path, colon, tree = f"{source}".rpartition(":")
-        if not Path(source).exists() and colon and Path(path).is_file() and _beginning(Path(path)).startswith(ROOT):
-            return cls(Path(path), tree)
-        path = Path(source)
+        path, (file, _, tree) = Path(source), f"{source}".rpartition(":")
+        if not path.exists() and file and Path(file).is_file() and _beginning(Path(file)).startswith(ROOT):
+            return cls(Path(file), tree)
         if not path.is_dir() and not path.is_file():
             raise DataError(f"{path}: no such file; give a file of UCI HIGGS' events, e.g. DATA=HIGGS.csv.gz")
         return cls(path)
@@ -35,8 +34,8 @@ class Source(NamedTuple):
         """Returns the files that hold the events; raises DataError for a folder without them."""
         if self.path.is_dir():
             return [path for pair in arrays.folder_files(self.path).values() for path in pair]
-        has_labels = mapping.label not in (None, FIRST, LAST) and _beginning(self.path).startswith(NUMPY)
-        return [self.path, Path(mapping.label)] if has_labels else [self.path]
+        labels = mapping.file_of_labels() if _beginning(self.path).startswith(NUMPY) else None
+        return [self.path, labels] if labels and labels.is_file() else [self.path]
 
     def is_own(self) -> bool:
         """Returns whether this is a Parquet file that this library made, with a record of its origin."""

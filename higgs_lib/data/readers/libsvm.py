@@ -38,8 +38,9 @@ def open_rows(
         )
     first = 0 if 0 in indices else 1
     findings.form = "libsvm" if first else "libsvm with indices from 0"
-    findings.columns = (LABEL, *mapping.order())
-    return chain([beginning], blocks), partial(_parse, findings.columns, first, mapping.drops_missing)
+    columns = (LABEL, *mapping.order())
+    findings.columns = columns
+    return chain([beginning], blocks), partial(_parse, columns, first, mapping.drops_missing)
 
 
 def _parse(columns: tuple[str, ...], first: int, keeps_missing: bool, block: bytes) -> np.ndarray:

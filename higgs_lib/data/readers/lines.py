@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from higgs_lib.data import text
+from higgs_lib.data.features import COLUMNS
 from higgs_lib.data.readers import arff, compression, delimited, libsvm, threads
 from higgs_lib.data.readers.mapping import Findings, Mapping
 
@@ -22,4 +23,4 @@ def read(source: Path, mapping: Mapping, findings: Findings) -> Iterator[np.ndar
         findings.packing = stream.packing
         with closing(threads.parse(rows, parser)) as events:
             yield from events
-        findings.is_uci = stream.is_uci()
+        findings.is_uci = stream.is_uci() and findings.columns == COLUMNS

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from higgs_lib.data.download import DataError
@@ -35,6 +36,10 @@ class Mapping:
     def order(self) -> tuple[str, ...]:
         """Returns the 28 features in the order of the file, which is UCI's unless the user gives another."""
         return self.columns or COMPLETE
+
+    def file_of_labels(self) -> Path | None:
+        """Returns the path that the label is; None if it is no name."""
+        return None if self.label in (None, FIRST, LAST) else Path(f"{self.label}")
 
     def recipe(self) -> dict[str, Any]:
         """Returns what the user says, for the recipe of the events."""

@@ -38,7 +38,7 @@ def read(source: Path, tree: str | None, mapping: Mapping, findings: Findings) -
                 values = [_numbers(name, arrays[name]) for name in branches]
                 yield numeric.checked(values, positions, keeps_missing=mapping.drops_missing)
     except (uproot.deserialization.DeserializationError, ValueError, OSError, AssertionError) as error:
-        if isinstance(error, FormError) or (isinstance(error, OSError) and error.errno is not None):
+        if isinstance(error, OSError) and error.errno is not None:
             raise
         raise FormError(f"a ROOT file that is damaged or cut ({error}); fetch it again") from error
 
