@@ -59,7 +59,9 @@ endif
 # with spaces for several, so that another character stands for them.
 stand_in := $(shell printf '\037')
 one_word := $(subst $(space),$(stand_in),$(DATA))
-stem := $(subst $(stand_in),$(space),$(basename $(patsubst %.gz,%,$(notdir $(one_word)))))
+unpacked := $(patsubst %/,%,$(one_word))
+$(foreach packing,gz bz2 xz zip,$(eval unpacked := $$(patsubst %.$(packing),%,$$(unpacked))))
+stem := $(subst $(stand_in),$(space),$(basename $(notdir $(unpacked))))
 RUN := runs/$(PROFILE)$(if $(DATA),-$(stem))
 override RUN := $(value RUN)
 PARAMS := params/$(PROFILE).yaml
@@ -72,7 +74,7 @@ help: ## List the targets
 	awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	echo
 	echo "  PROFILE=$(PROFILE)   one of: $(sort $(basename $(notdir $(wildcard params/*.yaml))))"
-	echo "  DATA=            a .csv or .csv.gz in UCI HIGGS' format, instead of the profile's events"
+	echo "  DATA=            your UCI HIGGS in place of the profile's events: CSV, ARFF, Parquet, ... (docs/own_data.md)"
 	echo "  MIRROR=          another address of the file that PROFILE downloads"
 	echo "  SCORES=          a file of scores to verify; OTHER= a second one, EVENTS= their events, SPLIT= their test rows"
 	echo "  ENV=$(ENV)        where Python's packages are kept; ENV=active uses the environment you are in"

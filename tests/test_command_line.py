@@ -108,6 +108,12 @@ ODD = [
 ]
 
 
+@pytest.mark.parametrize(("profile", "downloaded"), [((), "full"), (("PROFILE=openml",), "openml")])
+def test_data_are_those_of_the_profile_or_all_of_uci_s(profile, downloaded):
+    answer = subprocess.run(["make", "-n", "ENV=active", *profile, "data"], cwd=ROOT, capture_output=True, text=True)
+    assert f"events --profile params/{downloaded}.yaml --run runs/{downloaded} " in answer.stdout
+
+
 @pytest.mark.parametrize("name", ODD)
 @pytest.mark.parametrize("suffix", [".csv", ".csv.gz"])
 def test_a_path_of_any_characters_reaches_the_command_and_names_the_run(tmp_path, name, suffix):
@@ -119,11 +125,11 @@ def test_a_path_of_any_characters_reaches_the_command_and_names_the_run(tmp_path
     (bin_ / "python3").write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
     (bin_ / "python3").chmod(0o755)
     environment = os.environ | {"PATH": f"{bin_}{os.pathsep}{os.environ['PATH']}"}
-    path = f"/data of mine/{name}{suffix}"
-    command = ["make", "-s", "-C", checkout, "ENV=active", "PROFILE=smoke", f"DATA={path}"]
+    path, mirror = f"/data of mine/{name}{suffix}", f"https://host/{name}?a=1&b"
+    command = ["make", "-s", "-C", checkout, "ENV=active", "PROFILE=smoke", f"DATA={path}", f"MIRROR={mirror}"]
     answer = subprocess.run([*command, "reproduce"], env=environment, capture_output=True, text=True, check=True)
     words = ["-m", "higgs_lib", "reproduce", "--profile", "params/smoke.yaml", f"--run=runs/smoke-{name}"]
-    assert answer.stdout.splitlines() == [*words, f"--data={path}"]
+    assert answer.stdout.splitlines() == [*words, f"--data={path}", f"--mirror={mirror}"]
     (checkout / "runs" / f"smoke-{name}").mkdir(parents=True)
     (checkout / "runs" / "smoke").mkdir()
     subprocess.run([*command, "clean"], env=environment, check=True)

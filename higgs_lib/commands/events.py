@@ -3,15 +3,25 @@
 import argparse
 from collections import Counter
 
-from higgs_lib.commands.parsing import CommandError, add_command, add_force, new_file
+from higgs_lib.commands.parsing import SPLITS, CommandError, add_command, add_force, new_file
 
 
 def ingest(arguments: argparse.Namespace) -> None:
-    """Turns text into Parquet."""
+    """Turns events in any form into Parquet."""
     destination = new_file(arguments.destination, ".parquet", force=arguments.force)
     from higgs_lib import data
 
-    print(data.ingest(arguments.source, destination).description)
+    columns = None if arguments.columns is None else [name.strip() for name in arguments.columns.split(",")]
+    mapping = {"label": arguments.label, "columns": columns, "missing": arguments.missing}
+    if not arguments.split:
+        if arguments.split_indices:
+            raise CommandError("--split-indices: name the split whose rows these are, e.g. --split rtdl")
+        made = data.ingest(arguments.source, destination, **mapping)
+    elif mapping != {"label": None, "columns": None, "missing": "refuse"}:
+        raise CommandError("--split: a public file needs no --label, --columns or --missing; leave them out")
+    else:
+        made = data.ingest_split(arguments.source, destination, arguments.split, indices=arguments.split_indices)
+    print(made.description)
 
 
 def simulate(arguments: argparse.Namespace) -> None:
@@ -42,13 +52,33 @@ def add(commands) -> None:
         commands,
         "ingest",
         ingest,
-        summary="turn text in UCI's format, also compressed by gzip, into Parquet",
-        details="Turns text in the format of UCI HIGGS (no header, a label and 28 features in each row) into Parquet, "
-        "which the other commands read. Every value is checked; an error names the row.",
-        examples=("ingest HIGGS.csv.gz events.parquet",),
+        summary="turn UCI HIGGS in any of its forms into Parquet",
+        details="Turns events of UCI HIGGS into Parquet, which the other commands read: CSV with or without a header, "
+        "ARFF, libsvm's text (each also in gzip, bzip2, xz or zip), Parquet of other programs, NumPy arrays, ROOT "
+        "trees. The content tells which, and names tell the columns. Every value is checked; an error names the row.",
+        examples=(
+            "ingest HIGGS.csv.gz events.parquet",
+            "ingest higgs.arff events.parquet --missing drop",
+            "ingest higgs.arff events.parquet --split rtdl",
+            "ingest features.npy events.parquet --label labels.npy",
+            "ingest other.csv events.parquet --label last",
+            "ingest delphes.root:Events events.parquet --label is_signal",
+        ),
     )
-    parser.add_argument("source", metavar="SOURCE", help="text, as it is or compressed by gzip, whatever its name")
+    parser.add_argument(
+        "source", metavar="SOURCE", help="a file, whatever its name; a ROOT tree as FILE:TREE; a folder"
+    )
     parser.add_argument("destination", metavar="EVENTS", help="the Parquet file, new")
+    text = "the column of the label: its name, first or last; for a NumPy array, the path of the file of labels"
+    parser.add_argument("--label", metavar="NAME|first|last|FILE", help=text)
+    text = "the 28 features in the order of the file, as this library names them: lepton_pt,lepton_eta,..."
+    parser.add_argument("--columns", metavar="NAMES", help=text)
+    text = "what to do with rows in which a value is missing (default: refuse)"
+    parser.add_argument("--missing", choices=("refuse", "drop"), default="refuse", help=text)
+    text = "the split of UCI's or OpenML's file in whose order the events are written, as docs/splits.md lists them"
+    parser.add_argument("--split", default="", choices=SPLITS, help=text)
+    text = "a folder with the rows of its parts (idx_train.npy, idx_val.npy, idx_test.npy), instead of the split's rule"
+    parser.add_argument("--split-indices", default="", metavar="FOLDER", help=text)
     add_force(parser)
     parser = add_command(
         commands,

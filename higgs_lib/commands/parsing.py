@@ -17,6 +17,7 @@ EXIT STATUS
   130  interrupted"""
 
 FEATURE_SETS = ("low", "high", "complete")  # those of `data`, whose import would slow down --help
+SPLITS = ("last500k", "rtdl", "1m")  # those of `data.NAMED_SPLITS`, likewise
 MOST = 2**63  # one more than whole numbers of 64 bits
 PARTS = ("training", "validation", "test")  # those of `data.Splits`
 

@@ -40,8 +40,8 @@ def fetch(dataset: Dataset = UCI, destination: str | Path | None = None, *, mirr
         pooch.retrieve(url, known_hash, destination.name, destination.parent, downloader=downloader)
     except requests.RequestException as error:
         raise DataError(
-            f"{url} could not be fetched ({error}); run the same command again to resume (`make data`), or name another "
-            "address of the file (`make data MIRROR=URL`)"
+            f"{url} could not be fetched ({error}); run `make data` again to resume, or name another address of the "
+            "file (`make data MIRROR=URL`)"
         ) from error
     except ValueError as error:
         raise DataError(f"{url}: {error}") from error

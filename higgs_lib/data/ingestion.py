@@ -1,58 +1,79 @@
-"""Converts text in UCI's format to Parquet: one thread decompresses, others parse, and every value is checked."""
+"""Converts files of events in any of their forms to Parquet, with every value checked."""
 
 import contextlib
-import gzip
-import hashlib
-import io
 import logging
-import zlib
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from isal import igzip, isal_zlib
 
-from higgs_lib import progress
-from higgs_lib.data import datasets, text
+from higgs_lib.data import parquet, text
 from higgs_lib.data.download import DataError
 from higgs_lib.data.features import COLUMNS
 from higgs_lib.data.parquet import EventWriter, Origin
+from higgs_lib.data.readers import forms
+from higgs_lib.data.readers.compression import DamagedStreamError
+from higgs_lib.data.readers.forms import Source
+from higgs_lib.data.readers.mapping import Findings, Mapping
 from higgs_lib.data.samples import check_classes
 from higgs_lib.data.splits import MIN_EVENTS, Sizes
-from higgs_lib.device import cores
 from higgs_lib.files import write_atomically
 from higgs_lib.provenance import code_version
-
-MAX_PARSERS = 4  # threads: as many as one thread that decompresses keeps busy
-
-DECOMPRESSION_ERRORS = (EOFError, gzip.BadGzipFile, zlib.error, isal_zlib.error)
 
 log = logging.getLogger(__name__)
 
 
-def ingest(source: str | Path, destination: str | Path) -> Origin:
-    """Converts a file in UCI's format (text, also compressed by gzip; no header, 29 columns) to Parquet.
+def ingest(
+    source: str | Path,
+    destination: str | Path,
+    *,
+    label: str | None = None,
+    columns: Sequence[str] | None = None,
+    missing: str = "refuse",
+) -> Origin:
+    """Converts a file of UCI HIGGS' events, in any of the forms of docs/own_data.md, to Parquet.
 
-    It takes bounded memory, and warns of events that are sorted by their class. Raises DataError, with the row (from 1,
-    empty lines not counted) and the text of the value, unless every row holds 29 finite numbers, the first of them 0
-    or 1; then no file is left. Raises it also where `destination` is `source`.
+    It takes bounded memory, and warns of events that are sorted by their class. On an error no file is left.
+
+    Args:
+        source: Text (CSV, ARFF, libsvm; also in gzip, bzip2, xz or zip), Parquet, a NumPy array, a ROOT tree (FILE or
+            FILE:TREE), or a folder of arrays of training, validation and test events. The content tells which.
+        destination: The Parquet file.
+        label: The column of the label, its name, "first" or "last"; for a NumPy array the path of the file of labels.
+            Without it, the column's name or UCI's order tells.
+        columns: The 28 features, as `data.COMPLETE` names them, in the order of the file. Without it, their names or
+            UCI's order tell.
+        missing: "refuse", or "drop" for leaving out rows with missing values.
+
+    Returns:
+        The origin of the events, whose recipe says the form of the file, the mapping and how many rows were left out.
+        A Parquet file of this library keeps its own.
+
+    Raises:
+        DataError: the file is of another data set, needs a mapping, is damaged, or a row (from 1, without header and
+            empty lines) does not hold 29 finite numbers with a label of 0 or 1; or `destination` is `source`.
     """
-    source, destination = Path(source), Path(destination)
-    recipe = file_recipe(source)
-    if destination.exists() and destination.samefile(source):
-        raise DataError(f"{destination}: is the source itself, which would be lost; give the Parquet file another name")
-    with (
-        write_atomically(destination) as path,
-        contextlib.closing(_HashedFile(source)) as file,
-        EventWriter(path) as writer,
-        contextlib.closing(_read_events(source, file)) as blocks,
-    ):
-        for values in blocks:
-            writer.write(values)
-        event_type = "uci" if file.hash.hexdigest() == datasets.UCI.sha256 else "file"
-        origin = writer.close(event_type, recipe)
+    source, destination = Source.of(source), Path(destination)
+    mapping = Mapping.of(label, columns, missing)
+    recipe = _recipe(source, mapping)
+    for file in source.files(mapping):
+        if destination.exists() and destination.samefile(file):
+            raise DataError(f"{destination}: is the source itself, which would be lost; give another name")
+    stored = parquet.origin(source.path) if source.is_own() else None
+    findings = Findings()
+    with write_atomically(destination) as path, EventWriter(path) as writer:
+        _write_events(source, mapping, findings, writer)
+        if stored is None:
+            origin = writer.close("uci" if findings.is_uci else "file", recipe | {"found": findings.recipe()})
+        else:
+            origin = writer.close(stored.event_type, stored.recipe)
+            parquet.check_values(source.path, stored, origin.sha256)
+    if findings.n_dropped:
+        n_rows = origin.n_events + findings.n_dropped
+        log.warning(
+            "%s: %s of %s rows left out for missing values", source.path, f"{findings.n_dropped:,}", f"{n_rows:,}"
+        )
     _warn_if_sorted(destination, origin.n_events)
     return origin
 
@@ -66,97 +87,50 @@ def _warn_if_sorted(path: Path, n_events: int) -> None:
             log.warning("warning: %s", error)
 
 
-def file_recipe(source: Path) -> dict:
+def file_recipe(source: str | Path) -> dict[str, Any]:
     """Returns what determines the events of a user's file without reading it: which file, and the code that reads it.
 
-    Raises DataError if there is no such file.
+    That of a Parquet file of this library is its own. Raises DataError if there is no such file.
     """
-    if source.is_dir():
-        raise DataError(f"{source}: is a folder; give the file of events in it")
-    if not source.is_file():
-        raise DataError(f"{source}: no such file; give a .csv or .csv.gz in UCI HIGGS' format, e.g. DATA=HIGGS.csv.gz")
-    status = source.stat()
+    return _recipe(Source.of(source), Mapping())
+
+
+def _recipe(source: Source, mapping: Mapping) -> dict[str, Any]:
+    """Returns what determines the events of a source that is read with a mapping."""
+    if source.is_own():
+        return parquet.origin(source.path).recipe
+    status = [file.stat() for file in source.files(mapping)]
     return {
-        "source": str(source.resolve()),
-        "bytes": status.st_size,
-        "modified_ns": status.st_mtime_ns,
+        "source": str(source.path.resolve()) + (f":{source.tree}" if source.tree else ""),
+        "bytes": sum(file.st_size for file in status),
+        "modified_ns": max(file.st_mtime_ns for file in status),
         "code": code_version("data"),
+        **mapping.recipe(),
     }
 
 
-class _HashedFile(io.RawIOBase):
-    """A file that hashes the bytes that are read from it, and shows the progress."""
+def _write_events(source: Source, mapping: Mapping, findings: Findings, writer: EventWriter) -> None:
+    """Writes the events of a source, without the rows with missing values that the mapping drops.
 
-    def __init__(self, path: Path):
-        self.file, self.hash = path.open("rb", buffering=0), hashlib.sha256()
-        self.progress = progress.bar(path.stat().st_size, f"reading {path.name}", "B", unit_scale=True)
-
-    def readable(self) -> bool:
-        """Returns True, as `io.RawIOBase` asks."""
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:
-        """Reads bytes into `buffer`, and returns their number."""
-        n_bytes = self.file.readinto(buffer)
-        self.hash.update(memoryview(buffer)[:n_bytes])
-        self.progress.update(n_bytes)
-        return n_bytes
-
-    def close(self) -> None:
-        """Closes the file and the progress bar."""
-        self.file.close()
-        self.progress.close()
-        super().close()
-
-
-def _read_events(source: Path, file: _HashedFile) -> Iterator[np.ndarray]:
-    """Yields the events of `source`, opened as `file`, in blocks (n, 29) of float32, in the file's order.
-
-    At most two blocks per thread are in memory. Raises DataError for the first invalid row, and for a damaged file or
-    one without rows.
+    Raises DataError for the first invalid row, and for a file that is not read, damaged, or without rows.
     """
-    n_rows = 0
+    path, n_rows = source.path, 0
     try:
-        unpacked = igzip.IGzipFile(fileobj=file) if _is_compressed(source) else file
-        for values in _parse_in_threads(text.split_lines(unpacked)):
-            n_rows += len(values)
-            yield values
+        with contextlib.closing(forms.read(source, mapping, findings)) as blocks:
+            for values in blocks:
+                n_rows += len(values)
+                if mapping.drops_missing:
+                    values = values[~np.isnan(values).any(1)]
+                writer.write(values)
     except text.InvalidRowError as error:
-        raise DataError(f"{source}, row {n_rows + error.row + 1}{error}") from error
-    except text.OtherFormatError as error:
-        raise DataError(f"{source}: {error}") from error
+        raise DataError(f"{path}, row {n_rows + error.row + 1}{error}") from error
+    except text.FormError as error:
+        raise DataError(f"{path}: {error}") from error
     except text.LongLineError as error:
-        raise DataError(f"{source}, row {n_rows + 1}: {error}, where {len(COLUMNS)} columns are expected") from error
-    except DECOMPRESSION_ERRORS as error:
-        raise DataError(f"{source}: damaged or cut short after row {n_rows:,} ({error}); fetch it again") from error
-    if n_rows == 0:
-        raise DataError(f"{source}: the file holds no rows; 29 columns per row are expected")
-
-
-def _is_compressed(source: Path) -> bool:
-    """Returns whether the file is compressed by gzip, judged by its first bytes."""
-    with source.open("rb") as file:
-        return file.read(len(text.GZIP)) == text.GZIP
-
-
-def _parse_in_threads(blocks: Iterator[bytes]) -> Iterator[np.ndarray]:
-    """Yields the events of each block, in order: threads parse while this one reads the next blocks.
-
-    What stops the reading is raised behind the events that were read before.
-    """
-    n_parsers = min(cores(), MAX_PARSERS)
-    pending = deque()
-    pool = ThreadPoolExecutor(n_parsers, "parser")
-    try:
-        try:
-            for block in blocks:
-                pending.append(pool.submit(text.parse, block))
-                if len(pending) > 2 * n_parsers:
-                    yield pending.popleft().result()
-        except (text.LongLineError, *DECOMPRESSION_ERRORS) as error:
-            pending.append(Future())
-            pending[-1].set_exception(error)
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+        raise DataError(f"{path}, row {n_rows + 1}: {error}, where {len(COLUMNS)} columns are expected") from error
+    except DamagedStreamError as error:
+        raise DataError(f"{path}: damaged or cut short after row {n_rows:,} ({error}); fetch it again") from error
+    findings.n_dropped = n_rows - writer.n_events
+    if writer.n_events == 0:
+        what = "rows, all with missing values" if n_rows else "no rows"
+        raise DataError(f"{path}: the file holds {what}; 29 columns per row are expected")

@@ -27,7 +27,6 @@ from higgs_lib.files import write_atomically
 
 BLOCK = 1 << 20  # events that are written at a time
 INDEX_FILES = ("idx_train.npy", "idx_val.npy", "idx_test.npy")  # as yandex-research/tabular-dl-tabr names them
-FOUND = "order"  # entry of a recipe that is known only after the events were read
 
 
 class NamedSplit(NamedTuple):
@@ -47,25 +46,25 @@ LAST_500K = NamedSplit(
     "last500k",
     UCI,
     Sizes(500_000, 500_000, 10_000_000),
-    "P. Baldi, P. Sadowski, D. Whiteson, Nature Communications 5:4308 (2014): the last 500,000 rows of UCI HIGGS are the "
-    "test events, the 500,000 before them are for validation, and the first 10,000,000 for training.",
+    "P. Baldi, P. Sadowski, D. Whiteson, Nature Communications 5:4308 (2014): the last 500,000 rows of UCI HIGGS are "
+    "for testing, the 500,000 before them for validation, and the first 10,000,000 for training.",
 )
 RTDL = NamedSplit(
     "rtdl",
     OPENML,
     Sizes(19_610, 15_688, 62_751),
-    "Yandex Research, repositories tabular-dl-tabr (2023) and tabm (2024), `higgs-small`: the row with missing values is "
-    "left out, scikit-learn's `train_test_split` sets apart a fifth for testing (random_state 0), and of the others a "
-    "fifth for validation (random_state 1), both stratified by class. The older release of Gorishniy et al. 2021 keeps "
-    "all 98,050 rows, so that its parts have other rows.",
+    "Yandex Research, repositories tabular-dl-tabr (2023) and tabm (2024), `higgs-small`: without the row that has "
+    "missing values, scikit-learn's `train_test_split` sets apart a fifth for testing (random_state 0), and a fifth of "
+    "the others for validation (random_state 1), both stratified by class. The older release of Gorishniy et al. 2021 "
+    "keeps all 98,050 rows, so that its parts have other rows.",
 )
 ONE_MILLION = NamedSplit(
     "1m",
     UCI,
     Sizes(500_000, 50_000, 950_000),
-    "Repository CyberObservers/274P-Proj (2026), src/data/datasets.py and src/train.py: the first 1,000,000 rows of UCI "
-    "HIGGS are for training and validation, the 500,000 after them are the test events. For each seed another 50,000 of "
-    "the million are for validation; here those of seed 0 are.",
+    "Repository CyberObservers/274P-Proj (2026), src/data/datasets.py and src/train.py: the first 1,000,000 rows of "
+    "UCI HIGGS are for training and validation, the 500,000 after them for testing. Each seed has another 50,000 of "
+    "the million for validation; here those of seed 0 are.",
 )
 NAMED_SPLITS = {split.name: split for split in (LAST_500K, RTDL, ONE_MILLION)}
 
@@ -151,12 +150,12 @@ def split_recipe(source: Path, name: str, indices: str | Path = "") -> dict[str,
     else:
         parts = _read_indices(Path(indices), split)
         rule = f"indices {_digest(np.concatenate(parts))}"
-    return file_recipe(source) | {"split": {"name": name, "rule": rule}}
+    return dataset_recipe(source, split.dataset) | {"split": {"name": name, "rule": rule}}
 
 
-def same_recipe(stored: dict[str, Any], requested: dict[str, Any]) -> bool:
-    """Tells whether stored events were made by this recipe, which lacks what is found while reading them."""
-    return {key: value for key, value in stored.items() if key != FOUND} == requested
+def dataset_recipe(source: Path, dataset: Dataset) -> dict[str, Any]:
+    """Returns what determines the events of a file of a data set, whose incomplete rows are left out."""
+    return file_recipe(source) | ({"missing": "drop"} if dataset.n_incomplete else {})
 
 
 def ingest_split(source: str | Path, destination: str | Path, name: str, *, indices: str | Path = "") -> Origin:
@@ -177,7 +176,9 @@ def ingest_split(source: str | Path, destination: str | Path, name: str, *, indi
     recipe = split_recipe(Path(source), name, indices)
     with _ingested(Path(source), Path(destination), split_of(name).dataset) as (path, found):
         order = row_order(name, load(path, (), range(found.n_events)).labels, indices)
-        return write_rows(path, destination, order, replace(found, recipe=recipe | {FOUND: _digest(order)}))
+        recipe |= {"found": found.recipe.get("found", {}) | {"order": _digest(order)}}
+        like = replace(found, recipe=recipe)
+        return write_rows(path, destination, order, like)
 
 
 def ingest_dataset(source: str | Path, destination: str | Path, dataset: Dataset) -> Origin:
@@ -195,7 +196,9 @@ def _ingested(source: Path, destination: Path, dataset: Dataset) -> Iterator[tup
     destination.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=destination.parent, prefix=".ingest-") as folder:
         path = Path(folder, "events.parquet")
-        found = ingest(source, path)
+        found = ingest(source, path, missing="drop" if dataset.n_incomplete else "refuse")
+        if "split" in found.recipe:
+            raise DataError(f"{source}: its rows are in the order of a split already; give the original file")
         if found.event_type != dataset.name:
             check_contents(path, dataset, name=f"{source}")
             if not dataset.sha256:

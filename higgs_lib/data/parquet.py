@@ -34,8 +34,8 @@ class Origin:
     """Where the events of a Parquet file come from; stored in the file itself."""
 
     event_type: str
-    """"simulated" for built-in events, "uci" for UCI's own file (known by its sha256), "openml" for OpenML's excerpt of it
-    (known by what it holds), "file" for any other file."""
+    """"simulated" for built-in events, "uci" for UCI's own file (known by its sha256), "openml" for OpenML's excerpt of
+    it (known by what it holds), "file" for any other file."""
     n_events: int
     recipe: dict[str, Any]
     """Everything that determines the events: the same recipe makes the same file."""
@@ -100,12 +100,18 @@ def origin(path: str | Path) -> Origin:
     return found
 
 
+def has_origin(path: Path) -> bool:
+    """Returns whether a Parquet file has a record of its origin, as those have that this library makes."""
+    with reading(path):
+        return b"higgs_lib" in (pq.read_metadata(path).metadata or {})
+
+
 def _check_format(path: Path) -> None:
     """Raises DataError for a file with contents that are not Parquet."""
     with path.open("rb") as file:
         beginning = file.read(len(MAGIC))
     if not MAGIC.startswith(beginning):
-        raise DataError(f"{path}: not a Parquet file; `higgs-lib ingest` makes one from text in UCI's format")
+        raise DataError(f"{path}: not a Parquet file; `higgs-lib ingest` makes one from other files of events")
 
 
 def _read_record(path: str | Path, record: bytes) -> Origin:
@@ -129,9 +135,14 @@ def verify(path: str | Path) -> Origin:
         for group in range(file.num_row_groups):
             columns = file.read_row_group(group, list(COLUMNS)).columns
             digest.update(np.stack([column.to_numpy() for column in columns], 1).astype("<f4", copy=False).data)
-    if digest.hexdigest() != stored.sha256:
-        raise DamagedError(f"{path}: damaged, as its values are not those that were written; make it again")
+    check_values(path, stored, digest.hexdigest())
     return stored
+
+
+def check_values(path: str | Path, stored: Origin, sha256: str) -> None:
+    """Raises DamagedError unless the values that were read from a file have the hash that it stores."""
+    if sha256 != stored.sha256:
+        raise DamagedError(f"{path}: damaged, as its values are not those that were written; make it again")
 
 
 class EventWriter:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import nbformat
 
-from higgs_lib.data import FEATURE_SETS, NAMED_SPLITS
+from higgs_lib.data import FEATURE_SETS
 from higgs_lib.models.spec import INITIAL_WEIGHTS, OPTIMIZERS, SCHEDULES
 from higgs_lib.study.published import KERAS_2_RATES
 from higgs_lib.study.settings import CLASSIFIERS
@@ -36,7 +36,6 @@ NAMES = {
     "halved_features": tuple(FEATURE_SETS),
     **dict.fromkeys(("curve_classifiers", "equal_epochs"), _CURVES),
     **dict.fromkeys(("rules", "compared_rules"), RULES),
-    "split": tuple(NAMED_SPLITS),
 }
 """The values of parameters that name something which the library knows."""
 

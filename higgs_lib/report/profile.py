@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
-from higgs_lib.data import DataError
+from higgs_lib.data import NAMED_SPLITS, DataError
 from higgs_lib.report import strict_yaml
 from higgs_lib.report.parameters import Parameter, declared_parameters, read_parameters
 from higgs_lib.simulation import SimulationParameters, changed_parameters
@@ -146,6 +146,8 @@ def _event_parameters(where: str, section: object) -> dict:
     """Returns the section of the events; raises ProfileError for an unknown name or an invalid value."""
     section = _section(where, section, {*EVENT_PARAMETERS, "physics"})
     _values(where, {name: value for name, value in section.items() if name != "physics"}, EVENT_PARAMETERS)
+    if section.get("split", "") not in ("", *NAMED_SPLITS):
+        raise ProfileError(f"{where}: split is {section['split']!r}, but must be one of {'; '.join(NAMED_SPLITS)}")
     if "physics" not in section:
         return section
     any_number = Parameter("", float, comment="in (-inf, inf)")

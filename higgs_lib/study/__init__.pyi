@@ -15,6 +15,7 @@ from . import (
     regions as regions,
     score_files as score_files,
     score_reader as score_reader,
+    same_split as same_split,
     sculpting as sculpting,
     staleness as staleness,
     stored_shifts as stored_shifts,

@@ -17,6 +17,7 @@ from higgs_lib.metrics import (
     best_cut,
     efficiencies,
     holm,
+    jeffreys_interval,
     mean_interval,
 )
 from higgs_lib.study import published
@@ -74,6 +75,19 @@ def auc(run: Run, classifier: str, features: str, part: str = "test") -> Interva
         FileNotFoundError: the run has no such results.
     """
     return mean_interval([Interval(**result[part]["auc"]) for result in run.results(classifier, features)])
+
+
+def accuracy(run: Run, classifier: str, features: str) -> Interval:
+    """Returns the test accuracy of one classifier, mean over its seeds, by `metrics.mean_interval`.
+
+    The interval of each seed is that of a fraction of the test events, by Jeffreys' prior. Raises the errors of `auc`.
+    """
+    intervals = []
+    for result in run.results(classifier, features):
+        value, n_test = result["test"]["accuracy"], result["recipe"]["n_test"]
+        low, high = jeffreys_interval(np.array(value * n_test), n_test)
+        intervals.append(Interval(value, float(low), float(high)))
+    return mean_interval(intervals)
 
 
 def ensemble(run: Run, classifier: str, features: str) -> Interval:

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from higgs_lib import data
 from higgs_lib.data import DataError, Origin, ingest, origin
 from higgs_lib.data.ingestion import file_recipe
-from higgs_lib.data.named_splits import same_recipe, split_recipe
+from higgs_lib.data.named_splits import dataset_recipe, split_recipe
 from higgs_lib.data.parquet import DamagedError, verify
 from higgs_lib.data.splits import MIN_EVENTS
 from higgs_lib.simulation import changed_parameters, recipe, simulate
@@ -32,7 +32,8 @@ def prepare(
     Args:
         destination: the Parquet file.
         source: "built-in" for simulated events, "uci" for the whole of UCI's file or "openml" for OpenML's excerpt of
-            it, which are downloaded, or the path of a file of events.
+            it, which are downloaded, or the path of a file of UCI HIGGS' events, in any form that `data.ingest` reads
+            without a mapping.
         n_events: the number of simulated events.
         seed: of simulated events.
         physics: parameters of the simulation that differ from their defaults.
@@ -44,7 +45,7 @@ def prepare(
         The origin of the events.
 
     Raises:
-        DataError: a parameter is invalid, the source is missing or damaged or sorted by class, it is not the data set of
+        DataError: a parameter is invalid, the source is missing or damaged or sorted by class, or not the data set of
             the split, `destination` is a file that this library did not make, or it holds the events of another source
             file, to which the results of a run belong.
     """
@@ -56,7 +57,8 @@ def prepare(
         found = _found(destination, requested) or simulate(destination, n_events, seed, physics=changed)
     else:
         requested, make = _ingestion(source, split, split_indices, mirror)
-        found = _from_another_file(destination, requested, make) or _found(destination, requested) or make(destination)
+        found = _from_another_file(destination, source, requested, make) or _found(destination, requested)
+        found = found or make(destination)
     if found.n_events >= MIN_EVENTS:
         largest = data.Sizes(found.n_events, found.n_events).reduced(found.n_events)
         data.check_classes(destination, largest.split(found.n_events))
@@ -80,7 +82,7 @@ def _ingestion(source: str, split: str, indices: str, mirror: str) -> tuple[dict
     if split:
         return split_recipe(path, split, indices), lambda place: data.ingest_split(path, place, split, indices=indices)
     if dataset and not dataset.sha256:
-        return file_recipe(path), lambda place: data.ingest_dataset(path, place, dataset)
+        return dataset_recipe(path, dataset), lambda place: data.ingest_dataset(path, place, dataset)
     return file_recipe(path), lambda place: ingest(path, place)
 
 
@@ -89,13 +91,20 @@ def _found(destination: Path, requested: dict) -> Origin | None:
     if not destination.exists():
         return None
     try:
-        return verify(destination) if same_recipe(origin(destination).recipe, requested) else None
+        return verify(destination) if _asks(origin(destination).recipe) == _asks(requested) else None
     except DamagedError as error:
         log.warning("%s; the events are made again", error)
         return None
 
 
-def _from_another_file(destination: Path, requested: dict, make: Callable[[Path], Origin]) -> Origin | None:
+def _asks(recipe: dict) -> dict:
+    """Returns a recipe without what reading the file found."""
+    return {name: value for name, value in recipe.items() if name != "found"}
+
+
+def _from_another_file(
+    destination: Path, source: str, requested: dict, make: Callable[[Path], Origin]
+) -> Origin | None:
     """Makes the events if those that are there came from a file of another path; returns None otherwise.
 
     Raises DataError if they differ, so that two files of one name never share the folder of a run.
@@ -104,14 +113,17 @@ def _from_another_file(destination: Path, requested: dict, make: Callable[[Path]
         stored = origin(destination)
     except DataError:  # there are none that can be used
         return None
-    if "built-in" in (stored.recipe["source"], source := requested["source"]) or stored.recipe["source"] == source:
+    before, now = stored.recipe["source"], requested["source"]
+    is_changed_file = before == now != "built-in"
+    is_simulated = source == "built-in" or before == "built-in" != now
+    if is_changed_file or is_simulated or _asks(stored.recipe) == _asks(requested):
         return None
     with TemporaryDirectory(dir=destination.parent) as folder:
         path = Path(folder, destination.name)
         new = make(path)
         if new.sha256 != stored.sha256:
             raise DataError(
-                f"{destination}: holds the events of {stored.recipe['source']}, and not those of {source}; use another "
+                f"{destination}: holds the events of {before}, and not those of {source}; use another "
                 "folder (RUN=runs/NAME), or delete this one"
             )
         path.replace(destination)  # the file has moved

@@ -7,6 +7,7 @@ import pytest
 
 from higgs_lib import data
 from higgs_lib.__main__ import main
+from higgs_lib.commands.parsing import SPLITS
 
 
 @pytest.fixture
@@ -41,6 +42,17 @@ def test_an_existing_file_is_replaced_only_by_force(capsys, tmp_path, mine, comm
     assert events.read_text() == "something else"
     assert main(shlex.split(f"{command} --force")) == 0
     assert data.origin(events).n_events in (10, 500)
+
+
+def test_a_split_is_used_or_refused(capsys, tmp_path, mine):
+    assert tuple(data.NAMED_SPLITS) == SPLITS
+    line = f"ingest {mine} {tmp_path}/events.parquet"
+    assert "mine.csv: 500 events, but OpenML's data set 23512" in refused(capsys, f"{line} --split rtdl")
+    assert "--split-indices: name the split" in refused(capsys, f"{line} --split-indices {tmp_path}")
+    assert f"{tmp_path}/idx_train.npy: no such file" in refused(
+        capsys, f"{line} --split rtdl --split-indices {tmp_path}"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.csv"]
 
 
 def test_the_source_is_not_replaced_by_force(capsys, tmp_path, mine):

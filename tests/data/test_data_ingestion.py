@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from higgs_lib import data
-from higgs_lib.data import COLUMNS, DataError, download, parquet
+from higgs_lib.data import COLUMNS, DataError, datasets, parquet
 
 
 def as_csv(rows) -> str:
@@ -158,7 +158,7 @@ def test_ucis_own_file_is_recognised_by_its_sha256(tmp_path, rows, monkeypatch, 
     text = as_csv(rows).encode()
     (tmp_path / name).write_bytes(gzip.compress(text) if name.endswith("gz") else text)
     sha256 = hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
-    monkeypatch.setattr(download, "SHA256", sha256)
+    monkeypatch.setattr(datasets, "UCI", datasets.UCI._replace(sha256=sha256))
     origin = data.ingest(tmp_path / name, tmp_path / "events.parquet")
     assert origin.event_type == "uci"
     assert "UCI HIGGS (doi:10.24432/C5V312)" in origin.description

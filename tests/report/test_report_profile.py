@@ -61,6 +61,8 @@ def test_common_values_go_where_they_are_declared_and_own_ones_win(folder):
         ("02_two: {name: b}", r"mine\.yaml, 02_two: unknown parameter 'name'; known are n"),
         ("03_three: {n: 1}", r"unknown section '03_three'; known are 01_one, 02_two, common, events, expect"),
         ("events: {sead: 1}", "events: unknown parameter 'sead'"),
+        ("events: {split: rtd}", "events: split is 'rtd', but must be one of last500k; rtdl; 1m"),
+        ("events: {mirror: 1}", "events: mirror is 1, but must be text"),
         ("common: {n: many}", "common: n is 'many', but must be a whole number of at least 1"),
         ("common: {n: true}", "n is True, but must be a whole number"),
         ("common: {n: 0}", "n is 0, but must be a whole number of at least 1"),

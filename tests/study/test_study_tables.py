@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn import metrics as sk
 
 from higgs_lib import models
 from higgs_lib.metrics import CalibrationError, Interval, accuracy, auc_interval
-from higgs_lib.study import Run, Scores, tables
+from higgs_lib.study import Run, Scores, comparison, tables
 from higgs_lib.study.diagnostics import RangeComparison
 from higgs_lib.training import TrainConfig
 
@@ -52,8 +53,19 @@ def test_performance_is_the_mean_over_the_seeds(run):
     aucs = [sk.roc_auc_score(*one) for one in scores]
     accuracies = [sk.accuracy_score(one.labels, one.scores > 0.5) for one in scores]
     assert table.loc["high", "test AUC, 95 %"].startswith(f"{np.mean(aucs):.3f} [")
-    assert table.loc["high", "test accuracy"] == f"{np.mean(accuracies):.3f}"
+    assert table.loc["high", "test accuracy, 95 %"].startswith(f"{np.mean(accuracies):.3f} [")
     assert len(table.columns) < 7
+
+
+def test_the_interval_of_an_accuracy_is_binomial(run):
+    one = run.scores("shallow-low-seed1", "test")
+    n_right = int(np.sum((one.scores > 0.5) == one.labels))
+    low, high = stats.binomtest(n_right, 500).proportion_ci(method="wilson")
+    value, lowest, highest = comparison.accuracy(run, "shallow", "low")
+    assert value == pytest.approx(n_right / 500)
+    assert (highest - lowest) == pytest.approx(high - low, rel=0.01)
+    assert lowest < low + 0.003
+    assert highest > high - 0.003
 
 
 def test_calibration_and_ranges_in_words():
