@@ -28,8 +28,8 @@ def accuracy(labels: np.ndarray, scores: np.ndarray) -> float:
 def accuracy_interval(labels: np.ndarray, scores: np.ndarray, level: float = 0.95) -> Interval:
     """Returns the accuracy with the interval of a binomial fraction, by `jeffreys_interval`; errors of `accuracy`.
 
-    >>> print(accuracy_interval([0, 0, 1, 1] * 100, [0.1, 0.6, 0.7, 0.9] * 100))
-    0.750 [0.706, 0.790]
+    >>> print(f"{accuracy_interval([0, 0, 1, 1] * 100, [0.1, 0.6, 0.7, 0.9] * 100)}")
+    0.750 [0.706, 0.791]
     """
     correct = is_correct(labels, scores)
     n_correct = int(np.count_nonzero(correct))
