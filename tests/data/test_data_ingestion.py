@@ -233,10 +233,11 @@ def test_what_is_compressed_is_judged_by_content(tmp_path, rows, name):
     assert np.array_equal(ingested(tmp_path / name), rows)
 
 
-def zipped(text: bytes) -> bytes:
+def zipped(*members: bytes) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("HIGGS.csv", text)
+        for n, member in enumerate(members):
+            archive.writestr(f"HIGGS{n}.csv", member)
     return file.getvalue()
 
 
@@ -254,27 +255,25 @@ def saved(save, values) -> bytes:
 
 
 OTHERS = {
-    "higgs.zip": (zipped, "a zip archive, not text .*; unpack it first (unzip)"),
-    "HIGGS.csv.xz": (lzma.compress, "compressed by xz, .*(unxz)"),
-    "HIGGS.csv.bz2": (bz2.compress, "compressed by bzip2, .*(bunzip2)"),
+    "two.zip": (lambda text: zipped(text, text), "the zip archive holds 2 files (HIGGS0.csv, HIGGS1.csv), .*(unzip)"),
+    "empty.zip": (lambda text: zipped(), "the zip archive holds no file"),
+    "zip.csv.gz": (lambda text: gzip.compress(zipped(text)), "a zip archive within another file, .*(unzip)"),
+    "parquet.gz": (lambda text: gzip.compress(b"PAR1"), "a Parquet, NumPy or ROOT file that is compressed"),
     "HIGGS.csv.zst": (lambda text: pa.compress(text, "zstd", asbytes=True), "compressed by zstd, .*(unzstd)"),
     "HIGGS.tar": (tarred, "a tar archive, .*(tar -xf)"),
     "HIGGS.tar.gz": (lambda text: gzip.compress(tarred(text)), "a tar archive, .*(tar -xf)"),
-    "twice.csv.gz": (lambda text: gzip.compress(gzip.compress(text)), "compressed by gzip twice, .*(gunzip)"),
-    "arrays.npz": (lambda text: saved(np.savez, np.ones((3, 29))), "NumPy arrays (.npz), .*; write its events as text"),
-    "array.npy": (lambda text: saved(np.save, np.ones((3, 29))), "a NumPy array"),
-    "HIGGS.parquet": (lambda text: saved(write_parquet, np.ones((3, 29))), "a Parquet file, .*; use it as it is if"),
+    "thrice.csv.gz": (lambda text: gzip.compress(bz2.compress(lzma.compress(text))), "compressed three times"),
+    "arrays.npz": (lambda text: saved(np.savez, np.ones((3, 29))), "NumPy arrays (.npz); save each array as .npy"),
     "HIGGS.h5": (lambda text: b"\x89HDF\r\n\x1a\n" + bytes(100), "an HDF5 file"),
-    "HIGGS.root": (lambda text: b"root\0\0\xf3\x5c" + bytes(100), "a ROOT file"),
+    "HIGGS.root": (
+        lambda text: b"root\0\0\xf3\x5c" + bytes(100),
+        "one tree is expected in a ROOT file, and this has none",
+    ),
     "notepad.csv": (lambda text: text.decode().encode("utf-16"), "text in UTF-16 .*; save it as UTF-8 (iconv"),
     "big_endian.csv": (lambda text: text.decode().encode("utf-16-be"), "text in UTF-16"),
     "error.csv": (lambda text: b"\n<!DOCTYPE html>\n<html>404</html>", "a page of the web, .*; download the file"),
     "HIGGS.csv.gz": (lambda text: b"version https://git-lfs.github.com/spec/v1\noid", "Git LFS, .*`git lfs pull`"),
 }
-
-
-def write_parquet(file, values):
-    pq.write_table(pa.table(list(values.T), list(COLUMNS)), file)
 
 
 @pytest.mark.parametrize("name", OTHERS)

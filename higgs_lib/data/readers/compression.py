@@ -23,7 +23,7 @@ ZIP = rb"PK[\x03\x05]"
 ENCRYPTED = 1  # the bit of a member's flags
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 PACKINGS = {
-    "gzip": (rb"\x1f\x8b", lambda file: igzip.IGzipFile(fileobj=file)),
+    "gzip": (rb"\x1f\x8b", lambda file: igzip.IGzipFile(fileobj=file, mode="rb")),
     "bzip2": (rb"BZh[1-9]", bz2.BZ2File),
     "xz": (rb"\xfd7zXZ\0", lzma.LZMAFile),
 }

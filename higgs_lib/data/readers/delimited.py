@@ -1,8 +1,9 @@
 """CSV, with or without a header: UCI's own format, and that of other libraries."""
 
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 
 import numpy as np
 
@@ -12,7 +13,6 @@ from higgs_lib.data.readers import columns
 from higgs_lib.data.readers.mapping import FIRST, LAST, Findings, Mapping
 
 N_SAMPLE = 100  # rows, from which the place of the label is judged
-LONGEST_HEADER = 1 << 16  # bytes
 N_SUSY = 19
 HEPMASS_MASSES = (400, 1600)  # GeV: its last column is a mass of 500 to 1500
 
@@ -27,7 +27,8 @@ def open_rows(
 ) -> tuple[Iterator[bytes], Callable[[bytes], np.ndarray]]:
     """Returns blocks of lines without the header, and what parses them; raises FormError for another data set."""
     beginning = next(blocks)
-    line = next(iter(text.split_rows(beginning[:LONGEST_HEADER])), b"")
+    first_rows = [row[0] for row in islice(re.finditer(rb"[^\r\n]+", beginning), N_SAMPLE)]
+    line = first_rows[0] if first_rows else b""
     header = [field.strip(" \t\"'#") for field in line.decode(errors="backslashreplace").split(",")]
     _check_separator(line)
     is_numbered = _is_numbered(header)
@@ -38,7 +39,7 @@ def open_rows(
     if has_header and not is_numbered:
         findings.columns = columns.recognise(header, mapping)
     else:
-        sample = text.split_rows(beginning)[:N_SAMPLE]
+        sample = first_rows[has_header:]
         n_index = len(header) - len(COLUMNS) if is_numbered else 0
         findings.columns = (None,) * n_index + by_position([row.split(b",")[n_index:] for row in sample], mapping)
     row_format = text.RowFormat(findings.columns, mapping.drops_missing)

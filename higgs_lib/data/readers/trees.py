@@ -40,7 +40,8 @@ def read(source: Path, tree: str | None, mapping: Mapping, findings: Findings) -
     except (uproot.deserialization.DeserializationError, ValueError, OSError, AssertionError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise FormError(f"a ROOT file that is damaged or cut ({error}); fetch it again") from error
+        reason = " ".join(f"{error}".split())
+        raise FormError(f"a ROOT file that is damaged or cut ({reason}); fetch it again") from error
 
 
 def _name(file: Any, tree: str | None) -> str:
