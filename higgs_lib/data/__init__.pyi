@@ -1,9 +1,15 @@
 from . import (
     calibration as calibration,
+    event_records as event_records,
     features as features,
     kinematics as kinematics,
     samples as samples,
     text as text,
+)
+from .conversion import (
+    Conversion as Conversion,
+    convert_to_events as convert_to_events,
+    convert_to_four_vectors as convert_to_four_vectors,
 )
 from .download import DataError as DataError, fetch as fetch
 from .features import (
