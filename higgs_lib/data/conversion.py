@@ -112,8 +112,8 @@ def convert_to_events(source: str | Path, destination: str | Path) -> Origin:
 
     The source may have passed through other programs, e.g. with fewer events, as long as it has the fields
     `event_records.NEEDED`. Events that are bit for bit those that the file was made of keep their origin; changed ones
-    are those of a user's file. Raises DataError for fields that are missing, values that UCI's format does not have, and
-    a `destination` that is `source`; DamagedError for a damaged source.
+    are those of a user's file. Raises DataError for fields that are missing, values that UCI's format does not have,
+    and a `destination` that is `source`; DamagedError for a damaged source.
     """
     source, destination = Path(source), Path(destination)
     _refuse_source(source, destination)
@@ -128,7 +128,7 @@ def convert_to_events(source: str | Path, destination: str | Path) -> Origin:
     with (
         write_atomically(destination) as path,
         EventWriter(path) as writer,
-        progress.bar(None, "converting", " events", unit_scale=True) as bar,
+        progress.bar(stored.n_events if stored else 0, "converting", " events", unit_scale=True) as bar,
     ):
         for values in _in_threads(convert, _pieces(read_batches(source))):
             writer.write(values)

@@ -1,6 +1,6 @@
 """Describes a file of four-vectors in Croissant 1.0, the metadata format of MLCommons for data sets.
 
-Its specification is http://mlcommons.org/croissant/1.0; units stand in `unitText` of schema.org and in the descriptions.
+Specification: http://mlcommons.org/croissant/1.0. Units stand in the descriptions, and in schema.org's `unitText`.
 """
 
 import hashlib
@@ -23,6 +23,8 @@ CITATION = (
     "P. Baldi, P. Sadowski and D. Whiteson, Searching for exotic particles in high-energy physics with deep learning, "
     "Nature Communications 5:4308 (2014)"
 )
+
+FILE = "four-vectors"  # the identifier of the file within its description
 
 ENCODINGS = {".parquet": "application/x-parquet"}  # the others are Arrow's
 ARROW = "application/vnd.apache.arrow.file"
@@ -85,7 +87,7 @@ def describe(name: str, path: Path, origin: Origin) -> dict[str, Any]:
         "distribution": [
             {
                 "@type": "cr:FileObject",
-                "@id": name,
+                "@id": FILE,
                 "name": name,
                 "contentUrl": name,
                 "contentSize": f"{path.stat().st_size} B",
@@ -100,7 +102,7 @@ def describe(name: str, path: Path, origin: Origin) -> dict[str, Any]:
                 "name": "events",
                 "description": "One record for each event.",
                 "key": {"@id": "events/row"},
-                "field": [_field(field, name) for field in SCHEMA],
+                "field": [_field(field) for field in SCHEMA],
             }
         ],
     } | ({"url": f"https://doi.org/{DOI}"} if origin.event_type == "uci" else {})
@@ -109,7 +111,7 @@ def describe(name: str, path: Path, origin: Origin) -> dict[str, Any]:
 def _license(origin: Origin) -> str:
     """Returns the licence of the events, as far as it is known."""
     if origin.event_type == "file":
-        return f"That of {origin.name}; events of UCI HIGGS are under CC BY 4.0, {LICENSE}"
+        return f"That of the {origin.name}; events of UCI HIGGS are under CC BY 4.0, {LICENSE}"
     return LICENSE
 
 
@@ -121,26 +123,26 @@ def _creator(origin: Origin) -> dict[str, str]:
     return {"@type": "sc:Organization", "name": makers.get(origin.event_type, f"The makers of the {origin.name}")}
 
 
-def _field(field: pa.Field, file: str) -> dict[str, Any]:
+def _field(field: pa.Field) -> dict[str, Any]:
     """Returns the description of a field of the records."""
     described = _described(field, f"events/{field.name}")
     if not pa.types.is_nested(field.type):
-        return described | {"dataType": DATA_TYPES[field.type], "source": _source(file, field.name)}
-    repeated = pa.types.is_fixed_size_list(field.type)
+        return described | {"dataType": DATA_TYPES[field.type], "source": _source(field.name)}
+    repeated = pa.types.is_list(field.type)
     parts = [
         _described(part, f"events/{field.name}/{part.name}")
         | {
             "dataType": DATA_TYPES[part.type],
-            "source": _source(file, field.name) | {"transform": {"jsonPath": part.name}},
+            "source": _source(field.name) | {"transform": {"jsonPath": part.name}},
         }
         for part in (field.type.value_type if repeated else field.type)
     ]
     return described | ({"repeated": True} if repeated else {}) | {"subField": parts}
 
 
-def _source(file: str, column: str) -> dict[str, Any]:
+def _source(column: str) -> dict[str, Any]:
     """Returns where the values of a field are: in a column of the file."""
-    return {"fileObject": {"@id": file}, "extract": {"column": column}}
+    return {"fileObject": {"@id": FILE}, "extract": {"column": column}}
 
 
 def _described(field: pa.Field, identifier: str) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Turns the 29 columns of events into records of four-vectors in GeV and rad, and back without loss.
 
-A record is nested as `awkward` and `vector` take it. Its measured values are float64, of which the first 29 bits are
-kept: five more than those of the float32 that they come from, so that the way back is exact and files stay small.
+A record is nested as `awkward` and `vector` take it; its jets are a list without a fixed length, from which a mask
+selects jets of each event. Measured values are float64 with 29 significant bits, five more than those of the float32
+that they come from, so that the way back is exact and files stay small.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from higgs_lib.data.features import SCHEMA as EVENT_SCHEMA
 
 TOLERANCE = 0.005  # relative: a mass that differs more used a jet that is not stored
 
-_DROPPED_BITS = 24  # of the 53 of a float64
+_DROPPED_BITS = 24  # of the 53 significant bits of a float64
 
 _JETS = (1, 2, 3, 4)
 
@@ -73,7 +74,7 @@ SCHEMA = pa.schema(
         ),
         _field(
             "jets",
-            pa.list_(pa.field("item", pa.struct([*_momentum("jet"), _TAG]), nullable=False), len(_JETS)),
+            pa.list_(pa.field("item", pa.struct([*_momentum("jet"), _TAG]), nullable=False)),
             "the four stored jets, in the file's order",
         ),
         _field("masses", _masses(pa.float64(), "mass in the file of", "GeV"), "the seven masses, as the file has them"),
@@ -125,15 +126,17 @@ def to_records(table: pa.Table | Mapping[str, np.ndarray], first_row: int = 0) -
     missing = [values["missing_energy"], values["missing_energy_phi"]]
     masses = [values[name] for name in HIGH]
     jets = [np.ascontiguousarray(q.T).ravel() for q in (pt, eta, phi, np.zeros_like(pt), b_tags)]
-    jets_type = SCHEMA.field("jets").type
+    jets_type, offsets = SCHEMA.field("jets").type, pa.array(np.arange(0, len(_JETS) * (n + 1), len(_JETS)), pa.int32())
+    with np.errstate(all="ignore"):  # values that no detector gives have masses that are not finite
+        derived = _derived(kinematics.massless(pt, eta, phi), b_tags > 0, (*lepton, *missing), np.stack(masses))
     columns = {
         "row": pa.array(np.arange(first_row, first_row + n)),
         "label": pa.array(columns[LABEL].astype(np.int8)),
         "lepton": _struct("lepton", [*lepton, np.zeros(n)]),
         "missing": _struct("missing", missing),
-        "jets": pa.FixedSizeListArray.from_arrays(_struct_of(jets_type.value_type, jets), type=jets_type),
+        "jets": pa.ListArray.from_arrays(offsets, _struct_of(jets_type.value_type, jets), type=jets_type),
         "masses": _struct("masses", masses),
-        **_derived(kinematics.massless(pt, eta, phi), b_tags > 0, (*lepton, *missing), np.stack(masses)),
+        **derived,
     }
     return pa.table([columns[name] for name in SCHEMA.names], SCHEMA)
 
@@ -231,11 +234,14 @@ def from_records(records: pa.Table | pa.RecordBatch, scales: Mapping[str, float]
     places |= {"missing_energy": parts["missing"]["pt"], "missing_energy_phi": parts["missing"]["phi"]}
     places |= {f"jet_{jet}_{q}": jets[q][jet - 1 :: len(_JETS)] for jet in _JETS for q in JET_QUANTITIES}
     places |= {name: parts["masses"][name] for name in HIGH}
-    for name in COMPLETE:
-        if name.endswith("b_tag"):
-            columns[name] = kinematics.to_normalised(places[name], name)
-        else:
-            columns[name] = (places[name] / scales[name]).astype(np.float32)
+    with np.errstate(over="ignore"):  # what float32 cannot hold is refused below
+        for name in COMPLETE:
+            is_tag = name.endswith("b_tag")
+            columns[name] = (
+                kinematics.to_normalised(places[name], name)
+                if is_tag
+                else (places[name] / scales[name]).astype(np.float32)
+            )
     for name, column in columns.items():
         _check_column(name, column, 0)
     return pa.table([columns[name] for name in COLUMNS], EVENT_SCHEMA)
@@ -244,7 +250,12 @@ def from_records(records: pa.Table | pa.RecordBatch, scales: Mapping[str, float]
 def _array(records: pa.Table | pa.RecordBatch, name: str) -> pa.Array:
     """Returns a column of the records in one piece."""
     column = records.column(name)
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return _storage(column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column)
+
+
+def _storage(array: pa.Array) -> pa.Array:
+    """Returns what is stored of an array of another program's type, such as awkward's."""
+    return array.storage if isinstance(array, pa.ExtensionArray) else array
 
 
 def _flat_jets(jets: pa.Array) -> pa.Array:
@@ -253,7 +264,7 @@ def _flat_jets(jets: pa.Array) -> pa.Array:
         raise ValueError(f"jets must be lists of records, not {jets.type}")
     if len(jets) and pc.min_max(pc.fill_null(pc.list_value_length(jets), 0)).as_py() != {"min": 4, "max": 4}:
         raise ValueError("each event must have four jets")
-    return jets.flatten()
+    return _storage(jets.flatten())
 
 
 def _parts(records: pa.Array, name: str) -> dict[str, np.ndarray]:
@@ -263,7 +274,7 @@ def _parts(records: pa.Array, name: str) -> dict[str, np.ndarray]:
     found = [part.name for part in records.type] if pa.types.is_struct(records.type) else []
     if missing := [part for part in wanted if part not in found]:
         raise ValueError(f"{name} must be records with the fields {', '.join(wanted)}; {', '.join(missing)} is missing")
-    return {part: _numbers(pc.struct_field(records, part), f"{name}.{part}") for part in wanted}
+    return {part: _numbers(_storage(pc.struct_field(records, part)), f"{name}.{part}") for part in wanted}
 
 
 def _numbers(values: pa.Array, name: str) -> np.ndarray:
