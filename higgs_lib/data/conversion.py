@@ -73,14 +73,15 @@ def convert_to_four_vectors(source: str | Path, destination: str | Path) -> Conv
     _refuse_source(source, destination)
     found = _stored_origin(source)
     stream = EventStream.open(source, COMPLETE)
+    if not stream.n_events:
+        raise DataError(f"{source}: holds no events")
     conversion = Conversion(found or _hashed_origin(source, stream))
     digest = hashlib.sha256()
 
     def convert(piece: tuple[int, pa.Table]) -> tuple[bytes, pa.Table]:
         first, table = piece
         with _refusing(source):
-            values = _values(table)
-            return values.tobytes(), event_records.to_records(dict(zip(COLUMNS, values.T, strict=True)), first)
+            return _values(table).tobytes(), event_records.to_records(table, first)
 
     with contextlib.ExitStack() as stack:
         description = stack.enter_context(write_atomically(croissant_path(destination)))
@@ -133,6 +134,8 @@ def convert_to_events(source: str | Path, destination: str | Path) -> Origin:
         for values in _in_threads(convert, _pieces(read_batches(source))):
             writer.write(values)
             bar.update(len(values))
+        if not writer.n_events:
+            raise DataError(f"{source}: holds no events")
         if stored is not None and writer.hash.hexdigest() == stored.sha256:
             return writer.close(stored.event_type, stored.recipe)
         recipe = {"source": str(source.resolve()), "code": code_version("data")}

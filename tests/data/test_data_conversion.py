@@ -194,6 +194,16 @@ def test_damaged_records_are_noticed(source, tmp_path, record):
     assert not (tmp_path / "events.parquet").exists()
 
 
+def test_what_holds_no_events_is_refused(source, tmp_path):
+    (tmp_path / "folder").mkdir()
+    feather.write_feather(event_records.to_records(pq.read_table(source)[:0]), tmp_path / "none.arrow")
+    with pytest.raises(DataError, match="folder: holds no events"):
+        data.convert_to_four_vectors(tmp_path / "folder", tmp_path / "four_vectors.parquet")
+    with pytest.raises(DataError, match=r"none.arrow: holds no events"):
+        data.convert_to_events(tmp_path / "none.arrow", tmp_path / "events.parquet")
+    assert {path.name for path in tmp_path.iterdir()} == {"folder", "none.arrow"}
+
+
 def test_four_vectors_are_no_file_of_events(four_vectors):
     if four_vectors.suffix == ".parquet":
         with pytest.raises(UnknownOriginError, match="not a file of events made by higgs_lib"):

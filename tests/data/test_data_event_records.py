@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 import pytest
 import vector
 from arrays import assert_close
+from repository import ROOT
 
 from higgs_lib import data, simulation
 from higgs_lib.data import COLUMNS, COMPLETE, HIGH, event_records, kinematics
@@ -137,6 +138,19 @@ def test_every_field_says_what_it_is_and_a_first_row_is_counted_from(table):
     assert all(field.metadata[b"description"] for field in records.schema)
     assert records.schema.field("lepton").type.field("pt").metadata[b"unit"] == b"GeV"
     assert len(event_records.to_records(table.slice(0, 0))) == 0
+
+
+def test_the_page_describes_every_field():
+    lines = (ROOT / "docs" / "four_vectors.md").read_text().splitlines()
+    rows = {cells[1].strip(" `"): cells for cells in (line.split("|") for line in lines if line.startswith("| `"))}
+    for field in event_records.SCHEMA:
+        parts = field.type.value_type if pa.types.is_list(field.type) else field.type
+        described = [(field.name, field)]
+        if pa.types.is_struct(parts) and field.name not in ("recomputed", "agrees"):  # which have one row for all seven
+            described += [(f"{field.name}.{part.name}", part) for part in parts]
+        for name, described_field in described:
+            unit, text = (described_field.metadata[key].decode() for key in (b"unit", b"description"))
+            assert (rows[name][3].strip(), rows[name][4].strip()) == (unit, text), name
 
 
 @pytest.mark.parametrize(
