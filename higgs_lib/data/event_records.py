@@ -180,7 +180,7 @@ def _derived(
     Args:
         jets: Four-vectors (4, 4, n) in GeV.
         tagged: Whether each jet has a b-tag, (4, n).
-        light: pT, eta and phi of the lepton and of the missing transverse momentum pT and phi, (n,) each.
+        light: pT, eta and phi of the lepton, then pT and phi of the missing transverse momentum, (n,) each.
         file_masses: The seven masses (7, n) in GeV, as the file has them.
 
     Returns:
@@ -192,25 +192,47 @@ def _derived(
     agrees = _agree(masses, file_masses)
     two_tags = tagged.sum(0) == 2
     known = [two_tags | (name == "m_lv") for name in HIGH]
-    order = np.argsort(~tagged, 0, kind="stable")  # the two jets with a tag, then the other two
-    ordered = np.take_along_axis(jets, order[None], 1)
-    of_file = dict(zip(HIGH, file_masses, strict=True))
     w_told = two_tags & agrees[HIGH.index("m_jj")]
-    hadronic_w, b_jets = ordered[:, 2] + ordered[:, 3], ordered[:, :2]
-    leptonic = _agree(kinematics.mass((lepton + neutrino)[:, None] + b_jets), of_file["m_jlv"])  # (2, n): either b jet
-    hadronic = _agree(kinematics.mass(hadronic_w[:, None] + b_jets), of_file["m_jjj"]) & w_told
-    is_leptonic = leptonic | hadronic[::-1]
-    b_told = two_tags & (is_leptonic.sum(0) == 1)
-    leptonic_b, hadronic_b = (np.where(is_leptonic[i], order[0], order[1]) for i in (0, 1))
     return {
         "n_tags": pa.array(tagged.sum(0).astype(np.int8)),
         "neutrino_eta": pa.array(neutrino_eta),
         "recomputed": _struct("recomputed", list(masses), known),
         "agrees": _struct("agrees", list(agrees), known),
-        "assignment": _struct(
-            "assignment", [order[2], order[3], hadronic_b, leptonic_b], [w_told, w_told, b_told, b_told]
-        ),
+        "assignment": _assignment(jets, tagged, lepton + neutrino, dict(zip(HIGH, file_masses, strict=True)), w_told),
     }
+
+
+def _assignment(
+    jets: np.ndarray,
+    tagged: np.ndarray,
+    leptonic_w: np.ndarray,
+    of_file: Mapping[str, np.ndarray],
+    w_told: np.ndarray,
+) -> pa.StructArray:
+    """Returns which jets the file's masses were made of.
+
+    A b jet is known to belong to the lepton if it gives the file's m_jlv, or if the other one gives the file's m_jjj.
+
+    Args:
+        jets: Four-vectors (4, 4, n) in GeV.
+        tagged: Whether each jet has a b-tag, (4, n).
+        leptonic_w: Four-vectors (4, n) of lepton and neutrino in GeV.
+        of_file: The masses (n,) of the file in GeV.
+        w_told: Whether there are two tags, and the two jets without one give the file's m_jj, (n,).
+
+    Returns:
+        The field `assignment`.
+    """
+    order = np.argsort(~tagged, 0, kind="stable")  # the two jets with a tag, then the other two
+    ordered = np.take_along_axis(jets, order[None], 1)
+    b_jets, hadronic_w = ordered[:, :2], ordered[:, 2] + ordered[:, 3]
+    leptonic = _agree(kinematics.mass(leptonic_w[:, None] + b_jets), of_file["m_jlv"])
+    hadronic = _agree(kinematics.mass(hadronic_w[:, None] + b_jets), of_file["m_jjj"]) & w_told
+    is_leptonic = leptonic | hadronic[::-1]  # (2, n): of each b jet
+    b_told = (tagged.sum(0) == 2) & (is_leptonic.sum(0) == 1)
+    leptonic_b, hadronic_b = (np.where(is_leptonic[i], order[0], order[1]) for i in (0, 1))
+    indices, told = [order[2], order[3], hadronic_b, leptonic_b], [w_told, w_told, b_told, b_told]
+    return _struct("assignment", indices, told)
 
 
 def _agree(masses: np.ndarray, of_file: np.ndarray) -> np.ndarray:
@@ -236,12 +258,10 @@ def from_records(records: pa.Table | pa.RecordBatch, scales: Mapping[str, float]
     places |= {name: parts["masses"][name] for name in HIGH}
     with np.errstate(over="ignore"):  # what float32 cannot hold is refused below
         for name in COMPLETE:
-            is_tag = name.endswith("b_tag")
-            columns[name] = (
-                kinematics.to_normalised(places[name], name)
-                if is_tag
-                else (places[name] / scales[name]).astype(np.float32)
-            )
+            if name.endswith("b_tag"):
+                columns[name] = kinematics.to_normalised(places[name], name)
+            else:
+                columns[name] = (places[name] / scales[name]).astype(np.float32)
     for name, column in columns.items():
         _check_column(name, column, 0)
     return pa.table([columns[name] for name in COLUMNS], EVENT_SCHEMA)
