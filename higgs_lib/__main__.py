@@ -12,9 +12,22 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from higgs_lib.commands import cluster, errors, evaluate, events, info, interrupts, parsing, runs, score, train, verify
+from higgs_lib.commands import (
+    cluster,
+    convert,
+    errors,
+    evaluate,
+    events,
+    info,
+    interrupts,
+    parsing,
+    runs,
+    score,
+    train,
+    verify,
+)
 
-GROUPS = (runs, events, train, score, evaluate, verify, info, cluster)
+GROUPS = (runs, events, convert, train, score, evaluate, verify, info, cluster)
 """Modules of commands, in the order of the help; the function `add` of each adds its own."""
 
 

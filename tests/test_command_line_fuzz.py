@@ -13,7 +13,7 @@ from fuzzing import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from higgs_lib import models, simulation, training
+from higgs_lib import data, models, simulation, training
 from higgs_lib.__main__ import main, parser
 from higgs_lib.commands import classifier_files
 from higgs_lib.models import ModelSpec, Standardisation
@@ -23,7 +23,18 @@ from higgs_lib.spark import java, local_cluster
 FILES = (
     *("events.parquet", "cut.parquet", "text.parquet", "empty.parquet", "folder", "missing.parquet", "good.keras"),
     *("cut.keras", "text.keras", "scores.parquet", "words.parquet", "good.csv", "bad.csv", "one.csv", "other.txt"),
-    *("good.yaml", "bad.yaml", "latin1.yaml", "new.keras", "new.parquet", "new", "run", "run/data/events.parquet"),
+    *("four_vectors.parquet", "four_vectors.arrow"),
+    *(
+        "good.yaml",
+        "bad.yaml",
+        "latin1.yaml",
+        "new.keras",
+        "new.parquet",
+        "new.arrow",
+        "new",
+        "run",
+        "run/data/events.parquet",
+    ),
 )
 ODD = (
     "",
@@ -107,6 +118,8 @@ def template(tmp_path_factory):
     """A folder with a file of every kind, good and damaged."""
     place = tmp_path_factory.mktemp("template")
     simulation.simulate(place / "events.parquet", 300, seed=1, workers=1)
+    for name in ("four_vectors.parquet", "four_vectors.arrow"):
+        data.convert_to_four_vectors(place / "events.parquet", place / name)
     columns = simulation.generate(300, seed=1)
     standard = Standardisation(np.zeros(21, np.float32), np.ones(21, np.float32))
     model = models.build(ModelSpec(hidden=(2,)), standard, seed=1)

@@ -1,6 +1,7 @@
 from . import (
     classifier_files as classifier_files,
     cluster as cluster,
+    convert as convert,
     evaluate as evaluate,
     events as events,
     info as info,

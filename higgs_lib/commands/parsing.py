@@ -146,11 +146,11 @@ def memory(text: str) -> str:
     return text
 
 
-def new_file(path: str, suffix: str, *, force: bool) -> Path:
+def new_file(path: str | Path, *suffixes: str, force: bool) -> Path:
     """Returns the path of an output; raises CommandError for another suffix, or if it exists and `force` is not set."""
     destination = Path(path)
-    if destination.suffix != suffix:
-        raise CommandError(f"{destination}: the name must end with {suffix}")
+    if destination.suffix not in suffixes:
+        raise CommandError(f"{destination}: the name must end with {' or '.join(suffixes)}")
     if destination.exists() and not (force and destination.is_file()):
         raise CommandError(f"{destination}: exists already; --force replaces it, if it is a file")
     return destination

@@ -1,6 +1,7 @@
 from . import (
     calibration as calibration,
     datasets as datasets,
+    event_records as event_records,
     features as features,
     kinematics as kinematics,
     samples as samples,
@@ -8,6 +9,11 @@ from . import (
 )
 from .contents import check_contents as check_contents
 from .datasets import DATASETS as DATASETS, Dataset as Dataset
+from .conversion import (
+    Conversion as Conversion,
+    convert_to_events as convert_to_events,
+    convert_to_four_vectors as convert_to_four_vectors,
+)
 from .download import DataError as DataError, fetch as fetch
 from .features import (
     COLUMNS as COLUMNS,

@@ -69,6 +69,10 @@ class DamagedError(DataError):
     """A Parquet file is damaged or was cut; the message says which."""
 
 
+class UnknownOriginError(DataError):
+    """A Parquet file has no record of where its events come from; the message says which."""
+
+
 @contextlib.contextmanager
 def reading(path: str | Path) -> Iterator[None]:
     """Turns what Arrow says of a damaged file into a DamagedError, and leaves errors of the operating system."""
@@ -84,7 +88,8 @@ def reading(path: str | Path) -> Iterator[None]:
 def origin(path: str | Path) -> Origin:
     """Returns the origin of an events file.
 
-    Raises DataError if it is missing or was not made by this package, DamagedError if its record cannot be read.
+    Raises DataError if it is missing or no Parquet, UnknownOriginError if it was not made by this package, and
+    DamagedError if its record cannot be read.
     """
     if not Path(path).is_file():
         raise DataError(f"{path}: no such file of events; `make reproduce` makes it")
@@ -93,8 +98,10 @@ def origin(path: str | Path) -> Origin:
         footer = pq.read_metadata(path)
     record = (footer.metadata or {}).get(b"higgs_lib")
     if record is None:
-        raise DataError(f"{path}: not a file of events made by higgs_lib; ingest the original with higgs_lib.data")
-    found = _read_record(path, record)
+        raise UnknownOriginError(
+            f"{path}: not a file of events made by higgs_lib; ingest the original with higgs_lib.data"
+        )
+    found = read_record(path, record)
     if found.n_events != footer.num_rows:
         raise DamagedError(f"{path}: damaged, as it holds {footer.num_rows:,} events of {found.n_events:,}")
     return found
@@ -114,7 +121,7 @@ def _check_format(path: Path) -> None:
         raise DataError(f"{path}: not a Parquet file; `higgs-lib ingest` makes one from other files of events")
 
 
-def _read_record(path: str | Path, record: bytes) -> Origin:
+def read_record(path: str | Path, record: bytes) -> Origin:
     """Returns the origin that a file stores; raises DamagedError where it cannot be read."""
     try:
         values = json.loads(record)

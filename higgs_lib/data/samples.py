@@ -105,8 +105,8 @@ class EventStream:
     filesystem: fs.FileSystem
 
     @classmethod
-    def open(cls, path: str | Path, features: tuple[str, ...], rows: range) -> "EventStream":
-        """Opens consecutive rows of an events file, of which only the metadata is read.
+    def open(cls, path: str | Path, features: tuple[str, ...], rows: range | None = None) -> "EventStream":
+        """Opens consecutive rows of an events file, None for all of them; only the metadata is read.
 
         Raises DataError if `rows` are not consecutive rows of the file, if it lacks a feature or is damaged, and
         FileNotFoundError if there is no such file.
@@ -119,6 +119,7 @@ class EventStream:
         groups = [(file, group) for file, footer in metadata.items() for group in range(footer.num_row_groups)]
         shards = [_Shard(file, group, 0, metadata[file].row_group(group).num_rows) for file, group in groups]
         n_rows = sum(shard.n for shard in shards)
+        rows = range(n_rows) if rows is None else rows
         if rows.step != 1 or rows.start < 0 or rows.stop > n_rows:
             raise DataError(f"{path}: {rows} are not consecutive rows of its {n_rows:,}")
         return cls(path, features, tuple(shards), metadata, filesystem).select([rows])
