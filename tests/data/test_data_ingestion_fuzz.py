@@ -1,6 +1,8 @@
 """Nearly valid files of events: each gives the right values, or one line of DataError and no file."""
 
+import bz2
 import gzip
+import lzma
 import math
 import random
 import re
@@ -155,3 +157,51 @@ def test_every_number_of_python_is_read_as_numpy_rounds_it(value, column):
             text.parse(content)
     else:
         assert text.parse(content)[0, column] == rounded
+
+
+@st.composite
+def other_forms(draw):
+    """The same rows as ARFF, libsvm's text or CSV with a header, in some compression; and the values."""
+    generator = random.Random(draw(st.integers(0, 2**32)))
+    rows = [[generator.choice("01"), *(repr(generator.gauss(0, 2)) for _ in COLUMNS[1:])] for _ in range(4)]
+    order = generator.sample(range(29), 29)
+    lines = [",".join(row[n] for n in order) for row in rows]
+    header = ",".join(COLUMNS[n].upper() for n in order)
+    attributes = "".join(f"@attribute {COLUMNS[n]} real\n" for n in order)
+    pairs = [" ".join([row[0], *(f"{n}:{value}" for n, value in enumerate(row[1:], 1))]) for row in rows]
+    forms = ["\n".join([header, *lines]), f"@relation x\n{attributes}@data\n" + "\n".join(lines), "\n".join(pairs)]
+    content = draw(st.sampled_from(forms)).encode()
+    pack = draw(st.sampled_from([bytes, bz2.compress, lzma.compress, gzip.compress]))
+    return pack(content), [[nearest_float32(value) for value in row] for row in rows]
+
+
+@examples
+@given(other_forms(), st.sampled_from([1000, 4 << 20]), st.data())
+def test_other_forms_give_the_right_values_and_damaged_ones_one_line(file, block, choices):
+    content, expected = file
+    damaged = choices.draw(mutated(st.just(content)))
+    for written in (content, damaged):
+        values = ingested_or_refused(written, block)
+        if written == content:
+            assert values is not None
+            assert np.array_equal(values, np.array(expected, np.float32))
+
+
+def ingested_or_refused(content: bytes, block: int) -> np.ndarray | None:
+    """Returns the values (n, 29) of a file; None where one line refuses it, which leaves no file."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, destination = Path(folder, "events"), Path(folder, "out", "events.parquet")
+        source.write_bytes(content)
+        refusal, whole, text.BLOCK = "", text.BLOCK, block
+        try:
+            data.ingest(source, destination)
+        except DataError as error:
+            refusal = f"{error}"
+        finally:
+            text.BLOCK = whole
+        if refusal:
+            assert len(refusal.splitlines()) == 1
+            assert len(refusal) < 800 + len(folder)
+            assert not destination.parent.exists() or not list(destination.parent.iterdir())
+            return None
+        return np.stack([column.to_numpy() for column in pq.read_table(destination).columns], 1)
