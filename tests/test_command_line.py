@@ -543,6 +543,11 @@ def test_a_missing_module_of_the_library_itself_is_a_fault():
     assert not errors.is_expected(KeyError("a"))
 
 
+def test_a_text_of_others_does_not_control_the_terminal(capsys):
+    parsing.show({}, "events: a\x1b[31m\rb\nü", as_json=False)
+    assert capsys.readouterr().out == "events: a\\x1b[31m\\rb\nü\n"
+
+
 def test_a_number_that_is_not_finite_is_null_in_json(capsys):
     parsing.show({"a": float("nan"), "b": [1.5, float("inf"), {"c": (-float("inf"), 2)}]}, "", as_json=True)
     assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from higgs_lib.commands.parsing import printable
+
 REPORT = "This is a fault of higgs_lib: please report it with the command and with all of these lines."
 
 
@@ -48,5 +50,4 @@ def message(error: Exception) -> str:
 
     Characters that would control the terminal, such as those of a file's name, are escaped.
     """
-    text = "\n".join([f"error: {_text(error)}", *getattr(error, "__notes__", [])])
-    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+    return printable("\n".join([f"error: {_text(error)}", *getattr(error, "__notes__", [])]))

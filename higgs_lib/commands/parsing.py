@@ -158,7 +158,12 @@ def new_file(path: str | Path, *suffixes: str, force: bool) -> Path:
 
 def show(result: dict, text: str, *, as_json: bool) -> None:
     """Prints the result of a command: the text, or the dict as JSON, which has null for numbers that are not finite."""
-    print(json.dumps(_finite(result), indent=1, ensure_ascii=False, allow_nan=False) if as_json else text)
+    print(json.dumps(_finite(result), indent=1, ensure_ascii=False, allow_nan=False) if as_json else printable(text))
+
+
+def printable(text: str) -> str:
+    """Returns a text whose characters that would control the terminal, as those of others' records may, are escaped."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
 def _finite(value: object) -> object:
