@@ -1,6 +1,6 @@
 """Results as tables to read."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import product
 
 import pandas as pd
@@ -49,16 +49,19 @@ def trainings(run: Run, classifiers: list[str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def performance(run: Run, classifiers: list[str]) -> pd.DataFrame:
-    """Returns the AUC on test, validation and training events and the test accuracy, means over the seeds."""
+def performance(run: Run, classifiers: Iterable[tuple[str, str]]) -> pd.DataFrame:
+    """Returns the AUC on test, validation and training events and the test accuracy, means over the seeds.
+
+    `classifiers` are pairs of a classifier and its feature set.
+    """
     rows = []
-    for classifier, features in product(classifiers, data.FEATURE_SETS):
+    for classifier, features in classifiers:
         validation, training = (comparison.auc(run, classifier, features, part) for part in ("validation", "training"))
         results = run.results(classifier, features)
         accuracy = sum(result["test"]["accuracy"] for result in results) / len(results)
         rows.append(
             {
-                "classifier": classifier,
+                "classifier": classifier.replace("_", " "),
                 "features": features,
                 "test AUC, 95 %": f"{comparison.auc(run, classifier, features)}",
                 "validation AUC": f"{validation.value:.3f}",
