@@ -147,7 +147,7 @@ def _is_whole(tree: dict[str, Any], n_features: int) -> bool:
         and left.shape == right.shape == feature.shape == node.shape
         and (shape["num_nodes"], shape["size_leaf_vector"], shape["num_deleted"]) == (str(len(node)), "1", "0")
         and not any(tree["split_type"])
-        and bool(np.all(leaf | leads_on & (0 <= feature) & (feature < n_features)))
+        and bool(np.all(leaf | leads_on & (feature >= 0) & (feature < n_features)))
     )
 
 

@@ -1,4 +1,4 @@
-"""Boosted trees: those of the settings, stopped by validation events; those that were written are read, nothing else."""
+"""Boosted trees: those of the settings, stopped by validation events; what was written is read, nothing else."""
 
 import json
 import pickle
