@@ -7,6 +7,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,7 +18,7 @@ import psutil
 from higgs_lib import environment
 from higgs_lib.device import backend, cores, gpus, in_use, processor
 
-PACKAGES = ("numpy", "tensorflow", "jax", "keras", "scikit-learn", "pyarrow", "pyspark")
+PACKAGES = ("numpy", "tensorflow", "jax", "keras", "scikit-learn", "xgboost", "pyarrow", "pyspark")
 
 
 def code_version(*names: str) -> str:
@@ -118,11 +119,11 @@ def packages() -> list[str]:
 
 
 def _version(package: str) -> str:
-    """Returns the version of a package; "none" where it is not installed."""
-    try:
-        return version(package)
-    except PackageNotFoundError:  # as TensorFlow is where Keras runs on another backend
-        return "none"
+    """Returns the version of a package, or of its build for processors alone; "none" where neither is installed."""
+    for distribution in (package, f"{package}-cpu"):
+        with suppress(PackageNotFoundError):  # as TensorFlow is where Keras runs on another backend
+            return version(distribution)
+    return "none"
 
 
 def stamp() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Checks the archives in which models come from others, before a library reads them: `.keras` and `.skops`."""
+"""Checks the files in which models come from others, before a library reads them."""
 
 import json
 import zipfile
@@ -23,7 +23,7 @@ def refusing(path: Path, advice: str = "get it anew") -> Iterator[None]:
         yield
     except (ModelFileError, MemoryError):
         raise
-    except Exception as error:  # a wrong file makes Keras, HDF5 and scikit-learn stumble in any way
+    except Exception as error:  # a wrong file makes Keras, HDF5 and XGBoost stumble in any way
         cause = " ".join(f"{error}".split()).rpartition("Exception encountered: ")[2]  # at the end of Keras' messages
         reason = cause.partition(". ")[0][:200]
         raise ModelFileError(
@@ -31,8 +31,8 @@ def refusing(path: Path, advice: str = "get it anew") -> Iterator[None]:
         ) from error
 
 
-def check(path: Path, suffix: str) -> None:
-    """Raises ModelFileError unless a file is an undamaged archive, none of whose members leaves its folder."""
+def check_name(path: Path, suffix: str) -> None:
+    """Raises ModelFileError unless there is a file whose name ends with `suffix`."""
     if path.is_dir():
         raise ModelFileError(f"{path}: a folder, and not a model ({suffix})")
     if not path.exists():
@@ -42,6 +42,11 @@ def check(path: Path, suffix: str) -> None:
             raise ModelFileError(f"{path}: HDF5, an older format of Keras; save the model under a name with .keras")
     if path.suffix != suffix:
         raise ModelFileError(f"{path}: not a model, whose name ends with {suffix}; rename it if it is one")
+
+
+def check(path: Path, suffix: str) -> None:
+    """Raises ModelFileError unless a file is an undamaged archive, none of whose members leaves its folder."""
+    check_name(path, suffix)
     if not zipfile.is_zipfile(path):
         raise ModelFileError(f"{path}: not a model that was saved as {suffix}, or cut short")
     with refusing(path), zipfile.ZipFile(path) as archive:

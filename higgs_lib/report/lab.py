@@ -36,7 +36,7 @@ START, RESULTS, RECORD = "00_start.ipynb", "results", ".lab.json"
 SETTINGS = ".settings"  # the folder of the kernels' settings and of what was typed into them
 FOLDERS = ("data", "metrics", "models", "published", "scores", "workspaces")  # of a run, without pages and checkpoints
 MEASUREMENTS = Path("benchmarks", "results")
-LINKED = {".parquet", ".keras", ".skops"}  # binary files
+LINKED = {".parquet", ".keras"}  # binary files
 EVENTS = "data/events.parquet"
 
 

@@ -31,5 +31,10 @@ from .classifiers import BALDI as BALDI, Study as Study
 from .events import prepare as prepare
 from .page import event_label as event_label, header as header
 from .run import Run as Run, Scores as Scores, by_epoch as by_epoch
-from .settings import NetworkSettings as NetworkSettings, network_settings as network_settings
+from .settings import (
+    NetworkSettings as NetworkSettings,
+    network_settings as network_settings,
+    tree_settings as tree_settings,
+)
 from .timed import ScalingStudy as ScalingStudy
+from .trees import TreeSettings as TreeSettings

@@ -21,6 +21,7 @@ from higgs_lib.models import ModelSpec
 from higgs_lib.study import trees
 from higgs_lib.study.run import Run, Scores
 from higgs_lib.study.score_files import make_record
+from higgs_lib.study.trees import TreeSettings
 from higgs_lib.training import TrainConfig
 
 log = logging.getLogger(__name__)
@@ -239,39 +240,35 @@ class Study:
         classifier: str,
         features: str,
         seed: int,
+        settings: TreeSettings,
         *,
         n_training: int,
-        iterations: int,
-        leaves: int = 31,
-        learning_rate: float = 0.1,
         inputs: str = "columns",
     ) -> dict:
-        """Trains scikit-learn's boosted trees, or reads them back if they were trained in the same way before.
+        """Trains XGBoost's boosted trees, or reads them back if they were trained in the same way before.
 
         Args:
             classifier: the name of the trees in files and tables.
             features: the feature set, "low", "high" or "complete".
-            seed: of the trees' random numbers.
+            seed: of the events that each tree sees.
+            settings: how the trees grow, until the loss on validation events falls no further.
             n_training: the number of training events, the first of the study's.
-            iterations: the number of trees.
-            leaves: the leaves of each tree, at most.
-            learning_rate: the factor of each tree in the score.
             inputs: "columns" or "kinematics", as those of a `ModelSpec`.
 
         Returns:
             The stored result.
         """
         small = self.with_training_events(n_training)
-        packages = ("scikit-learn",) if inputs == "columns" else ("scikit-learn", device.backend(), "keras")
-        recipe = small._recipe(classifier, features, seed, packages)
-        recipe |= {"iterations": iterations, "leaves": leaves, "learning_rate": learning_rate, "inputs": inputs}
+        packages = ("xgboost",) if inputs == "columns" else ("xgboost", device.backend(), "keras")
+        recipe = small._recipe(classifier, features, seed, packages) | settings._asdict() | {"inputs": inputs}
 
         def train(name: str) -> tuple[dict, dict]:
-            trained = trees.train(small.samples(features)["training"].load(), recipe)
+            parts = small.samples(features)
+            trained = trees.train(parts | {"training": parts["training"].load()}, recipe)
             with write_atomically(self.run.trees(name)) as path:
                 trees.save(trained, path)
-            judged = small._judged(features)
-            return {}, {part: trees.scores(trained, sample.features, recipe) for part, sample in judged.items()}
+            scores = {part: trees.scores(trained, s.features, recipe) for part, s in small._judged(features).items()}
+            return {"n_trees": trained.num_boosted_rounds()}, scores
 
         return small._cached(recipe, train)
 

@@ -12,6 +12,7 @@ from scipy import stats
 from higgs_lib.data import COMPLETE, Sample, kinematics
 from higgs_lib.metrics import Interval, auc, auc_difference, auc_interval
 from higgs_lib.study import trees
+from higgs_lib.study.trees import TreeSettings
 
 TRAINING_FRACTION = 0.7
 N_BINS = 60  # of `single_feature_auc`
@@ -221,13 +222,15 @@ def removal_loss(
     if blocks < 2:
         raise ValueError(f"blocks must be 2 or more to measure the scatter of trainings, not {blocks}")
     everything = np.arange(test.features.shape[1])
-    settings = {"max_iter": iterations, "early_stopping": False, "seed": seed}
+    settings = TreeSettings(iterations, learning_rate=0.1, event_fraction=1.0, patience=0)
     losses = {group: [] for group in groups}
     for known, judged in zip(_blocks(training, blocks), _blocks(test, blocks), strict=True):
 
         def auc_with(columns: np.ndarray, known: Sample = known, judged: Sample = judged) -> float:
             sample = known._replace(features=known.features[:, columns])
-            return auc(judged.labels, trees.fit_predict(sample, [judged.features[:, columns]], **settings)[0])
+            return auc(
+                judged.labels, trees.fit_predict(sample, [judged.features[:, columns]], seed=seed, settings=settings)[0]
+            )
 
         complete = auc_with(everything)
         for group, columns in groups.items():

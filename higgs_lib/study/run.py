@@ -67,7 +67,7 @@ class Run:
 
     def trees(self, name: str) -> Path:
         """Returns the path of boosted trees."""
-        return self._file("models", f"{name}.skops")
+        return self._file("models", f"{name}.json")
 
     def scores_file(self, name: str) -> Path:
         """Returns the path of the scores of a classifier."""

@@ -1,12 +1,13 @@
-"""The settings with which the study trains each network: those of 03_training and 06_kinematics by default."""
+"""The settings with which the study trains each classifier: those of 03_training, 04_performance and 06_kinematics."""
 
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from higgs_lib.models import PRESETS, ModelSpec
+from higgs_lib.study.trees import TreeSettings
 from higgs_lib.training import TrainConfig
 
-FEW_EVENTS = 200_000  # with fewer training events networks overfit
+FEW_EVENTS = 200_000  # with fewer training events classifiers overfit
 
 
 class NetworkSettings(NamedTuple):
@@ -52,3 +53,17 @@ def network_settings(classifier: str, n_training: int) -> NetworkSettings:
         raise ValueError(f"unknown classifier {classifier!r}: choose one of {', '.join(CLASSIFIERS)}")
     changes, config = _CHANGES_AND_LENGTHS[classifier][n_training < FEW_EVENTS]
     return NetworkSettings(replace(PRESETS[classifier], **changes), config)
+
+
+_TREES = (
+    TreeSettings(iterations=120, leaves=127, learning_rate=0.15),
+    TreeSettings(iterations=600, leaves=31, learning_rate=0.05),
+)
+
+
+def tree_settings(n_training: int) -> TreeSettings:
+    """Returns the settings of boosted trees for this number of training events.
+
+    Below `FEW_EVENTS` trees are smaller, and stop before they overfit.
+    """
+    return _TREES[n_training < FEW_EVENTS]

@@ -1,6 +1,6 @@
 """Results as tables to read."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import product
 
 import pandas as pd
@@ -49,14 +49,17 @@ def trainings(run: Run, classifiers: list[str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def performance(run: Run, classifiers: list[str]) -> pd.DataFrame:
-    """Returns the AUC and the accuracy on test events, and the other AUCs, means over the seeds."""
+def performance(run: Run, classifiers: Iterable[tuple[str, str]]) -> pd.DataFrame:
+    """Returns the AUC and the accuracy on test events, and the other AUCs, means over the seeds.
+
+    `classifiers` are pairs of a classifier and its feature set.
+    """
     rows = []
-    for classifier, features in product(classifiers, data.FEATURE_SETS):
+    for classifier, features in classifiers:
         validation, training = (comparison.auc(run, classifier, features, part) for part in ("validation", "training"))
         rows.append(
             {
-                "classifier": classifier,
+                "classifier": classifier.replace("_", " "),
                 "features": features,
                 "test AUC, 95 %": f"{comparison.auc(run, classifier, features)}",
                 "test accuracy, 95 %": f"{comparison.accuracy(run, classifier, features)}",

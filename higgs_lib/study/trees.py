@@ -1,8 +1,9 @@
-"""Boosted trees by scikit-learn: the study's baseline, and the classifier that compares two samples."""
+"""Boosted trees by XGBoost: the study's baseline, and the classifier that compares two samples."""
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -12,81 +13,160 @@ from higgs_lib.metrics import Interval
 from higgs_lib.models import ModelFileError, archive
 
 if TYPE_CHECKING:
-    from sklearn.ensemble import HistGradientBoostingClassifier
+    from xgboost import Booster
 
 
-def fit(training: Sample, *, seed: int, **settings: Any) -> "HistGradientBoostingClassifier":
-    """Trains boosted trees on a sample; `settings` are those of scikit-learn's HistGradientBoostingClassifier."""
-    from sklearn.ensemble import HistGradientBoostingClassifier  # here, as stored results are read without it
+class TreeSettings(NamedTuple):
+    """How boosted trees grow; the defaults are those of the study for few training events."""
 
-    return HistGradientBoostingClassifier(random_state=seed, **settings).fit(*training)
+    iterations: int = 600
+    """The number of trees, at most."""
+    leaves: int = 31
+    """The leaves of each tree, at most."""
+    learning_rate: float = 0.05
+    """The factor of each tree in the score."""
+    event_fraction: float = 0.8
+    """The fraction of the training events that each tree sees, drawn at random."""
+    patience: int = 50
+    """The trees without a lower validation loss after which training stops; 0: never."""
 
 
-def predict(trees: "HistGradientBoostingClassifier", features: np.ndarray) -> np.ndarray:
+FEW = TreeSettings()
+
+
+def fit(training: Sample, settings: TreeSettings = FEW, *, seed: int, validation: Sample | None = None) -> "Booster":
+    """Trains boosted trees on a sample.
+
+    Args:
+        training: the events to train on.
+        settings: how the trees grow.
+        seed: of the events that each tree sees.
+        validation: the events that stop the training; without them it does not stop before its last tree.
+
+    Returns:
+        The trees, up to the one with the lowest validation loss where they were stopped.
+    """
+    import xgboost  # here, as stored results are read without it
+
+    parameters = {
+        "objective": "binary:logistic",
+        "eval_metric": "logloss",
+        "tree_method": "hist",
+        "grow_policy": "lossguide",  # by leaves, as deep as they lead
+        "max_depth": 0,
+        "max_leaves": settings.leaves,
+        "learning_rate": settings.learning_rate,
+        "subsample": settings.event_fraction,
+        "seed": seed,
+    }
+    known = xgboost.QuantileDMatrix(*training)
+    if validation is None or not settings.patience:
+        return xgboost.train(parameters, known, settings.iterations)
+    judged = xgboost.QuantileDMatrix(*validation, ref=known)
+    stop = xgboost.callback.EarlyStopping(rounds=settings.patience, save_best=True)
+    watched = {"evals": [(judged, "validation")], "verbose_eval": False, "callbacks": [stop]}
+    return xgboost.train(parameters, known, settings.iterations, **watched)
+
+
+def predict(trees: "Booster", features: np.ndarray) -> np.ndarray:
     """Returns the probability of label 1 (n,) of `features` (n, n_features)."""
-    return trees.predict_proba(features)[:, 1]
+    return trees.inplace_predict(features)
 
 
-def fit_predict(training: Sample, inputs: Iterable[np.ndarray], *, seed: int, **settings: Any) -> list[np.ndarray]:
+def fit_predict(training: Sample, inputs: Iterable[np.ndarray], *, seed: int, **options: Any) -> list[np.ndarray]:
     """Trains boosted trees on one sample and returns their scores on others.
 
     Args:
         training: the events to train on.
         inputs: the features (n, n_features) of each sample to score.
-        seed: of the trees' random numbers.
-        settings: those of `fit`.
+        seed: of the events that each tree sees.
+        options: the settings and the validation events, as of `fit`.
 
     Returns:
         The probability of label 1 (n,) for each of the `inputs`.
     """
-    trees = fit(training, seed=seed, **settings)
+    trees = fit(training, seed=seed, **options)
     return [predict(trees, features) for features in inputs]
 
 
-def save(trees: "HistGradientBoostingClassifier", path: Path) -> None:
-    """Writes trees to a file that `load` reads without running any code from it."""
-    import skops.io  # here, as it imports scikit-learn
-
-    skops.io.dump(trees, path)
-
-
-def load(path: Path) -> "HistGradientBoostingClassifier":
-    """Reads trees; raises ModelFileError for a file that holds anything else, of which no code runs."""
-    import skops.io  # here, as it imports scikit-learn
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
-    archive.check(path, ".skops")
-    with archive.refusing(path):
-        trees = skops.io.load(path, trusted=["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"])
-    if not isinstance(trees, HistGradientBoostingClassifier):
-        raise ModelFileError(f"{path}: holds a {type(trees).__name__}, and not boosted trees")
-    return trees
-
-
 def auc(training: Sample, tests: list[Sample], *, seed: int) -> list[Interval]:
-    """Returns the AUC with its interval, on each of the `tests`, of 300 trees trained on one sample."""
-    inputs = [test.features for test in tests]
-    scored = fit_predict(training, inputs, seed=seed, max_iter=300, learning_rate=0.08)
+    """Returns the AUC with its interval of trees on each of the `tests`; the last tenth of `training` stops them."""
+    cut = training.n_events * 9 // 10
+    known, validation = training.slice(0, cut), training.slice(cut, training.n_events)
+    scored = fit_predict(known, [test.features for test in tests], seed=seed, validation=validation)
     return [metrics.auc_interval(test.labels, scores) for test, scores in zip(tests, scored, strict=True)]
 
 
-def train(training: Sample, recipe: dict) -> "HistGradientBoostingClassifier":
+def save(trees: "Booster", path: Path) -> None:
+    """Writes trees as JSON, which XGBoost and `load` read."""
+    path.write_bytes(trees.save_raw("json"))
+
+
+def load(path: Path) -> "Booster":
+    """Reads trees; raises ModelFileError for a file that holds anything else, of which no code runs."""
+    import xgboost  # here, as stored results are read without it
+
+    archive.check_name(path, ".json")
+    with archive.refusing(path):
+        content = json.loads(path.read_bytes())
+        _check(path, content)
+        # written anew, so that XGBoost reads what was checked
+        return xgboost.Booster(model_file=bytearray(json.dumps(content).encode()))
+
+
+def _check(path: Path, content: Any) -> None:
+    """Raises an error unless the content of a file is trees for two classes whose branches lead to later nodes.
+
+    XGBoost checks the lengths of all lists, but follows a branch wherever it leads, also out of its memory.
+    """
+    learner = content["learner"]
+    kind = learner["gradient_booster"]["name"], learner["objective"]["name"]
+    if kind != ("gbtree", "binary:logistic"):
+        raise ModelFileError(f"{path}: holds {' for '.join(map(repr, kind))}, and not boosted trees for two classes")
+    size, model = learner["learner_model_param"], learner["gradient_booster"]["model"]
+    trees = model["trees"]
+    if (size["num_class"], size["num_target"], model["gbtree_model_param"]["num_parallel_tree"]) != ("0", "1", "1"):
+        raise ValueError("there is more than one tree for each iteration")
+    if model["tree_info"] != [0] * len(trees) or model["iteration_indptr"] != list(range(len(trees) + 1)):
+        raise ValueError("the trees are not in order")
+    if any(model["cats"].values()):
+        raise ValueError("features are categories")
+    for number, tree in enumerate(trees):
+        if tree["id"] != number or not _is_whole(tree, int(size["num_feature"])):
+            raise ValueError(f"tree {number} is damaged")
+
+
+def _is_whole(tree: dict[str, Any], n_features: int) -> bool:
+    """Tells whether every branch of a tree asks for one of the features and leads to two later nodes of this tree."""
+    left, right, feature = (np.array(tree[name]) for name in ("left_children", "right_children", "split_indices"))
+    node, shape = np.arange(len(left)), tree["tree_param"]
+    leaf = (left == -1) & (right == -1)
+    leads_on = (left > node) & (right > node) & (np.maximum(left, right) < len(node))
+    return (
+        left.dtype.kind == right.dtype.kind == feature.dtype.kind == "i"
+        and left.shape == right.shape == feature.shape == node.shape
+        and (shape["num_nodes"], shape["size_leaf_vector"], shape["num_deleted"]) == (str(len(node)), "1", "0")
+        and not any(tree["split_type"])
+        and bool(np.all(leaf | leads_on & (feature >= 0) & (feature < n_features)))
+    )
+
+
+def train(samples: dict[str, Sample], recipe: dict) -> "Booster":
     """Trains the trees of a stored result.
 
-    `recipe` holds the features, the inputs ("columns" or "kinematics"), the iterations, the leaves, the learning rate
-    and the seed.
+    Args:
+        samples: the "training" and "validation" events, with the features of the recipe's set.
+        recipe: the features, the inputs ("columns" or "kinematics"), the fields of `TreeSettings` and the seed.
+
+    Returns:
+        The trees.
     """
-    settings = {
-        "max_iter": recipe["iterations"],
-        "max_leaf_nodes": recipe["leaves"],
-        "learning_rate": recipe["learning_rate"],
-        "early_stopping": False,
-        "seed": recipe["seed"],
-    }
-    return fit(training._replace(features=_inputs(training.features, recipe)), **settings)
+    settings = TreeSettings(*(recipe[name] for name in TreeSettings._fields))
+    parts = {name: sample._replace(features=_inputs(sample.features, recipe)) for name, sample in samples.items()}
+    return fit(parts["training"], settings, seed=recipe["seed"], validation=parts["validation"])
 
 
-def scores(trees: "HistGradientBoostingClassifier", features: np.ndarray, recipe: dict) -> np.ndarray:
+def scores(trees: "Booster", features: np.ndarray, recipe: dict) -> np.ndarray:
     """Returns the scores (n,) of events, given the features (n, n_features) of the recipe's set."""
     return predict(trees, _inputs(features, recipe))
 

@@ -9,15 +9,15 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from sklearn.ensemble import HistGradientBoostingClassifier
+import xgboost
 
 from higgs_lib import data, metrics, models, provenance, training
-from higgs_lib.data import LOW
+from higgs_lib.data import LOW, Sample
 from higgs_lib.files import StoredFileError
 from higgs_lib.models import PRESETS, ModelSpec
 from higgs_lib.models.kinematic_layer import kinematic_features
 from higgs_lib.models.spec import INPUTS
-from higgs_lib.study import Run, Study, by_epoch, classifiers, verification
+from higgs_lib.study import Run, Study, TreeSettings, by_epoch, classifiers, trees, verification
 from higgs_lib.training import TrainConfig, loop
 
 SPEC = ModelSpec((10,))
@@ -211,23 +211,26 @@ def test_a_training_starts_from_a_network_of_other_events(small):
 
 
 def test_trees_take_physics_inputs(small):
-    settings = {"n_training": 4000, "iterations": 30}
-    columns, physics = (small.train_trees(kind, "low", 1, **settings, inputs=kind) for kind in INPUTS)
+    settings = TreeSettings(30, learning_rate=0.1, patience=0)
+    columns, physics = (small.train_trees(kind, "low", 1, settings, n_training=4000, inputs=kind) for kind in INPUTS)
     assert columns["test"]["auc"]["high"] < physics["test"]["auc"]["low"]
     parts = {part: kinematic_features(sample.load().features, LOW) for part, sample in small.samples("low").items()}
-    trees = HistGradientBoostingClassifier(max_iter=30, early_stopping=False, random_state=1)
-    trees.fit(parts["training"], small.samples("low")["training"].load().labels)
-    scores = small.run.scores("kinematics-low-seed1", "test").scores
-    assert scores == pytest.approx(trees.predict_proba(parts["test"])[:, 1], abs=1e-6)
+    training = Sample(parts["training"][:4000], small.samples("low")["training"].load().labels[:4000])
+    scores = trees.fit_predict(training, [parts["test"]], settings=settings, seed=1)[0]
+    assert small.run.scores("kinematics-low-seed1", "test").scores == pytest.approx(scores, abs=1e-6)
 
 
-def test_trees_are_scikit_learns(small):
-    result = small.train_trees("trees", "complete", 1, n_training=2000, iterations=10)
+def test_trees_are_xgboosts_and_end_with_the_lowest_validation_loss(small):
+    settings = TreeSettings(200, 15, 0.3, event_fraction=1.0, patience=5)
+    result = small.train_trees("trees", "complete", 1, settings, n_training=2000)
     parts = small.samples("complete")
-    trees = HistGradientBoostingClassifier(max_iter=10, early_stopping=False, random_state=1)
-    trees.fit(parts["training"].features[:2000], parts["training"].labels[:2000])
-    scores = trees.predict_proba(parts["test"].features)[:, 1]
-    assert result["test"]["auc"]["value"] == pytest.approx(metrics.auc(parts["test"].labels, scores), abs=1e-6)
+    same = {"n_estimators": 200, "max_leaves": 15, "max_depth": 0, "learning_rate": 0.3, "grow_policy": "lossguide"}
+    judge = xgboost.XGBClassifier(**same, early_stopping_rounds=5, eval_metric="logloss", random_state=1)
+    judge.fit(*parts["training"].slice(0, 2000), eval_set=[tuple(parts["validation"])], verbose=False)
+    scores = judge.predict_proba(parts["test"].features)[:, 1]
+    assert result["n_trees"] == judge.best_iteration + 1 < 200
+    assert result["test"]["auc"]["value"] == pytest.approx(metrics.auc(parts["test"].labels, scores), abs=0.002)
+    assert result["recipe"]["versions"]["xgboost"] == xgboost.__version__
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from higgs_lib import data, metrics, models, training
 from higgs_lib.data import FEATURE_SETS, Origin
 from higgs_lib.metrics import AucTest, Experiment, Interval
 from higgs_lib.models import ModelSpec
-from higgs_lib.study import Study, comparison, published
+from higgs_lib.study import Study, TreeSettings, comparison, published
 from higgs_lib.study.comparison import ClassifierSummary, _reason
 from higgs_lib.study.published import Result
 from higgs_lib.training import TrainConfig
@@ -26,8 +26,8 @@ def run(tmp_path_factory, events):
     results = [whole.train("shallow", SPEC, "high", 2, FIT)]
     for features in FEATURE_SETS:
         results += [whole.train(kind, SPEC, features, 1, FIT) for kind in ("shallow", "deep", "modern")]
-        results.append(whole.train_trees("trees", features, 1, n_training=4000, iterations=5))
-        results.append(whole.train_trees("trees_half_events", features, 1, n_training=2000, iterations=5))
+        results.append(whole.train_trees("trees", features, 1, TreeSettings(5), n_training=4000))
+        results.append(whole.train_trees("trees_half_events", features, 1, TreeSettings(5), n_training=2000))
     results.append(whole.train("deep_half_epochs", SPEC, "low", 1, FIT._replace(epochs=1)))
     results.append(half.train("deep_half_events", SPEC, "low", 1, FIT))
     results.append(whole.train("other_seed", SPEC, "high", 3, FIT))

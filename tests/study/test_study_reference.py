@@ -10,10 +10,11 @@ from scipy import stats
 from higgs_lib import data
 from higgs_lib.metrics import Interval
 from higgs_lib.models import PRESETS
-from higgs_lib.study import Scores, Study, classifiers, reference
+from higgs_lib.study import Scores, Study, TreeSettings, classifiers, reference
 from higgs_lib.study.reference import AUC, CheckError, Outcome
 
 DEEP = PRESETS["deep"]
+FOREST = TreeSettings(60, learning_rate=0.1, patience=0)
 SEPARATION = {("shallow", "low"): 0.6, ("deep", "low"): 0.8, ("trees", "complete"): 1.2}
 NUISANCES = ("jet energy scale", "b-tag efficiency", "luminosity")
 
@@ -105,7 +106,7 @@ def trees(events, folder):
     study = Study.open(str(folder), str(events), n_test=4000, n_validation=2000)
     (folder / "data").mkdir(parents=True)
     (folder / "data" / "events.parquet").symlink_to(events)
-    result = study.train_trees("trees", "complete", 1, n_training=len(study.splits.training), iterations=60)
+    result = study.train_trees("trees", "complete", 1, FOREST, n_training=len(study.splits.training))
     study.run.publish("trees", [result])
     return reference.outcome(study.run)
 
@@ -130,7 +131,7 @@ def test_a_later_part_of_the_training_events_is_none(events, tmp_path):
     study = Study.open(str(tmp_path), str(events), n_test=4000, n_validation=2000)
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "events.parquet").symlink_to(events)
-    trees = study.with_training_events(3000, part=2).train_trees("late", "high", 1, n_training=3000, iterations=3)
+    trees = study.with_training_events(3000, part=2).train_trees("late", "high", 1, TreeSettings(3), n_training=3000)
     assert reference._leaks(study.run, [trees]) == []
 
 

@@ -1,5 +1,6 @@
 """The settings of networks are those that the notebooks have by default."""
 
+from itertools import product
 from types import SimpleNamespace
 
 import nbformat
@@ -30,6 +31,22 @@ def test_settings_are_those_of_the_notebooks(n_training):
     names = notebook_names("06_kinematics.ipynb", n_training, "spec, config = ")
     expected["kinematic"] = names["spec"], names["config"]
     assert {name: study.network_settings(name, n_training) for name in CLASSIFIERS} == expected
+
+
+@pytest.mark.parametrize("n_training", [FEW_EVENTS - 1, FEW_EVENTS])
+def test_settings_of_trees_are_those_of_the_notebooks(n_training, monkeypatch):
+    used = []
+    analysis = SimpleNamespace(
+        run=SimpleNamespace(publish=lambda *_: None, results=lambda *_: None),
+        splits=data.Splits.from_sizes(n_training, 1, 1),
+        train_trees=lambda *given, **_: used.append(given[3]) or {"n_trees": 1},
+    )
+    monkeypatch.setattr(study.Study, "open_reduced", lambda *_, **__: analysis)
+    cells = [c for c in nbformat.read(ROOT / "notebooks" / "04_performance.ipynb", 4).cells if c.cell_type == "code"]
+    names = {"study": study, "data": data, "product": product}
+    exec(cells[0].source + "\n" + next(c.source for c in cells if "train_trees" in c.source), names)
+    assert set(used) == {study.tree_settings(n_training)}
+    assert len(used) == 3 + 1 + 2
 
 
 def test_another_classifier_is_an_error():
