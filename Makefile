@@ -167,7 +167,7 @@ test-versions: $(READY) ## Test the wheel on Python 3.11, 3.12 and 3.13
 	$(PYTHON) tools/test_versions.py
 
 coverage: $(READY) ## Run every test and say which lines none has run
-	$(PYTHON) -m pytest -n logical --dist loadfile --cov higgs_lib --cov-report term-missing:skip-covered
+	$(PYTHON) -m pytest -n logical --dist loadfile --cov --cov-report term-missing:skip-covered
 
 mutants: $(READY) ## Change the formulas of metrics one by one: do the tests notice?
 	$(PYTHON) -m mutmut run

@@ -6,7 +6,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
+from higgs_lib import data
 from higgs_lib.data import NAMED_SPLITS, DataError
+from higgs_lib.data.splits import MIN_EVENTS
 from higgs_lib.report import strict_yaml
 from higgs_lib.report.parameters import Parameter, declared_parameters, read_parameters
 from higgs_lib.simulation import SimulationParameters, changed_parameters
@@ -40,11 +42,24 @@ class Profile(NamedTuple):
     """The expected minutes of each notebook on the machine that the profile's head names."""
     auc: dict[str, float]
     """The expected test AUC by "classifier, features"."""
+    sizes: dict[str, int]
+    """The numbers of test and validation events that the profile itself sets."""
 
     @property
     def name(self) -> str:
         """The name that `make PROFILE=` takes."""
         return self.path.stem
+
+    def check_sizes(self, origin: data.Origin) -> None:
+        """Raises ProfileError unless the profile's own events give the sizes that it sets; defaults may be reduced."""
+        asked = data.Sizes(self.sizes.get("n_test", 1), self.sizes.get("n_validation", 1))
+        if "split" in origin.recipe or origin.n_events < MIN_EVENTS:  # which have checks of their own
+            return
+        if changes := asked.reduced(origin.n_events).describe_changes(asked):
+            raise ProfileError(
+                f"{self.path}, {COMMON}: a fifth of the profile's {origin.n_events:,} events can be for testing and a "
+                f"tenth for validation. {changes}"
+            )
 
     def event_parameters(self, source: str = "", mirror: str = "") -> dict:
         """Returns the arguments of `study.prepare`, with another source or mirror where they are given."""
@@ -85,7 +100,8 @@ def read_profile(path: str | Path, notebooks: str | Path = "notebooks") -> Profi
     if unnamed := next((key for key in aucs if not isinstance(key, str) or key.count(", ") != 1), None):
         raise ProfileError(f'{path}, {EXPECT}, auc: {unnamed!r} is not of the form "classifier, features"')
     auc = _numbers(f"{path}, {EXPECT}, auc", aucs, Parameter("", float, comment="in [0, 1]"), set(aucs))
-    return Profile(path, events, parameters, minutes, auc)
+    sizes = {name: common[name] for name in sorted(SPLIT & common.keys())}
+    return Profile(path, events, parameters, minutes, auc, sizes)
 
 
 def _declared(notebooks: Path) -> dict[str, dict[str, Parameter]]:

@@ -132,6 +132,8 @@ def reproduce(profile: str | Path, run: str | Path, source: str = "", mirror: st
         with Step(terminal, "events", "") as step:
             prepared = study.prepare(events, **settings.event_parameters(source, mirror))
             step.reason = prepared.description
+        if not source:
+            settings.check_sizes(prepared)
         _remove_damaged(terminal, settings, run)
         recipes = Recipes(settings, events)
         for name in recipes.order():

@@ -74,7 +74,7 @@ def report(tmp_path_factory):
     write_executed(run / "notebooks" / "02_training.ipynb", "Old training", "**It was another number.**", figure)
     # In a process of its own: Sphinx and its theme use what later versions of each other deprecate. Its locale is
     # ASCII, and the report UTF-8 all the same.
-    profile = "Profile(Path('mine.yaml'), {}, {'01_data': {}, '10_speed': {}}, {}, {})"
+    profile = "Profile(Path('mine.yaml'), {}, {'01_data': {}, '10_speed': {}}, {}, {}, {})"
     build = (
         "from pathlib import Path; from higgs_lib.report import pages; from higgs_lib.report.profile import Profile; "
         f"pages.build({str(run)!r}, {profile}, {str(run / 'data/events.parquet')!r})"

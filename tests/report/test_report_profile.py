@@ -1,11 +1,13 @@
 import ast
 import re
+from dataclasses import replace
 
 import nbformat
 import pytest
 from repository import ROOT
 from small_notebooks import make_folder, write_notebook, write_profile
 
+from higgs_lib.data import Origin
 from higgs_lib.report import parameters
 from higgs_lib.report.profile import ProfileError, declared_parameters, read_profile
 from higgs_lib.training import update_rules
@@ -192,6 +194,16 @@ def test_names_that_a_profile_may_give_are_those_of_the_library():
     assert set(parameters.NAMES) <= set(declared)
 
 
+def test_sizes_that_a_profile_gives_are_kept_or_refused(folder):
+    """Those that it does not give are defaults, which a small file reduces."""
+    events = Origin("simulated", 999, {}, "")
+    write_profile(folder, "{}").check_sizes(events)
+    profile = write_profile(folder, "common: {n_test: 200}")
+    profile.check_sizes(replace(events, n_events=1000))
+    with pytest.raises(ProfileError, match=r"999 events can .* 100 events for testing instead of 200\."):
+        profile.check_sizes(events)
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_default_is_valid(path):
     for parameter in parameters.read_parameters(path).values():
@@ -206,6 +218,8 @@ def test_an_int_passes_for_a_float(folder):
 def test_every_profile_of_the_package_is_right(path):
     read = read_profile(path, ROOT / "notebooks")
     assert set(read.notebooks) == {book.stem for book in NOTEBOOKS}
+    if "source" not in read.events:
+        read.check_sizes(Origin("simulated", read.events["n_events"], {}, ""))
     assert re.match(r"# .+\n(#.*\n)*#.*2 cores", path.read_text())
 
 
