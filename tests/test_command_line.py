@@ -1,6 +1,7 @@
 """What a user types: `make` and `higgs-lib`; in processes of their own, where it matters that they are."""
 
 import argparse
+import itertools
 import json
 import os
 import shlex
@@ -114,8 +115,11 @@ def test_data_are_those_of_the_profile_or_all_of_uci_s(profile, downloaded):
     assert f"events --profile params/{downloaded}.yaml --run runs/{downloaded} " in answer.stdout
 
 
-@pytest.mark.parametrize("name", ODD)
-@pytest.mark.parametrize("suffix", [".csv", ".csv.gz"])
+SUFFIXES = [".csv.bz2", ".csv.xz", ".csv.zip", ".zip", ".arff", ".parquet", ".root:tree", "/"]
+PATHS = [*itertools.product(ODD, [".csv", ".csv.gz"]), *(("a b", suffix) for suffix in SUFFIXES)]
+
+
+@pytest.mark.parametrize(("name", "suffix"), PATHS)
 def test_a_path_of_any_characters_reaches_the_command_and_names_the_run(tmp_path, name, suffix):
     """`python3` is a stand-in that prints its arguments; the checkout's own path has such characters too."""
     checkout, bin_ = tmp_path / f"{name} repo's (1) & 5%", tmp_path / "bin"

@@ -61,6 +61,17 @@ def test_the_source_is_not_replaced_by_force(capsys, tmp_path, mine):
     assert (tmp_path / "link.parquet").is_symlink()
 
 
+def test_ingest_takes_a_mapping(capsys, tmp_path, rows):
+    np.savetxt(tmp_path / "mine.csv", rows[:, ::-1], delimiter=",")
+    command = f"ingest {tmp_path}/mine.csv {tmp_path}/events.parquet"
+    assert "higgs-lib ingest --label last" in refused(capsys, command)
+    assert "unknown: 'x'" in refused(capsys, f"{command} --label last --columns x")
+    names = ", ".join(data.COMPLETE[::-1])
+    assert main(shlex.split(f"{command} --label last --columns '{names}' --missing drop")) == 0
+    table = data.load_table(tmp_path / "events.parquet", range(len(rows)))
+    assert np.array_equal(np.stack([column.to_numpy() for column in table.columns], 1), rows)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -25,6 +25,27 @@ def test_prepare_makes_events_only_when_they_would_differ(tmp_path, rows):
         study.prepare(path, source=str(tmp_path / "gone.csv"))
 
 
+def test_events_of_any_form_are_read_once(tmp_path, rows):
+    path, source = tmp_path / "run" / "events.parquet", tmp_path / "mine.parquet"
+    pq.write_table(pa.table(list(rows.T), list(data.COLUMNS)), source)
+    origin = study.prepare(path, source=str(source))
+    assert origin.recipe["found"] == {"form": "Parquet"}
+    first = path.stat().st_ino
+    assert study.prepare(path, source=str(source)) == origin
+    assert path.stat().st_ino == first
+    pq.write_table(pa.table(list(rows[:400].T), list(data.COLUMNS)), source)
+    assert study.prepare(path, source=str(source)).n_events == 400
+
+
+def test_a_file_of_built_in_events_keeps_its_run(tmp_path):
+    path = tmp_path / "run" / "events.parquet"
+    origins = [simulation.simulate(tmp_path / f"{seed}.parquet", 300, seed=seed, workers=1) for seed in (1, 2)]
+    for _ in range(2):
+        assert study.prepare(path, source=f"{tmp_path}/1.parquet") == origins[0]
+    with pytest.raises(DataError, match=r"and not those of .*/2\.parquet; use another folder"):
+        study.prepare(path, source=f"{tmp_path}/2.parquet")
+
+
 def test_files_of_one_name_never_share_a_run_but_a_moved_file_keeps_it(tmp_path, rows):
     path = tmp_path / "events.parquet"
     for folder, numbers in (("a", rows), ("b", rows[:300])):
