@@ -56,7 +56,7 @@ def network_settings(classifier: str, n_training: int) -> NetworkSettings:
 
 
 _TREES = (
-    TreeSettings(iterations=120, leaves=127, learning_rate=0.15),
+    TreeSettings(iterations=100, leaves=127, learning_rate=0.15),
     TreeSettings(iterations=600, leaves=31, learning_rate=0.05),
 )
 
