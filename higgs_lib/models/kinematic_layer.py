@@ -99,8 +99,8 @@ class _Objects(NamedTuple):
 class Kinematics(keras.layers.Layer):
     """Computes kinematic features (n, k) from columns (n, 21 or more) in normalised units.
 
-    `columns` names the inputs: the 21 low-level columns, and any of the seven high-level masses and of the two masses of
-    a signal hypothesis. The outputs are `KINEMATIC_FEATURES`, then the logarithm of each of these masses.
+    `columns` names the inputs: the 21 low-level columns, and any of the seven high-level masses and of the two masses
+    of a signal hypothesis. The outputs are `KINEMATIC_FEATURES`, then the logarithm of each of these masses.
     """
 
     def __init__(self, columns: tuple[str, ...], **settings: Any) -> None:
