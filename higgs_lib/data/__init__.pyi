@@ -24,6 +24,7 @@ from .features import (
     LOW as LOW,
     PROCESSES as PROCESSES,
     SCHEMA as SCHEMA,
+    SIGNAL_MASSES as SIGNAL_MASSES,
     axis_label as axis_label,
     feature_set as feature_set,
     symbol as symbol,

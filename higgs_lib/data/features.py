@@ -24,6 +24,9 @@ HIGH = ("m_jj", "m_jjj", "m_lv", "m_jlv", "m_bb", "m_wbb", "m_wwbb")
 
 COMPLETE = LOW + HIGH
 
+SIGNAL_MASSES = ("m_heavy_higgs", "m_charged_higgs")
+"""The masses of a signal hypothesis in GeV, which a parametrised network takes beside the features of an event."""
+
 FEATURE_SETS = {"low": LOW, "high": HIGH, "complete": COMPLETE}
 
 COLUMNS = (LABEL, *COMPLETE)

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from higgs_lib.data import HIGH, LOW, ROW_GROUP
+from higgs_lib.data import HIGH, LOW, ROW_GROUP, SIGNAL_MASSES
 from higgs_lib.data.kinematics import B_TAG_LEVELS, NEUTRINO_ETA_LIMIT, NEUTRINO_ETA_STEP, SCALES, TOP_MASS, W_MASS
 
 OBJECTS = ("b1", "b2", "j1", "j2", "l", "v")
@@ -64,9 +64,13 @@ KINEMATIC_FEATURES = (
 _PAIR_IN_SET = np.array([[set(pair) <= set(members) for members in SETS] for pair in PAIRS], np.float32)  # (15, 57)
 
 
+GIVEN_MASSES = (*HIGH, *SIGNAL_MASSES)
+"""The columns beside the low-level ones that the layer takes: masses, of the event and of the signal hypothesis."""
+
+
 def feature_names(columns: tuple[str, ...]) -> tuple[str, ...]:
     """Returns the names of the features that the layer computes from these columns."""
-    return (*(feature.name for feature in KINEMATIC_FEATURES), *(name for name in columns if name in HIGH))
+    return (*(feature.name for feature in KINEMATIC_FEATURES), *(name for name in columns if name in GIVEN_MASSES))
 
 
 def kinematic_features(features: np.ndarray, columns: tuple[str, ...]) -> np.ndarray:
@@ -95,8 +99,8 @@ class _Objects(NamedTuple):
 class Kinematics(keras.layers.Layer):
     """Computes kinematic features (n, k) from columns (n, 21 or more) in normalised units.
 
-    `columns` names the inputs: the 21 low-level columns, and any of the seven high-level masses. The outputs are
-    `KINEMATIC_FEATURES`, then the logarithm of each mass.
+    `columns` names the inputs: the 21 low-level columns, and any of the seven high-level masses and of the two masses
+    of a signal hypothesis. The outputs are `KINEMATIC_FEATURES`, then the logarithm of each of these masses.
     """
 
     def __init__(self, columns: tuple[str, ...], **settings: Any) -> None:
@@ -120,9 +124,9 @@ class Kinematics(keras.layers.Layer):
         squares = _squared_masses(objects)
         masses = _log_root(ops.matmul(squares, _PAIR_IN_SET))
         parts = [masses, _high_level_masses(masses), *_angles(objects), *_momenta(objects), objects.tags]
-        high_level = [i for i, name in enumerate(self.columns) if name in HIGH]
-        if high_level:
-            parts.append(ops.log(ops.take(features, high_level, axis=-1)))
+        given = [i for i, name in enumerate(self.columns) if name in GIVEN_MASSES]
+        if given:
+            parts.append(ops.log(ops.take(features, given, axis=-1)))
         return ops.concatenate(parts, axis=-1)
 
     def _scaled(self, features, names: list[str], scales: list[float]):

@@ -2,6 +2,7 @@ from . import (
     asynchronous as asynchronous,
     captions as captions,
     learning as learning,
+    mass_plane as mass_plane,
     scaling as scaling,
     sculpting as sculpting,
     significance as significance,

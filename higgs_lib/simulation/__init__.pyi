@@ -5,5 +5,6 @@ from .event_files import (
     simulate as simulate,
 )
 from .generator import generate as generate
+from .mass_plane import MassPlane as MassPlane
 from .parameters import SimulationParameters as SimulationParameters
 from .variations import VARIATIONS as VARIATIONS, Variation as Variation, simulate_together as simulate_together

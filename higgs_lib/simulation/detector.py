@@ -118,8 +118,8 @@ def measure(
     rng: np.random.Generator,
     *,
     keep_random_numbers: bool = False,
-) -> np.ndarray:
-    """Returns the collisions that pass the selection, as the file has them.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the collisions that pass the selection, as the file has them, and which they are.
 
     Args:
         particles: the final state of n collisions.
@@ -129,7 +129,7 @@ def measure(
         keep_random_numbers: whether a collision has the same random numbers whatever else is dropped; slower.
 
     Returns:
-        The 28 features in normalised units, (n_selected, 28) float32.
+        The 28 features in normalised units, (n_selected, 28) float32, and the indices (n_selected,) of the collisions.
     """
     n = particles.lepton.shape[1]
     splitting, radius = _uniform((3, N_QUARKS, n), rng), _normal(n, rng)
@@ -148,7 +148,7 @@ def measure(
     efficiency = 1 - (np.abs(partons.eta) / physics.tag_eta_max) ** physics.tag_eta_power  # below 0 beyond the end
     partons = partons._replace(candidate=partons.candidate & (noise.tracker < efficiency))
     events = np.flatnonzero(_preselection(partons, physics))
-    lepton, neutrino, partons, noise = (_take(x, events) for x in (lepton, neutrino, partons, noise))
+    lepton, neutrino, partons, noise, left = (_take(x, events) for x in (lepton, neutrino, partons, noise, left))
     jets = partons._replace(pt=partons.pt * _jet_response(partons, noise, physics))
     met = _missing_transverse_energy(neutrino, partons, jets.pt, noise, physics)
     # the selection
@@ -157,8 +157,8 @@ def measure(
     isolated = _is_isolated(lepton, jets, noise, physics)
     events = np.flatnonzero((accepted.sum(0) >= STORED_JETS) & (tagged.sum(0) == N_TAGS) & isolated)
     jets = jets._replace(pt=np.where(accepted, jets.pt, 0))
-    lepton, met, jets, tagged, noise = (_take(x, events) for x in (lepton, met, jets, tagged, noise))
-    return _reconstruct(jets, _tag_levels(jets.pt, tagged, noise, physics), lepton, met, noise, physics)
+    lepton, met, jets, tagged, noise, left = (_take(x, events) for x in (lepton, met, jets, tagged, noise, left))
+    return _reconstruct(jets, _tag_levels(jets.pt, tagged, noise, physics), lepton, met, noise, physics), left
 
 
 def _uniform(shape, rng) -> np.ndarray:

@@ -67,6 +67,7 @@ MAX_EMISSIONS = 5
 VIRTUALITY_SHAPE = 1.3  # shape of the Gamma distribution of a quark's mass
 TOP_PAIR_MASS_MAX = 3000.0  # GeV
 W_LONGITUDINAL, W_OF_TOP = "longitudinal", "of top"
+N_TABULATED = 72  # masses of H0 whose rapidity distributions are tabulated, 6 % apart at 8 TeV
 QUANTILES = 513  # points of a tabulated distribution; between them its density is flat
 
 
@@ -114,8 +115,8 @@ def _antiquarks(x):
     return 0.24 * x**-0.3 * (1 - x) ** 8
 
 
-def _breit_wigner(pole: float, width: float, n: int, rng) -> np.ndarray:
-    """Draws masses (n,) from a Breit-Wigner distribution cut at `WIDTHS` widths."""
+def _breit_wigner(pole: float | np.ndarray, width: float, n: int, rng) -> np.ndarray:
+    """Draws masses (n,) from Breit-Wigner distributions with one pole, or each its own (n,), cut at `WIDTHS` widths."""
     limit = np.arctan(2 * WIDTHS)
     return pole + 0.5 * width * np.tan(rng.uniform(-limit, limit, n))
 
@@ -255,24 +256,45 @@ def _decay_w_pair(ws, parents, polarised: float, helicity: str, physics, rng) ->
 
 
 @lru_cache(maxsize=8)
-def _heavy_higgs_rapidity(m_heavy_higgs: float, energy: float, exponent: float) -> _Rapidity:
-    """Returns the rapidity distribution of H0, made by two gluons of density x^-1/2 (1-x)^exponent."""
+def _heavy_higgs_rapidity(masses: tuple[float, ...], energy: float, exponent: float) -> _Rapidity:
+    """Returns the rapidity distributions of H0 of these masses, made by two gluons of density x^-1/2 (1-x)^exponent."""
 
     def density(x):
         return x**-0.5 * (1 - x) ** exponent
 
-    return _Rapidity.tabulate(np.array([m_heavy_higgs]), energy, density, density)
+    return _Rapidity.tabulate(np.array(masses), energy, density, density)
 
 
-def signal(n: int, physics: SimulationParameters, rng) -> Particles:
-    """Generates `n` collisions gg -> H0 -> W H+-, H+- -> W h0, h0 -> b b."""
-    m_heavy = _breit_wigner(physics.m_heavy_higgs, physics.higgs_width, n, rng)
-    m_charged = _breit_wigner(physics.m_charged_higgs, physics.higgs_width, n, rng)
+def _sample_heavy_higgs_rapidity(m_heavy_higgs, n: int, physics: SimulationParameters, rng) -> np.ndarray:
+    """Draws rapidities (n,) of H0 of one mass, or of n masses (n,), between which tabulated distributions are mixed."""
+    if np.ndim(m_heavy_higgs):
+        tabulated = np.geomspace(physics.m_light_higgs, 0.99 * physics.energy, N_TABULATED)
+    else:
+        tabulated = np.array([m_heavy_higgs])
+    tables = _heavy_higgs_rapidity(tuple(tabulated.tolist()), physics.energy, physics.signal_density_exponent)
+    row = np.interp(np.broadcast_to(m_heavy_higgs, n), tabulated, np.arange(len(tabulated)))
+    return tables.sample(row, rng.random((2, n)))
+
+
+def signal(n: int, physics: SimulationParameters, rng, masses: np.ndarray | None = None) -> Particles:
+    """Generates `n` collisions gg -> H0 -> W H+-, H+- -> W h0, h0 -> b b.
+
+    Args:
+        n: the number of collisions.
+        physics: the parameters of the simulation.
+        rng: the random generator.
+        masses: the masses (2, n) of H0 and H+- in each collision; None: those of `physics` in all.
+
+    Returns:
+        The final states.
+    """
+    m_heavy_higgs, m_charged_higgs = (physics.m_heavy_higgs, physics.m_charged_higgs) if masses is None else masses
+    m_heavy = _breit_wigner(m_heavy_higgs, physics.higgs_width, n, rng)
+    m_charged = _breit_wigner(m_charged_higgs, physics.higgs_width, n, rng)
     # the W is off-shell where the tails of the Higgs bosons' masses leave less room
     m_w_1 = np.minimum(_breit_wigner(physics.m_w, physics.w_width, n, rng), m_heavy - m_charged - 0.5)
     m_w_2 = np.minimum(_breit_wigner(physics.m_w, physics.w_width, n, rng), m_charged - physics.m_light_higgs - 0.5)
-    tables = _heavy_higgs_rapidity(physics.m_heavy_higgs, physics.energy, physics.signal_density_exponent)
-    y = tables.sample(np.zeros(n), rng.random((2, n)))
+    y = _sample_heavy_higgs_rapidity(m_heavy_higgs, n, physics, rng)
     spread = physics.isr_rapidity_follow_signal, physics.isr_rapidity_offset_signal, physics.isr_rapidity_limit_signal
     scale = physics.isr_scale_signal * m_heavy
     emissions = _initial_state_radiation(scale, physics.isr_density, y, *spread, physics, rng)

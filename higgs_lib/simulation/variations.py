@@ -134,5 +134,6 @@ def _simulate_block(number: int, label: int, physics: tuple[SimulationParameters
         if of_process not in particles:
             particles[of_process] = process(len(possible), p, generator(1))
         candidates, rng = candidates.take(possible), generator(2)
-        measured.append(detector.measure(particles[of_process], candidates, p, rng, keep_random_numbers=True))
+        features, _ = detector.measure(particles[of_process], candidates, p, rng, keep_random_numbers=True)
+        measured.append(features)
     return measured

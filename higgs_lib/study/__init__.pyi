@@ -9,6 +9,7 @@ from . import (
     learning_curve as learning_curve,
     likelihood as likelihood,
     measured as measured,
+    parametrised as parametrised,
     published as published,
     readout as readout,
     reference as reference,

@@ -16,7 +16,9 @@ def test_a_better_detector_resolves_the_w_better():
 def test_no_collisions_give_no_events():
     rng, physics = np.random.default_rng(1), SimulationParameters()
     candidates = detector.draw_tag_candidates(0, physics, rng)
-    assert detector.measure(hard_process.signal(0, physics, rng), candidates, physics, rng).shape == (0, 28)
+    features, selected = detector.measure(hard_process.signal(0, physics, rng), candidates, physics, rng)
+    assert features.shape == (0, 28)
+    assert len(selected) == 0
 
 
 def test_tag_candidates_are_drawn_with_the_efficiencies():
