@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from higgs_lib.data.download import DOI
+from higgs_lib.data.datasets import DOI
 from higgs_lib.data.event_records import SCHEMA
 from higgs_lib.data.parquet import Origin
 
