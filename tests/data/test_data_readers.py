@@ -49,7 +49,7 @@ def values(request, rows) -> np.ndarray:
     """(n, 29) events."""
     if request.param == "built-in":
         return rows
-    sample = pd.read_csv(request.getfixturevalue("uci_csv"), header=None, nrows=1000, float_precision="round_trip")
+    sample = pd.read_csv(request.getfixturevalue("uci_csv"), header=None, nrows=300, float_precision="round_trip")
     return sample.to_numpy(np.float32)
 
 
