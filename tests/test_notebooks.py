@@ -24,20 +24,20 @@ PROFILE = """
 events: {n_events: 8000, seed: 1}
 common: {n_test: 1500, n_validation: 800}
 03_training: {seeds: [1], small_epochs: [3, 3, 3], small_patience: 0, comparison_epochs: 1}
-04_performance: {tree_iterations: 20}
+04_performance: {few_tree_iterations: 20, few_tree_learning_rate: 0.2}
 12_cluster_scaling: {cluster_events: 2048, optimizers: [adam], cluster_batch_sizes: [512], cluster_batch_size: 1024,
   cluster_repeats: 1, transfer_events: 1024, target_auc: 0.5}
 13_asynchronous: {rules: [DOWNPOUR, AEASGD], many_workers: [], windows: [], asynchronous_events: 1280,
   asynchronous_batch_size: 64, asynchronous_validation: 0, asynchronous_epochs: 2, asynchronous_target: 0.5}
 11_gpu_scaling: {gpu_optimizers: [sgd, adam], swept_batch_sizes: [64, 1024], events_per_timing: 4096}
-06_kinematics: {kinematic_seeds: [1], few_epochs: 3, tree_iterations: 20, importance_events: 1000, importance_blocks: 2,
+06_kinematics: {kinematic_seeds: [1], few_epochs: 3, importance_events: 1000, importance_blocks: 2,
   pre_training_events: 10000, pre_training_epochs: 1, tuning_epochs: 1}
 02_fidelity: {few_epochs: 2, few_patience: 0, n_compared: 3000, n_built_in_test: 3000}
 10_speed: {timed_events: 3000, batch_sizes: [100, 1024], repeats: 2, precision_epochs: 1}
 07_systematics: {shifted_signal: 500, shifted_background: 1500, min_generated: 30, n_draws: 20, n_toys: 5}
 08_learning: {curve_classifiers: ["shallow, high", "deep, low"], curve_sizes: [300, 600, 1000, 2000], curve_passes: 2,
   curve_events: 3000, curve_batch_size: 128, shortest_epoch: 8, curve_seeds: [1, 2], repeated_events: 500,
-  equal_epochs: [], tree_iterations: 20}
+  equal_epochs: [], curve_trees: 20}
 """
 
 
