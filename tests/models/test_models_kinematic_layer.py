@@ -7,8 +7,8 @@ from arrays import assert_close
 from repository import ROOT
 
 from higgs_lib import data, models, training
-from higgs_lib.data import COMPLETE, HIGH, LOW, EventStream, kinematics
-from higgs_lib.models import ModelSpec, kinematic_layer
+from higgs_lib.data import COMPLETE, HIGH, LOW, SIGNAL_MASSES, EventStream, kinematics
+from higgs_lib.models import ModelSpec, jet_permutations, kinematic_layer
 from higgs_lib.models.kinematic_layer import KINEMATIC_FEATURES, OBJECTS, SETS, Kinematics
 from higgs_lib.training import TrainConfig
 
@@ -141,6 +141,18 @@ def test_the_documentation_lists_every_feature_in_one_table():
     assert rows[1:] == [tuple(feature) for feature in KINEMATIC_FEATURES]
     groups = {feature.group for feature in KINEMATIC_FEATURES}
     assert groups >= {"masses of 2", "rules", "angles", "momenta", "directions", "tags"}
+
+
+def test_masses_of_a_hypothesis_pass_as_logarithms_that_no_permutation_moves(events):
+    columns = (*LOW, *SIGNAL_MASSES)
+    features = np.concatenate([data.load(events, LOW, range(500)).features, np.full((500, 2), (425, 325))], 1)
+    features = features.astype(np.float32)
+    computed = kinematic_layer.kinematic_features(features, columns)
+    assert kinematic_layer.feature_names(columns)[-2:] == SIGNAL_MASSES
+    assert_close(computed[:, -2:], np.log(features[:, -2:]), rel=1e-6)
+    assert np.array_equal(computed[:, :-2], kinematic_layer.kinematic_features(features[:, : len(LOW)], LOW))
+    for order in jet_permutations.permutation_orders(columns):
+        assert order[-2:].tolist() == [len(KINEMATIC_FEATURES), len(KINEMATIC_FEATURES) + 1]
 
 
 def test_all_low_level_columns_are_required():

@@ -52,6 +52,25 @@ def test_signal_decays_have_the_masses_of_the_higgs_bosons():
     assert quartile_range(heavy) == pytest.approx(3.0 * WIDTH_TO_QUARTILES, rel=0.1)
 
 
+def test_each_collision_has_its_own_masses():
+    physics = SimulationParameters(higgs_width=1.0)
+    masses = np.stack([np.linspace(400, 900, 4000), np.linspace(300, 500, 4000)])
+    p = hard_process.signal(4000, physics, np.random.default_rng(2), masses)
+    heavy = as_vectors(p.quarks.sum(1) + p.lepton + p.neutrino).mass
+    assert np.abs(heavy - masses[0]).max() < 3.001  # Breit-Wigner distributions are cut at three widths
+    bb = p.quarks[:, 0] + p.quarks[:, 1]
+    charged = np.stack([as_vectors(bb + w).mass for w in (p.lepton + p.neutrino, p.quarks[:, 2] + p.quarks[:, 3])])
+    assert np.abs(charged - masses[1]).min(0).max() < 3.001
+
+
+def test_equal_masses_of_all_collisions_give_what_the_parameters_give():
+    physics, masses = SimulationParameters(), np.full((2, 4000), [[425.0], [325.0]])
+    one, other = (hard_process.signal(4000, physics, np.random.default_rng(2), m) for m in (None, masses))
+    difference = np.abs(one.lepton - other.lepton).max(0) / one.lepton[0]
+    assert np.quantile(difference, 0.9) < 0.002  # rapidities are tabulated at other masses, 6 % apart
+    assert one.lepton[1:3] == pytest.approx(other.lepton[1:3], rel=0.05, abs=2.0)
+
+
 def test_b_quarks_and_ws_of_the_background_form_tops():
     physics = SimulationParameters(m_top=170.0, top_width=0.5)
     p = hard_process.background(4000, physics, np.random.default_rng(2))
