@@ -46,7 +46,8 @@ import matplotlib, numpy as np
 os.environ["KERAS_BACKEND"] = "tensorflow"
 import higgs_lib
 from higgs_lib import data, metrics, models, plots, simulation, study, training
-import keras  # what it changes at its import is its own
+import keras, vector  # what they change at their import is their own
+vector.array({"x": [1.0], "y": [1.0]})
 from higgs_lib.study import trees
 from higgs_lib.plots import classification
 

@@ -37,7 +37,7 @@ def test(version: str, wheel: Path, folder: Path) -> str:
     environment = folder / f"python-{version}"
     python = environment / "bin" / "python"
     uv("venv", "--python", version, environment)
-    needed = ["pytest", "hypothesis"]
+    needed = ["pytest", "hypothesis", "awkward", "mlcroissant", "uproot"]
     uv("pip", "install", "--python", python, "--constraint", ROOT / "requirements.lock", wheel, *needed)
     variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     tests = [folder / "tests" / name for name in TESTS]
