@@ -38,4 +38,4 @@ from .settings import (
     tree_settings as tree_settings,
 )
 from .timed import ScalingStudy as ScalingStudy
-from .trees import TreeSettings as TreeSettings
+from .boosting import TreeSettings as TreeSettings

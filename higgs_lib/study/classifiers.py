@@ -19,9 +19,9 @@ from higgs_lib.data import EventStream, Sample, Splits, feature_set, origin
 from higgs_lib.files import write_atomically
 from higgs_lib.models import ModelSpec
 from higgs_lib.study import trees
+from higgs_lib.study.boosting import TreeSettings
 from higgs_lib.study.run import Run, Scores
 from higgs_lib.study.score_files import make_record
-from higgs_lib.study.trees import TreeSettings
 from higgs_lib.training import TrainConfig
 
 log = logging.getLogger(__name__)

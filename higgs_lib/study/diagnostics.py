@@ -12,7 +12,7 @@ from scipy import stats
 from higgs_lib.data import COMPLETE, Sample, kinematics
 from higgs_lib.metrics import Interval, auc, auc_difference, auc_interval
 from higgs_lib.study import trees
-from higgs_lib.study.trees import TreeSettings
+from higgs_lib.study.boosting import TreeSettings
 
 TRAINING_FRACTION = 0.7
 N_BINS = 60  # of `single_feature_auc`

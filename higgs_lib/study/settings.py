@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from higgs_lib.models import PRESETS, ModelSpec
-from higgs_lib.study.trees import TreeSettings
+from higgs_lib.study.boosting import TreeSettings
 from higgs_lib.training import TrainConfig
 
 FEW_EVENTS = 200_000  # with fewer training events classifiers overfit

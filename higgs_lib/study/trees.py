@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,24 +11,10 @@ from higgs_lib import data, metrics
 from higgs_lib.data import Sample
 from higgs_lib.metrics import Interval
 from higgs_lib.models import ModelFileError, archive
+from higgs_lib.study.boosting import TreeSettings
 
 if TYPE_CHECKING:
     from xgboost import Booster
-
-
-class TreeSettings(NamedTuple):
-    """How boosted trees grow; the defaults are those of the study for few training events."""
-
-    iterations: int = 600
-    """The number of trees, at most."""
-    leaves: int = 31
-    """The leaves of each tree, at most."""
-    learning_rate: float = 0.05
-    """The factor of each tree in the score."""
-    event_fraction: float = 0.8
-    """The fraction of the training events that each tree sees, drawn at random."""
-    patience: int = 50
-    """The trees without a lower validation loss after which training stops; 0: never."""
 
 
 FEW = TreeSettings()
