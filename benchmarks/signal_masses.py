@@ -195,7 +195,9 @@ def main() -> None:
     if not options.draw:
         sizes = {name: round(size * options.scale) for name, size in SIZES.items()}
         harness.save(options.result, measure(sizes))
-    draw(json.loads(options.result.read_text()), options.figure)
+    result = json.loads(options.result.read_text())
+    draw(result, options.figure)
+    print("\n".join(f"| {' | '.join(row)} |" for row in parametrised.comparison_rows(result)))
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 Source: P. Baldi, K. Cranmer, T. Faucett, P. Sadowski, D. Whiteson, Eur. Phys. J. C 76 (2016) 235, arXiv:1601.07913.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -140,6 +140,20 @@ def compare(labels: np.ndarray, parametrised: np.ndarray, dedicated: np.ndarray)
     """Compares the scores (n,) of the two networks for test events with `labels` (n,)."""
     aucs = (metrics.auc_interval(labels, scores) for scores in (parametrised, dedicated))
     return Comparison(*aucs, metrics.auc_difference(labels, parametrised, dedicated))
+
+
+def comparison_rows(stored: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Returns the comparisons that `benchmarks/signal_masses.py` stored, as rows of a table.
+
+    Each has the masses, the AUC of the network of all masses, that of the other and their difference; the last row is
+    that of the network which was trained at one point on as many events as the network of all masses.
+    """
+    rows = []
+    for point in (*stored["points"], stored["reference"]):
+        masses = " / ".join(f"{point[name]:.0f}" for name in SIGNAL_MASSES)
+        aucs = (f"{point[name][0]:.4f}" for name in ("parametrised", "dedicated"))
+        rows.append((masses, *aucs, format(Interval(*point["difference"]), "+.4f")))
+    return rows
 
 
 class Sensitivity(NamedTuple):
