@@ -82,8 +82,8 @@ def _sizes(arguments: argparse.Namespace, origin):
     given = Sizes(arguments.n_test, arguments.n_validation, arguments.n_training)
     defaults = split.sizes._replace(n_training=0) if split else DEFAULT_SIZES
     asked = Sizes(*(default if size is None else size for size, default in zip(given, defaults, strict=True)))
-    check_split_sizes(arguments.events, asked)
     if split:
+        check_split_sizes(arguments.events, asked)
         return asked
     reduced = asked.reduced(origin.n_events)
     sizes = Sizes(*(small if size is None else size for size, small in zip(given, reduced, strict=True)))

@@ -38,7 +38,7 @@ def ingest(
 
     Args:
         source: Text (CSV, ARFF, libsvm; also in gzip, bzip2, xz or zip), Parquet, a NumPy array, a ROOT tree (FILE or
-            FILE:TREE), or a folder of arrays of training, validation and test events. The content tells which.
+            `FILE:TREE`), or a folder of arrays of training, validation and test events. The content tells which.
         destination: The Parquet file.
         label: The column of the label, its name, "first" or "last"; for a NumPy array the path of the file of labels.
             Without it, the column's name or UCI's order tells.

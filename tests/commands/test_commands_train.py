@@ -5,12 +5,16 @@ import pytest
 
 from higgs_lib.__main__ import main, parser
 from higgs_lib.commands.train import _sizes
+from higgs_lib.data import Origin
 from higgs_lib.simulation import simulate
 
 
 def sizes(options, n_events):
     """The sizes of the parts with which `train` would train."""
-    return _sizes(parser().parse_args(["train", "events.parquet", "model.keras", *shlex.split(options)]), n_events)
+    return _sizes(
+        parser().parse_args(["train", "events.parquet", "model.keras", *shlex.split(options)]),
+        Origin("simulated", n_events, {}, ""),
+    )
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import pytest
 from sklearn.datasets import dump_svmlight_file
 
 from higgs_lib import data, simulation
-from higgs_lib.data import COLUMNS, COMPLETE, DataError, download, text
+from higgs_lib.data import COLUMNS, COMPLETE, DataError, datasets, text
 
 OPENML = [name.replace("pt", "pT") if name.startswith("lepton") else name for name in COMPLETE]
 OPENML = [name.replace("jet_", "jet").replace("_b_tag", "b-tag") for name in OPENML]
@@ -338,7 +338,7 @@ def test_a_parquet_file_of_this_library_keeps_its_origin(tmp_path):
 
 def test_ucis_own_file_is_recognised_within_its_zip(tmp_path, rows, monkeypatch):
     packed = gzip.compress(as_csv(rows), 1)
-    monkeypatch.setattr(download, "SHA256", hashlib.sha256(packed).hexdigest())
+    monkeypatch.setattr(datasets, "UCI", datasets.UCI._replace(sha256=hashlib.sha256(packed).hexdigest()))
     packed_zip(tmp_path / "higgs.zip", packed)
     assert data.ingest(tmp_path / "higgs.zip", tmp_path / "events.parquet").event_type == "uci"
     (tmp_path / "HIGGS.csv.gz").write_bytes(packed)

@@ -22,7 +22,7 @@ class Source(NamedTuple):
 
     @classmethod
     def of(cls, source: str | Path) -> "Source":
-        """Returns a source from its path, or from FILE:TREE; raises DataError if it is not there."""
+        """Returns a source from its path, or from `FILE:TREE`; raises DataError if it is not there."""
         path, (file, _, tree) = Path(source), f"{source}".rpartition(":")
         if not path.exists() and file and Path(file).is_file() and _beginning(Path(file)).startswith(ROOT):
             return cls(Path(file), tree)
