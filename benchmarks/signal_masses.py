@@ -1,7 +1,7 @@
 """Holds one network for all signal masses against networks that are trained at one point each.
 
     python benchmarks/signal_masses.py
-    python benchmarks/signal_masses.py --scale 0.02 --result /tmp/masses.json --figure /tmp/masses.svg
+    python benchmarks/signal_masses.py --scale 0.02 --result masses.json --figure masses.svg
     python benchmarks/signal_masses.py --draw
 
 The one network takes the masses of the hypothesis as inputs and is trained on events of masses drawn at random.

@@ -48,6 +48,12 @@ def simulate(arguments: argparse.Namespace) -> None:
 
 def add(commands) -> None:
     """Adds these commands."""
+    _add_ingest(commands)
+    _add_simulate(commands)
+
+
+def _add_ingest(commands) -> None:
+    """Adds the command `ingest`."""
     parser = add_command(
         commands,
         "ingest",
@@ -80,6 +86,10 @@ def add(commands) -> None:
     text = "a folder with the rows of its parts (idx_train.npy, idx_val.npy, idx_test.npy), instead of the split's rule"
     parser.add_argument("--split-indices", default="", metavar="FOLDER", help=text)
     add_force(parser)
+
+
+def _add_simulate(commands) -> None:
+    """Adds the command `simulate`."""
     parser = add_command(
         commands,
         "simulate",

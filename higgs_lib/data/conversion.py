@@ -4,12 +4,10 @@ import contextlib
 import hashlib
 import json
 import logging
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +20,7 @@ from higgs_lib.data.features import COLUMNS, COMPLETE, HIGH
 from higgs_lib.data.four_vector_files import FORMATS, open_writer, read_batches, read_metadata
 from higgs_lib.data.parquet import ROW_GROUP, DamagedError, EventWriter, Origin, UnknownOriginError, origin
 from higgs_lib.data.samples import EventStream
+from higgs_lib.data.threads import map_in_order
 from higgs_lib.device import cores
 from higgs_lib.files import write_atomically
 from higgs_lib.provenance import code_version
@@ -29,9 +28,6 @@ from higgs_lib.provenance import code_version
 EXPECTED_AGREEMENT = 0.9  # of m_bb in events with two stored tags; it is 0.999 where the units are right
 
 log = logging.getLogger(__name__)
-
-Piece = TypeVar("Piece")
-Result = TypeVar("Result")
 
 
 @dataclass
@@ -88,7 +84,7 @@ def convert_to_four_vectors(source: str | Path, destination: str | Path) -> Conv
         path = stack.enter_context(write_atomically(destination))
         bar = stack.enter_context(progress.bar(stream.n_events, "converting", " events", unit_scale=True))
         with open_writer(path, destination.suffix, conversion.origin) as write:
-            for values, records in _in_threads(convert, _pieces(stream.tables(COLUMNS))):
+            for values, records in map_in_order(convert, _pieces(stream.tables(COLUMNS)), cores(), n_ahead=cores()):
                 digest.update(values)
                 conversion.count(records)
                 write(records)
@@ -131,7 +127,7 @@ def convert_to_events(source: str | Path, destination: str | Path) -> Origin:
         EventWriter(path) as writer,
         progress.bar(stored.n_events if stored else 0, "converting", " events", unit_scale=True) as bar,
     ):
-        for values in _in_threads(convert, _pieces(read_batches(source))):
+        for values in map_in_order(convert, _pieces(read_batches(source)), cores(), n_ahead=cores()):
             writer.write(values)
             bar.update(len(values))
         if not writer.n_events:
@@ -195,21 +191,3 @@ def _pieces(tables: Iterable[pa.Table | pa.RecordBatch]) -> Iterator[tuple[int, 
         for start in range(0, len(table), ROW_GROUP):
             yield first + start, table.slice(start, ROW_GROUP)
         first += len(table)
-
-
-def _in_threads(function: Callable[[Piece], Result], pieces: Iterable[Piece]) -> Iterator[Result]:
-    """Yields the result of each piece, in their order, from as many threads as there are cores.
-
-    This thread reads the pieces and hands out the results; one piece more than there are threads is in memory.
-    """
-    pending: deque[Future[Result]] = deque()
-    pool = ThreadPoolExecutor(cores(), "converter")
-    try:
-        for piece in pieces:
-            pending.append(pool.submit(function, piece))
-            if len(pending) > cores():
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from higgs_lib.data.datasets import DOI
+from higgs_lib.data.datasets import DATASETS, DOI
 from higgs_lib.data.event_records import SCHEMA
 from higgs_lib.data.parquet import Origin
 
@@ -105,7 +105,7 @@ def describe(name: str, path: Path, origin: Origin) -> dict[str, Any]:
                 "field": [_field(field) for field in SCHEMA],
             }
         ],
-    } | ({"url": f"https://doi.org/{DOI}"} if origin.event_type == "uci" else {})
+    } | ({"url": f"https://doi.org/{DOI}"} if origin.event_type in DATASETS else {})
 
 
 def _license(origin: Origin) -> str:
@@ -117,7 +117,7 @@ def _license(origin: Origin) -> str:
 
 def _creator(origin: Origin) -> dict[str, str]:
     """Returns who made the events."""
-    if origin.event_type == "uci":
+    if origin.event_type in DATASETS:
         return {"@type": "sc:Person", "name": "Daniel Whiteson"}
     makers = {"simulated": "The higgs_lib authors"}
     return {"@type": "sc:Organization", "name": makers.get(origin.event_type, f"The makers of the {origin.name}")}

@@ -3,7 +3,8 @@
 import hashlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -97,28 +98,20 @@ TYPES: dict[str, tuple[str, Callable[[pa.DataType], bool]]] = {
 
 def _read_parquet(path: str | Path) -> pa.Table:
     """Reads the columns of a Parquet file, with its record in the metadata."""
-    try:
+    with _refusing(path, "a Parquet file"):
         columns = _check_names(path, pq.read_schema(path).names)
         table = pq.read_table(path, columns=columns).replace_schema_metadata(pq.read_metadata(path).metadata)
         table.validate(full=True)
-    except ScoreFileError:
-        raise
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise _unreadable(path, "a Parquet file", error) from error
     return _check_types(path, table)
 
 
 def _read_csv(path: str | Path) -> pa.Table:
     """Reads the columns of a text file whose first line names them."""
     types = {"row": pa.int64(), "part": pa.string(), "label": pa.float64(), "score": pa.float64()}
-    try:
+    with _refusing(path, "a text file with a header and a line for each event"):
         with csv.open_csv(path) as file:
             columns = _check_names(path, file.schema.names)
         table = csv.read_csv(path, convert_options=csv.ConvertOptions(column_types=types, include_columns=columns))
-    except ScoreFileError:
-        raise
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise _unreadable(path, "a text file with a header and a line for each event", error) from error
     return _check_types(path, table)
 
 
@@ -133,6 +126,17 @@ def _read_npy(path: str | Path) -> pa.Table:
     if scores.ndim != 1 or scores.dtype.kind not in "iuf":
         raise ScoreFileError(f"{path}: must hold one array of numbers, one for each test row")
     return pa.table({"score": np.array(scores, np.float32 if scores.dtype == np.float32 else np.float64)})
+
+
+@contextmanager
+def _refusing(path: str | Path, kind: str) -> Iterator[None]:
+    """Turns what Arrow says of a file that it cannot read into a ScoreFileError."""
+    try:
+        yield
+    except ScoreFileError:
+        raise
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise _unreadable(path, kind, error) from error
 
 
 def _unreadable(path: str | Path, kind: str, error: Exception) -> ScoreFileError:

@@ -56,6 +56,7 @@ def test_the_description_says_what_the_file_is_and_nothing_of_the_machine(descri
     ("event_type", "creator", "license_text"),
     [
         ("uci", "Daniel Whiteson", "https://creativecommons.org/licenses/by/4.0/"),
+        ("openml", "Daniel Whiteson", "https://creativecommons.org/licenses/by/4.0/"),
         ("simulated", "The higgs_lib authors", "https://creativecommons.org/licenses/by/4.0/"),
         ("file", "The makers of the events of mine.csv", "That of the events of mine.csv; events of UCI HIGGS are"),
     ],
