@@ -103,7 +103,7 @@ $(ENV)/.ready$(EXTRAS:%=-%): pyproject.toml requirements.lock
 	touch $@ $(ENV)/.ready
 
 lock: $(READY) ## Pin the versions of all dependencies in requirements.lock
-	$(PYTHON) -m uv pip compile pyproject.toml --extra dev --extra bench --extra gpu --extra gpu-jax --universal --upgrade \
+	$(PYTHON) -m uv pip compile pyproject.toml --extra dev --extra bench --extra tabular --extra gpu --extra gpu-jax --universal --upgrade \
 	  --quiet --no-header --no-annotate --no-emit-index-url --no-emit-find-links --output-file requirements.lock
 
 # -------------------------------------------------------------------------------------------------------- study

@@ -37,11 +37,12 @@ def test(version: str, wheel: Path, folder: Path) -> str:
     environment = folder / f"python-{version}"
     python = environment / "bin" / "python"
     uv("venv", "--python", version, environment)
-    needed = ["pytest", "hypothesis", "awkward", "mlcroissant", "uproot"]
+    needed = ["pytest", "pytest-xdist", "hypothesis", "awkward", "mlcroissant", "uproot"]
     uv("pip", "install", "--python", python, "--constraint", ROOT / "requirements.lock", wheel, *needed)
     variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     tests = [folder / "tests" / name for name in TESTS]
-    command = [python, "-m", "pytest", "--quiet", "--config-file", folder / "source" / "pyproject.toml", *tests]
+    configuration = ("--config-file", folder / "source" / "pyproject.toml")
+    command = [python, "-m", "pytest", "--quiet", "-n", "logical", "--dist", "loadfile", *configuration, *tests]
     answer = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
     shutil.rmtree(environment)
     if answer.returncode:
@@ -57,7 +58,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         wheel = build_wheel(folder)
-        shutil.copytree(ROOT / "tests", folder / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+        for part in ("tests", "docs"):  # some tests read the documentation
+            shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__", "_build"))
         for version in parser.parse_args().versions:
             try:
                 print(f"Python {version}: {test(version, wheel, folder)}", flush=True)
