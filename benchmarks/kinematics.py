@@ -26,11 +26,12 @@ from higgs_lib.training import TrainConfig
 HELD_OUT = 3  # `tools/fit_simulation.py` left out the first of this many folds of UCI events
 
 COLUMNS = replace(PRESETS["deep"], dropout=0.3, learning_rate=0.002, schedule="cosine")
-KINEMATIC = replace(PRESETS["kinematic"], dropout=0.2)
+KINEMATIC = PRESETS["kinematic_few"]
 ON_COLUMNS = TrainConfig(epochs=40, batch_size=128, patience=8)
 ON_KINEMATICS = TrainConfig(epochs=40, batch_size=128)
-BUILT_IN, TUNED = PRESETS["kinematic"], replace(PRESETS["kinematic"], learning_rate=1e-4)
-ON_BUILT_IN, AFTER_BUILT_IN = TrainConfig(epochs=8, batch_size=1024), TrainConfig(epochs=5, batch_size=128)
+BUILT_IN = PRESETS["kinematic"]
+TUNED = replace(BUILT_IN, optimizer="adam", learning_rate=1e-4)
+ON_BUILT_IN, AFTER_BUILT_IN = TrainConfig(epochs=5, batch_size=1024), TrainConfig(epochs=5, batch_size=128)
 BATCH_SIZE, N_TIMED = 1024, 65_536
 
 log = logging.getLogger("kinematics")

@@ -19,26 +19,33 @@ class NetworkSettings(NamedTuple):
     """Length, batch size and early stopping."""
 
 
-_COSINE = {"schedule": "cosine", "warm_up": 0.05}
-_MANY_EVENTS = {"initial_weights": "he", **_COSINE}
-_FEW_EVENTS = {"optimizer": "adam", **_COSINE}
-# what differs from the preset, and for how long to train: with many events, and with few
-_CHANGES_AND_LENGTHS: dict[str, tuple[tuple[dict[str, Any], TrainConfig], ...]] = {
+_COSINE: dict[str, Any] = {"schedule": "cosine", "warm_up": 0.05}
+_MANY_EVENTS: dict[str, Any] = {"initial_weights": "he", **_COSINE}
+_FEW_EVENTS: dict[str, Any] = {"optimizer": "adam", **_COSINE}
+_SHALLOW, _DEEP, _MODERN = (PRESETS[name] for name in ("shallow", "deep", "modern"))
+_SETTINGS = {  # with many events, and with few
     "shallow": (
-        ({"learning_rate": 0.01, **_MANY_EVENTS}, TrainConfig(24, 1024)),
-        ({"learning_rate": 0.002, **_FEW_EVENTS}, TrainConfig(40, 128, patience=8)),
+        NetworkSettings(replace(_SHALLOW, learning_rate=0.01, **_MANY_EVENTS), TrainConfig(24, 1024)),
+        NetworkSettings(replace(_SHALLOW, learning_rate=0.002, **_FEW_EVENTS), TrainConfig(40, 128, patience=8)),
     ),
     "deep": (
-        ({"learning_rate": 0.004, **_MANY_EVENTS}, TrainConfig(6, 512)),
-        ({"learning_rate": 0.002, "dropout": 0.3, **_FEW_EVENTS}, TrainConfig(40, 128, patience=8)),
+        NetworkSettings(replace(_DEEP, learning_rate=0.004, **_MANY_EVENTS), TrainConfig(6, 512)),
+        NetworkSettings(
+            replace(_DEEP, learning_rate=0.002, dropout=0.3, **_FEW_EVENTS), TrainConfig(40, 128, patience=8)
+        ),
     ),
     "modern": (
-        ({"learning_rate": 0.006, **_MANY_EVENTS}, TrainConfig(6, 2048)),
-        ({"learning_rate": 0.001, "dropout": 0.3, **_FEW_EVENTS}, TrainConfig(80, 128, patience=8)),
+        NetworkSettings(replace(_MODERN, learning_rate=0.006, **_MANY_EVENTS), TrainConfig(6, 2048)),
+        NetworkSettings(
+            replace(_MODERN, learning_rate=0.001, dropout=0.3, **_FEW_EVENTS), TrainConfig(80, 128, patience=8)
+        ),
     ),
-    "kinematic": (({}, TrainConfig(3, 1024)), ({"dropout": 0.2}, TrainConfig(40, 128))),
+    "kinematic": (
+        NetworkSettings(PRESETS["kinematic"], TrainConfig(2, 1024)),
+        NetworkSettings(PRESETS["kinematic_few"], TrainConfig(40, 128)),
+    ),
 }
-CLASSIFIERS = tuple(_CHANGES_AND_LENGTHS)
+CLASSIFIERS = tuple(_SETTINGS)
 """The networks of the study."""
 
 
@@ -51,8 +58,7 @@ def network_settings(classifier: str, n_training: int) -> NetworkSettings:
     """
     if classifier not in CLASSIFIERS:
         raise ValueError(f"unknown classifier {classifier!r}: choose one of {', '.join(CLASSIFIERS)}")
-    changes, config = _CHANGES_AND_LENGTHS[classifier][n_training < FEW_EVENTS]
-    return NetworkSettings(replace(PRESETS[classifier], **changes), config)
+    return _SETTINGS[classifier][n_training < FEW_EVENTS]
 
 
 _TREES = (
