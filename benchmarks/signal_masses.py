@@ -36,8 +36,8 @@ from higgs_lib.study.parametrised import Hypothesis, Request
 from higgs_lib.training import TrainConfig
 
 SPEC = PRESETS["kinematic"]
-BATCH_SIZE, SEED = 512, 1
-EPOCHS, EPOCHS_DEDICATED = 5, 8
+BATCH_SIZE, SEED = 1024, 1
+EPOCHS, EPOCHS_DEDICATED = 3, 4
 POINTS = [
     *(Hypothesis(425, charged) for charged in (240, 280, 325)),
     *(Hypothesis(600, charged) for charged in (250, 375, 500)),
@@ -55,8 +55,8 @@ SIZES = {
     "background_on_grid": 40_000,  # half of it for the cut
     "signal_on_grid": 8_000,  # at each point, half of it for the cut
 }
-SEEDS = {"training": 2001, "validation": 2002, "test": 2003, "on_grid": 2004}
-SEED_OF_TRAINING, SEED_OF_TEST, SEED_OF_GRID = 2100, 2200, 2300  # of the first point; others follow
+SEEDS = {"training": 3001, "validation": 3002, "test": 3003, "on_grid": 3004}
+SEED_OF_TRAINING, SEED_OF_TEST, SEED_OF_GRID = 3100, 3200, 3300  # of the first point; others follow
 
 log = logging.getLogger("signal_masses")
 

@@ -157,7 +157,7 @@ PRESETS = {
         schedule="cosine",
         warm_up=0.05,
     ),
-    # The deep network on kinematic features: with fewer than about 100,000 training events it is better.
+    # The deep network on kinematic features, which is better with a few ten thousand training events.
     "kinematic_few": ModelSpec(
         (300,) * 3, inputs="kinematics", symmetric=True, dropout=0.2, learning_rate=0.002, schedule="cosine"
     ),
