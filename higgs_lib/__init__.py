@@ -4,7 +4,7 @@ import os
 
 import lazy_loader as lazy
 
-__version__ = "0.4.0"
+__version__ = "1.0.0"
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # hides TensorFlow's start-up notes
 # OpenMP's threads otherwise spin while they wait, and on a busy machine boosted trees take ten times as long. It is
