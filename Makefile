@@ -80,12 +80,14 @@ help: ## List the targets
 	echo "  ENV=$(ENV)        where Python's packages are kept; ENV=active uses the environment you are in"
 	echo "  EXTRAS=          gpu or gpu-jax: make the environment with CUDA's libraries, for TensorFlow or JAX on NVIDIA GPUs"
 
-env: $(READY) ## Make the environment (.venv; with uv where it is installed)
+env: $(READY) ## Make the environment in .venv
 
 # ------------------------------------------------------------------------------------------------- environment
 # Each choice of EXTRAS has a file that says it is done. What an extra has brought stays where it is left out later.
-# What the installers print goes to a log, which an error names.
+# uv takes half of pip's time; pip, whose settings uv does not read, takes over where uv fails. What they print goes to a
+# log, which an error names.
 LOG := $(ENV).log
+PACKAGES = --constraint requirements.lock --editable '.[dev$(EXTRAS:%=,%)]'
 
 $(ENV)/.ready$(EXTRAS:%=-%): pyproject.toml requirements.lock
 	python3 -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "error: Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0])'
@@ -93,10 +95,12 @@ $(ENV)/.ready$(EXTRAS:%=-%): pyproject.toml requirements.lock
 	mkdir -p $(dir $(LOG))
 	{ if command -v uv; then \
 	    [ -x $(PYTHON) ] || uv venv $(ENV); \
-	    uv pip install --python $(PYTHON) --constraint requirements.lock --editable '.[dev$(EXTRAS:%=,%)]'; \
+	    uv pip install --python $(PYTHON) $(PACKAGES); \
 	  else \
 	    $(PYTHON) -m pip --version || python3 -m venv $(ENV); \
-	    $(PYTHON) -m pip install --disable-pip-version-check --constraint requirements.lock --editable '.[dev$(EXTRAS:%=,%)]'; \
+	    $(PYTHON) -m pip install --disable-pip-version-check --constraint requirements.lock uv; \
+	    $(PYTHON) -m uv pip install --python $(PYTHON) $(PACKAGES) \
+	    || $(PYTHON) -m pip install --disable-pip-version-check $(PACKAGES); \
 	  fi; \
 	} > $(LOG) 2>&1 || { tail -n 5 $(LOG) >&2; echo "error: the environment could not be made; $(LOG) has the whole output" >&2; exit 1; }
 	$(PYTHON) -m higgs_lib java
