@@ -38,7 +38,7 @@ log = logging.getLogger("kinematics")
 
 
 def summarise(features: str, classifier: str, seeds: list[Scores]) -> dict:
-    """Returns the AUC of each seed, their mean, and AUC and accuracy of the mean score, with intervals, on test events."""
+    """Returns the AUC of each seed, their mean, and AUC and accuracy of the mean score, with intervals."""
     labels, scores = seeds[0].labels, np.mean([seed.scores for seed in seeds], 0)
     intervals = [metrics.auc_interval(*seed) for seed in seeds]
     measured = {
