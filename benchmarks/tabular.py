@@ -6,7 +6,7 @@
 The split is that of `kinematics.py`, so that the rows of both can be compared: the last 8,000 rows are test events and
 select nothing, and the 4,000 before them choose the best tree or epoch. Each classifier takes the columns of every
 feature set, and the kinematic features computed from them. RealMLP has the settings that its authors tuned on other
-data sets (D. Holzmüller, L. Grinsztajn, I. Steinwart, NeurIPS 2024), with fewer epochs: their 256 take an hour here.
+data sets (D. Holzmüller, L. Grinsztajn, I. Steinwart, NeurIPS 2024), but a quarter of their 256 epochs, for time.
 """
 
 import logging

@@ -129,34 +129,23 @@ _BALDI: dict[str, Any] = {
     "l2": 1e-5,
 }
 
+_MODERN: dict[str, Any] = {
+    "activation": "silu",
+    "initial_weights": "he",
+    "optimizer": "muon",
+    "learning_rate": 0.006,
+    "schedule": "cosine",
+    "warm_up": 0.05,
+}
+
 PRESETS = {
     # S. Mancone, BSc thesis, Padova 2017/18: 1 x 300 and 3 x 300 tanh, normal weights, default learning rates.
     "shallow": ModelSpec(hidden=(300,), initial_weights="normal"),
     "deep": ModelSpec(hidden=(300,) * 3, initial_weights="normal"),
     # Raw columns and what has been learnt about training since 2014; docs/training.md tells how it was chosen.
-    "modern": ModelSpec(
-        hidden=(256,) * 4,
-        augmented=True,
-        frequencies=4,
-        activation="silu",
-        initial_weights="he",
-        optimizer="muon",
-        learning_rate=0.006,
-        schedule="cosine",
-        warm_up=0.05,
-    ),
+    "modern": ModelSpec(hidden=(256,) * 4, augmented=True, frequencies=4, **_MODERN),
     # Kinematic features, with jets of the same kind exchanged; docs/kinematics.md tells how it was chosen.
-    "kinematic": ModelSpec(
-        hidden=(300,) * 3,
-        inputs="kinematics",
-        symmetric=True,
-        activation="silu",
-        initial_weights="he",
-        optimizer="muon",
-        learning_rate=0.006,
-        schedule="cosine",
-        warm_up=0.05,
-    ),
+    "kinematic": ModelSpec(hidden=(300,) * 3, inputs="kinematics", symmetric=True, **_MODERN),
     # The deep network on kinematic features, which is better with a few ten thousand training events.
     "kinematic_few": ModelSpec(
         (300,) * 3, inputs="kinematics", symmetric=True, dropout=0.2, learning_rate=0.002, schedule="cosine"
