@@ -1,26 +1,32 @@
 """Measures what kinematic features bring to the deep network on a file of UCI events, and what they cost in training.
 
     python benchmarks/kinematics.py HIGGS_sample.csv.gz
+    KERAS_BACKEND=jax python benchmarks/kinematics.py HIGGS_sample.csv.gz --parts pre_trained --epochs 10    # on a GPU
 
 The split is that of the study for few events: the last 8,000 rows are test events and select nothing. The network with
 kinematic features is trained on UCI events alone, and on built-in events before. `tools/fit_simulation.py` fitted the
 simulation to two thirds of the UCI events, so the test events of the last third are also judged by themselves. The cost
-is that of the layer inside the network, in steps of 1024 events.
+is that of the layer inside the network, in steps of 1024 events. Each part is stored with the machine that measured it,
+beside what the file has of others.
 """
 
+import argparse
+import json
 import logging
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import harness
 import numpy as np
 
-from higgs_lib import data, metrics, models, simulation
+from higgs_lib import data, metrics, models
 from higgs_lib.data import feature_set
 from higgs_lib.models import PRESETS
 from higgs_lib.performance import timing
 from higgs_lib.study import Run, Scores, Study
+from higgs_lib.study.events import prepare
 from higgs_lib.training import TrainConfig
 
 HELD_OUT = 3  # `tools/fit_simulation.py` left out the first of this many folds of UCI events
@@ -32,6 +38,8 @@ ON_KINEMATICS = TrainConfig(epochs=40, batch_size=128)
 BUILT_IN = PRESETS["kinematic"]
 TUNED = replace(BUILT_IN, optimizer="adam", learning_rate=2e-4)
 ON_BUILT_IN, AFTER_BUILT_IN = TrainConfig(epochs=2, batch_size=2048), TrainConfig(epochs=5, batch_size=128)
+N_TEST, N_VALIDATION = 8000, 4000  # UCI events
+N_TEST_BUILT_IN, N_VALIDATION_BUILT_IN = 500_000, 50_000
 BATCH_SIZE, N_TIMED = 1024, 65_536
 
 log = logging.getLogger("kinematics")
@@ -60,82 +68,94 @@ def by_fit(study: Study, seeds: list[Scores]) -> dict:
     return {name: list(metrics.auc_interval(labels[rows], scores[rows])) for name, rows in parts.items()}
 
 
-def train(study: Study, built_in: Study, features: str, seeds: range, pre_trained: range) -> list[dict]:
-    """Trains and judges the networks on one feature set.
-
-    Args:
-        study: of UCI events.
-        built_in: of built-in events.
-        features: the feature set.
-        seeds: of the trainings on UCI events alone.
-        pre_trained: seeds of the trainings on built-in events.
-
-    Returns:
-        A summary of each: trained on built-in events and judged on them; with columns; with kinematic features; these
-        trained on built-in events before; and the first judged on UCI events.
-    """
-    first = [built_in.train("built_in", BUILT_IN, features, seed, ON_BUILT_IN) for seed in pre_trained]
+def few(study: Study, options: argparse.Namespace, features: str) -> list[dict]:
+    """Trains on UCI events alone; returns summaries of the networks with columns and with kinematic features."""
+    seeds = range(1, options.seeds + 1)
     results = {
-        "built_in": first,
         "columns": [study.train("columns", COLUMNS, features, seed, ON_COLUMNS) for seed in seeds],
         "kinematic": [study.train("kinematic", KINEMATIC, features, seed, ON_KINEMATICS) for seed in seeds],
-        "tuned": [study.train("tuned", TUNED, features, r["recipe"]["seed"], AFTER_BUILT_IN, before=r) for r in first],
     }
-    scores = {name: [study.run.scores(r["name"], "test") for r in trained] for name, trained in results.items()}
-    scores["never_saw"] = [study.scores_of(result) for result in first]
-    summaries = {name: summarise(features, name, by_seed) for name, by_seed in scores.items()}
+    return summarise_all(study, features, results)
+
+
+def pre_trained(study: Study, options: argparse.Namespace, features: str) -> list[dict]:
+    """Trains on built-in events, then on UCI events.
+
+    Returns:
+        Summaries of the first judged on built-in events, of the second, and of the first judged on UCI events.
+    """
+    simulated = study.run.path / "simulated.parquet"
+    splits = data.Splits.from_sizes(options.built_in, N_VALIDATION_BUILT_IN, N_TEST_BUILT_IN)
+    prepare(simulated, n_events=splits.test.stop, seed=1_000_033)
+    built_in = Study(study.run, simulated, splits)
+    config = ON_BUILT_IN._replace(epochs=options.epochs)
+    first = [built_in.train("built_in", BUILT_IN, features, s, config) for s in range(1, options.pre_trained + 1)]
+    tuned = [study.train("tuned", TUNED, features, r["recipe"]["seed"], AFTER_BUILT_IN, before=r) for r in first]
+    never_saw = [study.scores_of(result) for result in first]
+    about = {"n_built_in": options.built_in, "epochs": options.epochs, "n_test_built_in": N_TEST_BUILT_IN}
+    summaries = summarise_all(study, features, {"built_in": first, "tuned": tuned})
+    summaries.append(summarise(features, "never_saw", never_saw) | by_fit(study, never_saw))
+    return [about | summary for summary in summaries]
+
+
+def summarise_all(study: Study, features: str, results: dict[str, list[dict]]) -> list[dict]:
+    """Returns the summary of every network, with the seconds of its training."""
+    summaries = []
     for name, trained in results.items():
-        summaries[name]["seconds"] = float(np.mean([result["seconds"] for result in trained]))
-    for name in ("kinematic", "never_saw", "tuned"):
-        summaries[name] |= by_fit(study, scores[name])
-    return list(summaries.values())
+        scores = [study.run.scores(result["name"], "test") for result in trained]
+        summaries.append(summarise(features, name, scores))
+        summaries[-1]["seconds"] = float(np.mean([result["seconds"] for result in trained]))
+        if name in ("kinematic", "tuned"):
+            summaries[-1] |= by_fit(study, scores)
+    return summaries
 
 
-def cost(events: Path, features: str, repeats: int) -> dict:
+def cost(study: Study, options: argparse.Namespace, features: str) -> dict:
     """Times epochs of the deep network with and without the layer; returns rates, and the layer's part of an epoch."""
     columns = feature_set(features)
-    sample = data.load(events, columns, range(min(N_TIMED, data.origin(events).n_events)))
+    sample = data.load(study.events, columns, range(min(N_TIMED, data.origin(study.events).n_events)))
     epochs = {}
     for inputs, layer_columns in (("columns", ()), ("kinematics", columns)):
         spec = replace(PRESETS["deep"], inputs=inputs)
         model = models.build(spec, models.standardisation(sample, layer_columns), seed=1)
         optimizer = models.optimizer(spec, n_events=sample.n_events, batch_size=BATCH_SIZE, epochs=1)
         epochs[inputs] = timing.timed(timing.library_epoch(model, optimizer, sample, BATCH_SIZE))
-    seconds = {inputs: np.array(taken) for inputs, taken in timing.in_turn(epochs, repeats).items()}
+    seconds = {inputs: np.array(taken) for inputs, taken in timing.in_turn(epochs, options.repeats).items()}
     share = harness.spread(1 - seconds["columns"] / seconds["kinematics"])
     log.info("%s: the layer takes %.0f %% of a step", features, 100 * share["median"])
     rates = {inputs: harness.rate(sample.n_events, taken) for inputs, taken in seconds.items()}
     return {"features": features, "batch_size": BATCH_SIZE, "share_of_step": share, "events_per_second": rates}
 
 
+PARTS: dict[str, Callable[[Study, argparse.Namespace, str], object]] = {
+    "cost": cost,
+    "few": few,
+    "pre_trained": pre_trained,
+}
+
+
 def main() -> None:
-    """Measures and stores."""
+    """Measures and stores, after each part of each feature set."""
     parser = harness.arguments(__doc__, "kinematics.json")
     parser.add_argument("events", type=Path, help="UCI events: .csv or .csv.gz in UCI's format")
     parser.add_argument("--seeds", type=int, default=5, help="number of trainings on UCI events alone")
     parser.add_argument("--pre-trained", type=int, default=2, help="number of trainings on built-in events before")
     parser.add_argument("--built-in", type=int, default=10_000_000, help="built-in events to train on before")
+    parser.add_argument("--epochs", type=int, default=ON_BUILT_IN.epochs, help="passes over the built-in events")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="what is measured")
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     log.setLevel(logging.INFO)
     with tempfile.TemporaryDirectory() as folder:
         events = Path(folder, "events.parquet")
-        data.ingest(options.events, events)
-        n_events = data.origin(events).n_events
-        costs = [cost(events, features, options.repeats) for features in ("low", "complete")]
-        study = Study(Run(folder), events, data.split(n_events, n_test=8000, n_validation=4000))
-        splits = data.Splits.from_sizes(options.built_in, 50_000, 100_000)
-        simulated = Path(folder, "simulated.parquet")
-        simulation.simulate(simulated, splits.test.stop, 1_000_033)
-        seeds, pre_trained = (range(1, n + 1) for n in (options.seeds, options.pre_trained))
-        built_in = Study(study.run, simulated, splits)
-        networks = [
-            network
-            for features in ("low", "complete")
-            for network in train(study, built_in, features, seeds, pre_trained)
-        ]
-    about = {"n_events": n_events, "n_test": 8000, "n_validation": 4000, "n_built_in": options.built_in}
-    harness.save(options.result, about | {"nets": networks, "cost": costs})
+        n_events = data.ingest(options.events, events).n_events
+        study = Study(Run(folder), events, data.split(n_events, n_test=N_TEST, n_validation=N_VALIDATION))
+        for part in options.parts:
+            measured = {"n_events": n_events, "n_test": N_TEST, "n_validation": N_VALIDATION}
+            for features in ("low", "complete"):
+                measured[features] = PARTS[part](study, options, features)
+                stored = json.loads(options.result.read_text()) if options.result.exists() else {}
+                harness.write(options.result, stored | {part: measured | harness.made_with()})
 
 
 if __name__ == "__main__":
