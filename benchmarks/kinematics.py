@@ -31,6 +31,8 @@ from higgs_lib.training import TrainConfig
 
 HELD_OUT = 3  # `tools/fit_simulation.py` left out the first of this many folds of UCI events
 
+FEATURES = ("low", "complete")
+
 COLUMNS = replace(PRESETS["deep"], dropout=0.3, learning_rate=0.002, schedule="cosine")
 KINEMATIC = PRESETS["kinematic_few"]
 ON_COLUMNS = TrainConfig(epochs=40, batch_size=128, patience=8)
@@ -92,10 +94,10 @@ def pre_trained(study: Study, options: argparse.Namespace, features: str) -> lis
     first = [built_in.train("built_in", BUILT_IN, features, s, config) for s in range(1, options.pre_trained + 1)]
     tuned = [study.train("tuned", TUNED, features, r["recipe"]["seed"], AFTER_BUILT_IN, before=r) for r in first]
     never_saw = [study.scores_of(result) for result in first]
-    about = {"n_built_in": options.built_in, "epochs": options.epochs, "n_test_built_in": N_TEST_BUILT_IN}
+    training = {"n_built_in": options.built_in, "epochs": options.epochs, "n_test_built_in": N_TEST_BUILT_IN}
     summaries = summarise_all(study, features, {"built_in": first, "tuned": tuned})
     summaries.append(summarise(features, "never_saw", never_saw) | by_fit(study, never_saw))
-    return [about | summary for summary in summaries]
+    return [training | summary for summary in summaries]
 
 
 def summarise_all(study: Study, features: str, results: dict[str, list[dict]]) -> list[dict]:
@@ -143,6 +145,9 @@ def main() -> None:
     parser.add_argument("--built-in", type=int, default=10_000_000, help="built-in events to train on before")
     parser.add_argument("--epochs", type=int, default=ON_BUILT_IN.epochs, help="passes over the built-in events")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="what is measured")
+    parser.add_argument(
+        "--feature-sets", nargs="+", choices=FEATURES, default=FEATURES, help="what it is measured with"
+    )
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     log.setLevel(logging.INFO)
@@ -150,12 +155,12 @@ def main() -> None:
         events = Path(folder, "events.parquet")
         n_events = data.ingest(options.events, events).n_events
         study = Study(Run(folder), events, data.split(n_events, n_test=N_TEST, n_validation=N_VALIDATION))
+        about = {"n_events": n_events, "n_test": N_TEST, "n_validation": N_VALIDATION}
         for part in options.parts:
-            measured = {"n_events": n_events, "n_test": N_TEST, "n_validation": N_VALIDATION}
-            for features in ("low", "complete"):
-                measured[features] = PARTS[part](study, options, features)
+            for features in options.feature_sets:
+                measured = about | {"measured": PARTS[part](study, options, features)} | harness.made_with()
                 stored = json.loads(options.result.read_text()) if options.result.exists() else {}
-                harness.write(options.result, stored | {part: measured | harness.made_with()})
+                harness.write(options.result, stored | {part: stored.get(part, {}) | {features: measured}})
 
 
 if __name__ == "__main__":

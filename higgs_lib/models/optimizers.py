@@ -133,15 +133,15 @@ OPTIMIZER_CLASSES = {
 }
 
 MUON = {"adam_lr_ratio": 0.1, "ns_steps": 3, "weight_decay": 0.0, "adam_weight_decay": 0.0}
-"""Muon's settings: Adam optimizes what is no matrix, at a tenth of the learning rate; no weight decays. Three steps of
-the Newton-Schulz iteration train as well as Keras' five and take less time."""
+"""Muon's settings: Adam optimizes what is no matrix, at a tenth of the learning rate, and without weight decay. Three
+steps of the Newton-Schulz iteration train as well as Keras' five and take less time."""
 
 
 def optimizer(spec: ModelSpec, n_events: int, batch_size: int, epochs: int) -> keras.optimizers.Optimizer:
     """Returns a new optimizer, whose schedules advance at every step.
 
     Args:
-        spec: the model, with its optimizer's name, learning rate, momentum and schedule.
+        spec: the model, with its optimizer's name, learning rate, momentum, schedule and weight decay.
         n_events: the number of training events.
         batch_size: events per step.
         epochs: the number of passes over the events, over which a cosine falls to zero.
@@ -156,8 +156,9 @@ def optimizer(spec: ModelSpec, n_events: int, batch_size: int, epochs: int) -> k
         rate = keras.optimizers.schedules.CosineDecay(0.0 if n_rising else rate, n_falling, **warm_up)
     elif spec.schedule == "exponential":
         rate = ExponentialDecay(rate, spec.decay ** (1 / steps_per_epoch))
+    decay = {"weight_decay": spec.weight_decay} if spec.weight_decay else {}
     if spec.final_momentum:
         ramp = LinearRamp(spec.momentum, spec.final_momentum, spec.momentum_epochs * steps_per_epoch)
-        return MomentumSGD(rate, ramp)
+        return MomentumSGD(rate, ramp, **decay)
     settings = MUON if spec.optimizer == "muon" else {"momentum": spec.momentum} if spec.momentum else {}
-    return cls(rate, **settings)
+    return cls(rate, **(settings | decay))

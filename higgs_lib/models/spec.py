@@ -44,6 +44,9 @@ class ModelSpec:
     """The fraction of each hidden layer's outputs that is dropped in training."""
     l2: float = 0.0
     """The factor of the sum of squared weights in the loss."""
+    weight_decay: float = 0.0
+    """The decay of all weights in a step, in units of the learning rate and beside the step itself (Loshchilov and
+    Hutter 2019, arXiv:1711.05101)."""
     optimizer: str = "adam"
     """The optimizer, one of `OPTIMIZERS`."""
     learning_rate: float = 0.0
@@ -78,6 +81,8 @@ class ModelSpec:
             raise ValueError(f"ModelSpec: hidden must be one or more layers of at least one unit, not {self.hidden}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"ModelSpec: dropout must lie in [0, 1), not {self.dropout}")
+        if self.weight_decay < 0:
+            raise ValueError(f"ModelSpec: weight_decay must not be negative, not {self.weight_decay}")
         if isinstance(self.weight_scale, tuple) and len(self.weight_scale) != len(self.hidden) + 1:
             raise ValueError(f"ModelSpec: weight_scale needs {len(self.hidden) + 1} values, one per layer")
         if self.symmetric and self.inputs != "kinematics":
@@ -148,7 +153,13 @@ PRESETS = {
     "kinematic": ModelSpec(hidden=(300,) * 3, inputs="kinematics", symmetric=True, **_MODERN),
     # The deep network on kinematic features, which is better with a few ten thousand training events.
     "kinematic_few": ModelSpec(
-        (300,) * 3, inputs="kinematics", symmetric=True, dropout=0.2, learning_rate=0.002, schedule="cosine"
+        hidden=(300,) * 3,
+        inputs="kinematics",
+        symmetric=True,
+        dropout=0.1,
+        learning_rate=0.002,
+        schedule="cosine",
+        weight_decay=0.2,
     ),
     # P. Baldi, P. Sadowski, D. Whiteson, Nature Communications 5:4308 (2014), and their scripts. Rate and momentum
     # depend on the epoch, so that with 10,000,000 events and batch size 100 they equal the scripts' at every step.

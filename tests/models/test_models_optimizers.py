@@ -39,6 +39,26 @@ def test_muon_makes_the_updates_of_matrices_nearly_orthogonal():
     assert 0.3 < singular.min() < singular.max() < 1.3  # those of the gradient span a factor of about 30
 
 
+@pytest.mark.parametrize("name", models.OPTIMIZERS)
+def test_weights_decay_by_the_learning_rate_where_the_loss_has_no_gradient(name):
+    matrix = np.random.default_rng(1).normal(size=(3, 2)).astype(np.float32)
+    variable = keras.Variable(matrix)
+    spec = ModelSpec((3,), optimizer=name, learning_rate=0.1, weight_decay=0.2)
+    models.optimizer(spec, **SHORT).apply([keras.ops.zeros((3, 2))], [variable])
+    np.testing.assert_allclose(variable.numpy(), matrix * (1 - 0.1 * 0.2), rtol=1e-6)
+
+
+def test_the_decay_leaves_adams_own_step_as_it_is():
+    """So L2 in the loss, which Adam divides by its mean square, is something else."""
+    gradient, steps = keras.ops.convert_to_tensor(np.array([[1.0, -2.0]], np.float32)), {}
+    for decay in (0.0, 0.5):
+        variable = keras.Variable(np.array([[3.0, 3.0]], np.float32))
+        spec = ModelSpec((3,), learning_rate=0.1, weight_decay=decay)
+        models.optimizer(spec, **SHORT).apply([gradient], [variable])
+        steps[decay] = variable.numpy() - 3 * (1 - 0.1 * decay)
+    np.testing.assert_allclose(steps[0.5], steps[0.0], rtol=1e-5)
+
+
 def test_baldis_rate_and_momentum_equal_the_published_ones():
     """From their scripts: 0.05 / 1.0000002^step down to 1e-6, momentum from 0.9 to 0.99 over 200 epochs."""
     optimizer = models.optimizer(PRESETS["baldi_deep"], n_events=10_000_000, batch_size=100, epochs=1000)
