@@ -3,12 +3,14 @@
     make env EXTRAS=tabular
     python benchmarks/tabular.py HIGGS_sample.csv.gz
 
-The split is that of `kinematics.py`, so that the rows of both can be compared: the last 8,000 rows are test events and
-select nothing, and the 4,000 before them choose the best tree or epoch. Each classifier takes the columns of every
-feature set, and the kinematic features computed from them. RealMLP has the settings that its authors tuned on other
-data sets (D. Holzmüller, L. Grinsztajn, I. Steinwart, NeurIPS 2024), but a quarter of their 256 epochs, for time.
+The test events are those of `kinematics.py`, so that the rows of both can be compared: the last 8,000 rows, which select
+nothing. The 4,000 before them choose the best tree or epoch. Each classifier takes the columns of every feature set, and
+the kinematic features computed from them. RealMLP has the settings that its authors tuned on other data sets
+(D. Holzmüller, L. Grinsztajn, I. Steinwart, NeurIPS 2024), but a quarter of their 256 epochs, for time. Each classifier
+is stored as soon as it is measured, beside what the file has of others.
 """
 
+import json
 import logging
 import tempfile
 import time
@@ -47,40 +49,52 @@ def real_mlp(training: Sample, validation: Sample, features: np.ndarray, seed: i
 CLASSIFIERS: dict[str, Callable[..., np.ndarray]] = {"trees": boosted_trees, "RealMLP": real_mlp}
 
 
-def measure(parts: list[Sample], seeds: range) -> dict:
-    """Trains every classifier with every seed; returns AUCs, and AUC and accuracy of the mean score, by classifier."""
+INPUTS = {"columns": tuple(FEATURE_SETS), "kinematics": KINEMATIC}
+
+
+def measure(name: str, parts: list[Sample], seeds: range) -> dict:
+    """Trains a classifier with every seed; returns the AUCs, their mean, and AUC and accuracy of the mean score."""
     training, validation, test = parts
-    results = {}
-    for name, classify in CLASSIFIERS.items():
-        start = time.perf_counter()
-        scores = [classify(training, validation, test.features, seed) for seed in seeds]
-        seconds = (time.perf_counter() - start) / len(seeds)
-        intervals, mean_score = [metrics.auc_interval(test.labels, score) for score in scores], np.mean(scores, 0)
-        results[name] = {
-            "auc": [interval.value for interval in intervals],
-            "mean": list(metrics.mean_interval(intervals)),
-            "ensemble": list(metrics.auc_interval(test.labels, mean_score)),
-            "accuracy": list(metrics.accuracy_interval(test.labels, mean_score)),
-            "seconds": seconds,
-        }
-        log.info("  %s: mean %s, %.0f s each", name, format(metrics.mean_interval(intervals), ".4f"), seconds)
-    return results
+    start = time.perf_counter()
+    scores = [CLASSIFIERS[name](training, validation, test.features, seed) for seed in seeds]
+    seconds = (time.perf_counter() - start) / len(seeds)
+    intervals, mean_score = [metrics.auc_interval(test.labels, score) for score in scores], np.mean(scores, 0)
+    mean, ensemble = metrics.mean_interval(intervals), metrics.auc_interval(test.labels, mean_score)
+    log.info("  %s: mean %s, ensemble %s, %.0f s each", name, format(mean, ".4f"), format(ensemble, ".4f"), seconds)
+    return {
+        "auc": [interval.value for interval in intervals],
+        "mean": list(mean),
+        "ensemble": list(ensemble),
+        "accuracy": list(metrics.accuracy_interval(test.labels, mean_score)),
+        "seconds": seconds,
+    }
 
 
-def inputs(events: Path, features: str, kind: str, splits: data.Splits) -> list[Sample]:
+def load(events: Path, features: str, inputs: str, splits: data.Splits) -> list[Sample]:
     """Returns training, validation and test events: the columns of a feature set, or its kinematic features."""
     names = data.feature_set(features)
     parts = [data.load(events, names, rows) for rows in splits]
-    if kind == "columns":
+    if inputs == "columns":
         return parts
     return [part._replace(features=kinematic_features(part.features, names)) for part in parts]
 
 
+def store(path: Path, key: tuple[str, str, str], measured: dict) -> None:
+    """Stores what was measured of inputs, feature set and classifier, beside what the file has of others."""
+    stored = json.loads(path.read_text()) if path.exists() else {}
+    inputs, features, classifier = key
+    stored.setdefault(inputs, {}).setdefault(features, {})[classifier] = measured | harness.made_with()
+    harness.write(path, stored)
+
+
 def main() -> None:
-    """Measures and stores."""
+    """Measures and stores, after each classifier."""
     parser = harness.arguments(__doc__, "tabular.json", repeats=None)
     parser.add_argument("events", type=Path, help="UCI events: .csv or .csv.gz in UCI's format")
     parser.add_argument("--seeds", type=int, default=1, help="number of trainings of each classifier")
+    parser.add_argument("--inputs", nargs="+", choices=INPUTS, default=list(INPUTS), help="what classifiers take")
+    parser.add_argument("--feature-sets", nargs="+", choices=FEATURE_SETS, default=list(FEATURE_SETS), help="of which")
+    parser.add_argument("--classifiers", nargs="+", choices=CLASSIFIERS, default=list(CLASSIFIERS), help="which")
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
@@ -89,14 +103,14 @@ def main() -> None:
         events = Path(folder, "events.parquet")
         n_events = data.ingest(options.events, events).n_events
         splits = data.split(n_events, n_test=N_TEST, n_validation=N_VALIDATION)
-        rows = []
-        for kind, sets in (("columns", FEATURE_SETS), ("kinematics", KINEMATIC)):
-            for features in sets:
-                log.info("%s, %s", features, kind)
-                measured = measure(inputs(events, features, kind, splits), range(1, options.seeds + 1))
-                rows.append({"features": features, "inputs": kind, "classifiers": measured})
-    about = {"n_events": n_events, "n_test": N_TEST, "n_validation": N_VALIDATION, "n_epochs": N_EPOCHS}
-    harness.save(options.result, about | {"rows": rows})
+        about = {"n_events": n_events, "n_test": N_TEST, "n_validation": N_VALIDATION, "n_epochs": N_EPOCHS}
+        for inputs in options.inputs:
+            for features in (name for name in INPUTS[inputs] if name in options.feature_sets):
+                log.info("%s, %s", features, inputs)
+                parts = load(events, features, inputs, splits)
+                for name in options.classifiers:
+                    measured = measure(name, parts, range(1, options.seeds + 1))
+                    store(options.result, (inputs, features, name), about | measured)
 
 
 if __name__ == "__main__":
