@@ -3,9 +3,9 @@
     make env EXTRAS=tabular
     python benchmarks/tabular.py HIGGS_sample.csv.gz
 
-The test events are those of `kinematics.py`, so that the rows of both can be compared: the last 8,000 rows, which select
-nothing. The 4,000 before them choose the best tree or epoch. Each classifier takes the columns of every feature set, and
-the kinematic features computed from them. RealMLP has the settings that its authors tuned on other data sets
+The last 8,000 rows are test events and select nothing, as in `kinematics.py`, so that the rows of both can be compared.
+The 4,000 before them choose the best tree or epoch. Each classifier takes the columns of every feature set, and the
+kinematic features computed from them. RealMLP has the settings that its authors tuned on other data sets
 (D. Holzmüller, L. Grinsztajn, I. Steinwart, NeurIPS 2024), but a quarter of their 256 epochs, for time. Each classifier
 is stored as soon as it is measured, beside what the file has of others.
 """
