@@ -133,7 +133,7 @@ OPTIMIZER_CLASSES = {
 }
 
 MUON = {"adam_lr_ratio": 0.1, "ns_steps": 3, "weight_decay": 0.0, "adam_weight_decay": 0.0}
-"""Muon's settings: Adam optimizes what is no matrix, at a tenth of the learning rate, and without weight decay. Three
+"""Muon's settings: Adam optimizes what is no matrix, at a tenth of the learning rate and without weight decay. Three
 steps of the Newton-Schulz iteration train as well as Keras' five and take less time."""
 
 

@@ -45,8 +45,8 @@ class ModelSpec:
     l2: float = 0.0
     """The factor of the sum of squared weights in the loss."""
     weight_decay: float = 0.0
-    """The decay of all weights in a step, in units of the learning rate and beside the step itself (Loshchilov and
-    Hutter 2019, arXiv:1711.05101)."""
+    """The factor of the decoupled weight decay: each step also subtracts this factor times the learning rate times the
+    weight (I. Loshchilov, F. Hutter 2019, arXiv:1711.05101). Muon applies it to matrices alone."""
     optimizer: str = "adam"
     """The optimizer, one of `OPTIMIZERS`."""
     learning_rate: float = 0.0
@@ -81,8 +81,8 @@ class ModelSpec:
             raise ValueError(f"ModelSpec: hidden must be one or more layers of at least one unit, not {self.hidden}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"ModelSpec: dropout must lie in [0, 1), not {self.dropout}")
-        if self.weight_decay < 0:
-            raise ValueError(f"ModelSpec: weight_decay must not be negative, not {self.weight_decay}")
+        if not 0 <= self.weight_decay < float("inf"):
+            raise ValueError(f"ModelSpec: weight_decay must be finite and not negative, not {self.weight_decay}")
         if isinstance(self.weight_scale, tuple) and len(self.weight_scale) != len(self.hidden) + 1:
             raise ValueError(f"ModelSpec: weight_scale needs {len(self.hidden) + 1} values, one per layer")
         if self.symmetric and self.inputs != "kinematics":
@@ -151,7 +151,7 @@ PRESETS = {
     "modern": ModelSpec(hidden=(256,) * 4, augmented=True, frequencies=4, **_MODERN),
     # Kinematic features, with jets of the same kind exchanged; docs/kinematics.md tells how it was chosen.
     "kinematic": ModelSpec(hidden=(300,) * 3, inputs="kinematics", symmetric=True, **_MODERN),
-    # The deep network on kinematic features, which is better with a few ten thousand training events.
+    # The deep network on kinematic features, with dropout and weight decay, for a few ten thousand training events.
     "kinematic_few": ModelSpec(
         hidden=(300,) * 3,
         inputs="kinematics",

@@ -315,6 +315,7 @@ OF_OPTIMIZER = {
     "schedule",
     "warm_up",
     "decay",
+    "weight_decay",
 }
 """Fields of a `ModelSpec` that may differ where a training starts from the weights of another."""
 

@@ -49,7 +49,7 @@ def test_weights_decay_by_the_learning_rate_where_the_loss_has_no_gradient(name)
 
 
 def test_the_decay_leaves_adams_own_step_as_it_is():
-    """So L2 in the loss, which Adam divides by its mean square, is something else."""
+    """Decoupled decay is not L2 regularization, whose gradient Adam would rescale."""
     gradient, steps = keras.ops.convert_to_tensor(np.array([[1.0, -2.0]], np.float32)), {}
     for decay in (0.0, 0.5):
         variable = keras.Variable(np.array([[3.0, 3.0]], np.float32))

@@ -21,6 +21,8 @@ def test_parameters_and_operations_are_those_of_the_matrix_products():
         ({"initial_weights": "zero"}, "unknown initial_weights"),
         ({"hidden": ()}, "hidden"),
         ({"dropout": 1.0}, "dropout"),
+        ({"weight_decay": -0.1}, "weight_decay"),
+        ({"weight_decay": float("nan")}, "weight_decay"),
         ({"weight_scale": (0.1,)}, "weight_scale needs 3 values"),
         ({"momentum": 0.9}, "momentum"),
         ({"optimizer": "sgd", "momentum": 0.9, "final_momentum": 0.99}, "momentum_epochs"),

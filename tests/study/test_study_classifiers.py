@@ -201,7 +201,7 @@ def test_parts_of_the_training_events_do_not_overlap(small):
 def test_a_training_starts_from_a_network_of_other_events(small):
     other = Study(small.run, small.events, data.Splits.from_sizes(6000, 1000, 1000))
     first = other.train("first", SPEC, "high", 1, FIT)
-    hardly = replace(SPEC, learning_rate=1e-12)
+    hardly = replace(SPEC, learning_rate=1e-12, weight_decay=0.1)
     result = small.train("second", hardly, "high", 1, FIT, before=first)
     before, after = small.scores_of(first), small.run.scores("second-high-seed1", "test")
     assert np.array_equal(before.labels, after.labels)
