@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from higgs_lib import files, provenance
+from higgs_lib import files, metrics, provenance
 from higgs_lib.performance import timing
 
 
@@ -166,6 +166,33 @@ def write(path: Path, result: dict) -> None:
 def save(path: Path, result: dict) -> None:
     """Stores a result with what it was made with."""
     write(path, result | made_with())
+
+
+def merge(path: Path, keys: tuple[str, ...], measured: dict) -> None:
+    """Stores what was measured and what it was made with under nested keys, beside what the file has of others."""
+    stored = json.loads(path.read_text()) if path.exists() else {}
+    place = stored
+    for key in keys[:-1]:
+        place = place.setdefault(key, {})
+    place[keys[-1]] = measured | made_with()
+    write(path, stored)
+
+
+def summary(labels: np.ndarray, scores: list[np.ndarray]) -> dict:
+    """Returns the AUC of each seed's scores (n,), their mean, and AUC and accuracy of the mean score."""
+    intervals, mean_score = [metrics.auc_interval(labels, score) for score in scores], np.mean(scores, 0)
+    return {
+        "auc": [interval.value for interval in intervals],
+        "mean": metrics.mean_interval(intervals),
+        "ensemble": metrics.auc_interval(labels, mean_score),
+        "accuracy": metrics.accuracy_interval(labels, mean_score),
+    }
+
+
+def describe_summary(name: str, measured: dict) -> str:
+    """Returns a summary as a line of text."""
+    intervals = (f"{key} {measured[key]:.4f}" for key in ("mean", "ensemble", "accuracy"))
+    return f"{name}: {', '.join(intervals)}"
 
 
 def arguments(description: str, result: str, repeats: int | None = 7) -> argparse.ArgumentParser:

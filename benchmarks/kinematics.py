@@ -3,15 +3,14 @@
     python benchmarks/kinematics.py HIGGS_sample.csv.gz
     KERAS_BACKEND=jax python benchmarks/kinematics.py HIGGS_sample.csv.gz --parts pre_trained --epochs 10    # on a GPU
 
-The last 8,000 rows are test events and select nothing; the validation events before them choose the best epoch. The
-network with kinematic features is trained on UCI events alone, and on built-in events before. The simulation was fitted
-to two thirds of the UCI events, so the test events of the last third are also judged by themselves. The cost is that of
-the layer inside the network, in steps of 1024 events. Each part is stored with the machine that measured it, beside
-what the file has of others.
+The last 8,000 rows are test events and select nothing; the 4,000 validation events before them choose the best epoch.
+The network with kinematic features is trained on UCI events alone, and on built-in events before. The simulation was
+fitted to two thirds of the UCI events, so the test events of the last third are also judged by themselves. The layer is
+timed inside the network, in steps of 1024 events. Each part is stored with the machine that measured it, beside what
+the file has of others.
 """
 
 import argparse
-import json
 import logging
 import tempfile
 from collections.abc import Callable
@@ -25,8 +24,7 @@ from higgs_lib import data, metrics, models
 from higgs_lib.data import feature_set
 from higgs_lib.models import PRESETS
 from higgs_lib.performance import timing
-from higgs_lib.study import Run, Scores, Study
-from higgs_lib.study.events import prepare
+from higgs_lib.study import Run, Scores, Study, prepare
 from higgs_lib.training import TrainConfig
 
 HELD_OUT = 3  # `tools/fit_simulation.py` left out the first of this many folds of UCI events
@@ -40,80 +38,79 @@ ON_KINEMATICS = TrainConfig(epochs=40, batch_size=128)
 BUILT_IN = PRESETS["kinematic"]
 TUNED = replace(BUILT_IN, optimizer="adam", learning_rate=2e-4)
 ON_BUILT_IN, AFTER_BUILT_IN = TrainConfig(epochs=2, batch_size=2048), TrainConfig(epochs=5, batch_size=128)
-N_TEST = 8000  # UCI events
-N_VALIDATION = {"cost": 4000, "few": 1000, "pre_trained": 4000}  # UCI events; the fewer, the more to train on
+N_TEST, N_VALIDATION = 8000, 4000  # UCI events
 N_TEST_BUILT_IN, N_VALIDATION_BUILT_IN = 500_000, 50_000
 BATCH_SIZE, N_TIMED = 1024, 65_536
 
 log = logging.getLogger("kinematics")
 
 
-def summarise(features: str, classifier: str, seeds: list[Scores]) -> dict:
-    """Returns the AUC of each seed, their mean, and AUC and accuracy of the mean score, with intervals."""
-    labels, scores = seeds[0].labels, np.mean([seed.scores for seed in seeds], 0)
-    intervals = [metrics.auc_interval(*seed) for seed in seeds]
-    measured = {
-        "mean": metrics.mean_interval(intervals),
-        "ensemble": metrics.auc_interval(labels, scores),
-        "accuracy": metrics.accuracy_interval(labels, scores),
-    }
-    shown = ", ".join(f"{name} {interval:.4f}" for name, interval in measured.items())
-    log.info("%s, %s: %s", features, classifier, shown)
-    about = {"features": features, "kind": classifier, "auc": [interval.value for interval in intervals]}
-    return about | {name: list(interval) for name, interval in measured.items()}
+def summarise(name: str, seeds: list[Scores]) -> dict:
+    """Returns the AUC of each seed's scores, their mean, and AUC and accuracy of the mean score, with intervals."""
+    measured = harness.summary(seeds[0].labels, [seed.scores for seed in seeds])
+    log.info(harness.describe_summary(name, measured))
+    return measured
 
 
-def by_fit(study: Study, seeds: list[Scores]) -> dict:
+def compare_fitted(study: Study, seeds: list[Scores]) -> dict:
     """Returns the AUC of the mean score on the test events that the simulation was fitted to, and on the others."""
     labels, scores = seeds[0].labels, np.mean([seed.scores for seed in seeds], 0)
     unfitted = np.array(study.splits.test) % HELD_OUT == 0
     parts = {"ensemble_on_fitted": ~unfitted, "ensemble_on_unfitted": unfitted}
-    return {name: list(metrics.auc_interval(labels[rows], scores[rows])) for name, rows in parts.items()}
+    return {name: metrics.auc_interval(labels[rows], scores[rows]) for name, rows in parts.items()}
 
 
-def few(study: Study, options: argparse.Namespace, features: str) -> list[dict]:
+def summarise_training(study: Study, name: str, trained: list[dict]) -> dict:
+    """Returns the summary of the test scores of trained networks, and the mean seconds of their trainings."""
+    scores = [study.run.scores(result["name"], "test") for result in trained]
+    return summarise(name, scores) | {"seconds": float(np.mean([result["seconds"] for result in trained]))}
+
+
+def train_on_uci(study: Study, options: argparse.Namespace, features: str) -> dict:
     """Trains on UCI events alone; returns summaries of the networks with columns and with kinematic features."""
-    seeds = range(1, options.seeds + 1)
-    results = {
-        "columns": [study.train("columns", COLUMNS, features, seed, ON_COLUMNS) for seed in seeds],
-        "kinematic": [study.train("kinematic", KINEMATIC, features, seed, ON_KINEMATICS) for seed in seeds],
-    }
-    return summarise_all(study, features, results)
+    networks = {"columns": (COLUMNS, ON_COLUMNS), "kinematic": (KINEMATIC, ON_KINEMATICS)}
+    measured: dict[str, object] = {"n_training": len(study.splits.training)}
+    for name, (spec, config) in networks.items():
+        trained = [study.train(name, spec, features, seed, config) for seed in range(1, options.seeds + 1)]
+        measured[name] = summarise_training(study, f"{features}, {name}", trained)
+    return measured
 
 
-def pre_trained(study: Study, options: argparse.Namespace, features: str) -> list[dict]:
+def pre_train(study: Study, options: argparse.Namespace, features: str) -> dict:
     """Trains on built-in events, then on UCI events.
 
     Returns:
-        Summaries of the first judged on built-in events, of the second, and of the first judged on UCI events.
+        Summaries of the pre-trained networks on built-in events and on UCI events, and of the networks after both.
     """
     simulated = study.run.path / "simulated.parquet"
     splits = data.Splits.from_sizes(options.built_in, N_VALIDATION_BUILT_IN, N_TEST_BUILT_IN)
     prepare(simulated, n_events=splits.test.stop, seed=1_000_033)
-    built_in = Study(study.run, simulated, splits)
-    config = ON_BUILT_IN._replace(epochs=options.epochs)
-    first = [built_in.train("built_in", BUILT_IN, features, s, config) for s in range(1, options.pre_trained + 1)]
-    tuned = [study.train("tuned", TUNED, features, r["recipe"]["seed"], AFTER_BUILT_IN, before=r) for r in first]
-    never_saw = [study.scores_of(result) for result in first]
-    training = {"n_built_in": options.built_in, "epochs": options.epochs, "n_test_built_in": N_TEST_BUILT_IN}
-    summaries = summarise_all(study, features, {"built_in": first, "tuned": tuned})
-    summaries.append(summarise(features, "never_saw", never_saw) | by_fit(study, never_saw))
-    return [training | summary for summary in summaries]
+    built_in, config = Study(study.run, simulated, splits), ON_BUILT_IN._replace(epochs=options.epochs)
+    seeds = range(1, options.pre_trained + 1)
+    before = [built_in.train("built_in", BUILT_IN, features, seed, config) for seed in seeds]
+    after = [
+        study.train("tuned", TUNED, features, seed, AFTER_BUILT_IN, before=result)
+        for seed, result in zip(seeds, before, strict=True)
+    ]
+    on_uci = {
+        "before_uci": [study.scores_of(result) for result in before],
+        "tuned": [study.run.scores(result["name"], "test") for result in after],
+    }
+    measured = {
+        "n_training": len(study.splits.training),
+        "n_built_in": options.built_in,
+        "epochs": options.epochs,
+        "n_test_built_in": N_TEST_BUILT_IN,
+        "built_in": summarise_training(study, f"{features}, built-in", before),
+        "before_uci": summarise(f"{features}, before UCI events", on_uci["before_uci"]),
+        "tuned": summarise_training(study, f"{features}, after UCI events", after),
+    }
+    for name, scores in on_uci.items():
+        measured[name] |= compare_fitted(study, scores)
+    return measured
 
 
-def summarise_all(study: Study, features: str, results: dict[str, list[dict]]) -> list[dict]:
-    """Returns the summary of every network, with the seconds of its training."""
-    summaries = []
-    for name, trained in results.items():
-        scores = [study.run.scores(result["name"], "test") for result in trained]
-        summaries.append(summarise(features, name, scores))
-        summaries[-1]["seconds"] = float(np.mean([result["seconds"] for result in trained]))
-        if name in ("kinematic", "tuned"):
-            summaries[-1] |= by_fit(study, scores)
-    return summaries
-
-
-def cost(study: Study, options: argparse.Namespace, features: str) -> dict:
+def time_layer(study: Study, options: argparse.Namespace, features: str) -> dict:
     """Times epochs of the deep network with and without the layer; returns rates, and the layer's part of an epoch."""
     columns = feature_set(features)
     sample = data.load(study.events, columns, range(min(N_TIMED, data.origin(study.events).n_events)))
@@ -127,13 +124,13 @@ def cost(study: Study, options: argparse.Namespace, features: str) -> dict:
     share = harness.spread(1 - seconds["columns"] / seconds["kinematics"])
     log.info("%s: the layer takes %.0f %% of a step", features, 100 * share["median"])
     rates = {inputs: harness.rate(sample.n_events, taken) for inputs, taken in seconds.items()}
-    return {"features": features, "batch_size": BATCH_SIZE, "share_of_step": share, "events_per_second": rates}
+    return {"batch_size": BATCH_SIZE, "share_of_step": share, "events_per_second": rates}
 
 
-PARTS: dict[str, Callable[[Study, argparse.Namespace, str], object]] = {
-    "cost": cost,
-    "few": few,
-    "pre_trained": pre_trained,
+PARTS: dict[str, Callable[[Study, argparse.Namespace, str], dict]] = {
+    "layer": time_layer,
+    "uci": train_on_uci,
+    "pre_trained": pre_train,
 }
 
 
@@ -146,23 +143,18 @@ def main() -> None:
     parser.add_argument("--built-in", type=int, default=10_000_000, help="built-in events to train on before")
     parser.add_argument("--epochs", type=int, default=ON_BUILT_IN.epochs, help="passes over the built-in events")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="what is measured")
-    parser.add_argument(
-        "--feature-sets", nargs="+", choices=FEATURES, default=FEATURES, help="what it is measured with"
-    )
+    parser.add_argument("--feature-sets", nargs="+", choices=FEATURES, default=FEATURES, help="of which features")
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     log.setLevel(logging.INFO)
     with tempfile.TemporaryDirectory() as folder:
         events = Path(folder, "events.parquet")
         n_events = data.ingest(options.events, events).n_events
+        study = Study(Run(folder), events, data.split(n_events, n_test=N_TEST, n_validation=N_VALIDATION))
+        about = {"n_events": n_events, "n_test": N_TEST, "n_validation": N_VALIDATION}
         for part in options.parts:
-            sizes = {"n_test": N_TEST, "n_validation": N_VALIDATION[part]}
-            study = Study(Run(folder), events, data.split(n_events, **sizes))
-            about = {"n_events": n_events} | sizes
             for features in options.feature_sets:
-                measured = about | {"measured": PARTS[part](study, options, features)} | harness.made_with()
-                stored = json.loads(options.result.read_text()) if options.result.exists() else {}
-                harness.write(options.result, stored | {part: stored.get(part, {}) | {features: measured}})
+                harness.merge(options.result, (part, features), about | PARTS[part](study, options, features))
 
 
 if __name__ == "__main__":

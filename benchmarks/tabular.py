@@ -1,4 +1,4 @@
-"""Measures boosted trees and RealMLP, what a tabular expert takes today, on a file of UCI events.
+"""Measures boosted trees and RealMLP, the usual choices for tables, on a file of UCI events.
 
     make env EXTRAS=tabular
     python benchmarks/tabular.py HIGGS_sample.csv.gz
@@ -10,7 +10,6 @@ kinematic features computed from them. RealMLP has the settings that its authors
 is stored as soon as it is measured, beside what the file has of others.
 """
 
-import json
 import logging
 import tempfile
 import time
@@ -21,7 +20,7 @@ import harness
 import numpy as np
 from pytabkit import RealMLP_TD_Classifier
 
-from higgs_lib import data, metrics
+from higgs_lib import data
 from higgs_lib.data import FEATURE_SETS, Sample
 from higgs_lib.models.kinematic_layer import kinematic_features
 from higgs_lib.study import trees
@@ -34,21 +33,29 @@ log = logging.getLogger("tabular")
 
 
 def boosted_trees(training: Sample, validation: Sample, features: np.ndarray, seed: int) -> np.ndarray:
-    """Returns the scores (n,) of `features` by the trees of the study for few events."""
+    """Trains the trees of the study for few events.
+
+    Args:
+        training: the training events.
+        validation: the events that choose the number of trees.
+        features: what is scored (n, k).
+        seed: of the trees.
+
+    Returns:
+        The scores (n,) of `features`.
+    """
     return trees.fit_predict(training, [features], seed=seed, validation=validation)[0]
 
 
 def real_mlp(training: Sample, validation: Sample, features: np.ndarray, seed: int) -> np.ndarray:
-    """Returns the scores (n,) of `features` by RealMLP, with the weights of the epoch of lowest validation loss."""
-    chosen_by = {"n_cv": 1, "val_metric_name": "cross_entropy"}
-    network = RealMLP_TD_Classifier(device="cpu", random_state=seed, n_epochs=N_EPOCHS, **chosen_by)
+    """Trains RealMLP, whose epoch the validation events choose; arguments and result are those of `boosted_trees`."""
+    selection = {"n_cv": 1, "val_metric_name": "cross_entropy"}
+    network = RealMLP_TD_Classifier(device="cpu", random_state=seed, n_epochs=N_EPOCHS, **selection)
     network.fit(*training, X_val=validation.features, y_val=validation.labels)
     return network.predict_proba(features)[:, 1]
 
 
 CLASSIFIERS: dict[str, Callable[..., np.ndarray]] = {"trees": boosted_trees, "RealMLP": real_mlp}
-
-
 INPUTS = {"columns": tuple(FEATURE_SETS), "kinematics": KINEMATIC}
 
 
@@ -58,16 +65,9 @@ def measure(name: str, parts: list[Sample], seeds: range) -> dict:
     start = time.perf_counter()
     scores = [CLASSIFIERS[name](training, validation, test.features, seed) for seed in seeds]
     seconds = (time.perf_counter() - start) / len(seeds)
-    intervals, mean_score = [metrics.auc_interval(test.labels, score) for score in scores], np.mean(scores, 0)
-    mean, ensemble = metrics.mean_interval(intervals), metrics.auc_interval(test.labels, mean_score)
-    log.info("  %s: mean %s, ensemble %s, %.0f s each", name, format(mean, ".4f"), format(ensemble, ".4f"), seconds)
-    return {
-        "auc": [interval.value for interval in intervals],
-        "mean": list(mean),
-        "ensemble": list(ensemble),
-        "accuracy": list(metrics.accuracy_interval(test.labels, mean_score)),
-        "seconds": seconds,
-    }
+    measured = harness.summary(test.labels, scores)
+    log.info(harness.describe_summary(f"  {name}", measured))
+    return measured | {"seconds": seconds}
 
 
 def load(events: Path, features: str, inputs: str, splits: data.Splits) -> list[Sample]:
@@ -79,22 +79,20 @@ def load(events: Path, features: str, inputs: str, splits: data.Splits) -> list[
     return [part._replace(features=kinematic_features(part.features, names)) for part in parts]
 
 
-def store(path: Path, key: tuple[str, str, str], measured: dict) -> None:
-    """Stores what was measured of inputs, feature set and classifier, beside what the file has of others."""
-    stored = json.loads(path.read_text()) if path.exists() else {}
-    inputs, features, classifier = key
-    stored.setdefault(inputs, {}).setdefault(features, {})[classifier] = measured | harness.made_with()
-    harness.write(path, stored)
-
-
 def main() -> None:
     """Measures and stores, after each classifier."""
     parser = harness.arguments(__doc__, "tabular.json", repeats=None)
     parser.add_argument("events", type=Path, help="UCI events: .csv or .csv.gz in UCI's format")
     parser.add_argument("--seeds", type=int, default=1, help="number of trainings of each classifier")
-    parser.add_argument("--inputs", nargs="+", choices=INPUTS, default=list(INPUTS), help="what classifiers take")
-    parser.add_argument("--feature-sets", nargs="+", choices=FEATURE_SETS, default=list(FEATURE_SETS), help="of which")
-    parser.add_argument("--classifiers", nargs="+", choices=CLASSIFIERS, default=list(CLASSIFIERS), help="which")
+    parser.add_argument(
+        "--inputs", nargs="+", choices=INPUTS, default=list(INPUTS), help="columns or kinematic features"
+    )
+    parser.add_argument(
+        "--feature-sets", nargs="+", choices=FEATURE_SETS, default=list(FEATURE_SETS), help="of which features"
+    )
+    parser.add_argument(
+        "--classifiers", nargs="+", choices=CLASSIFIERS, default=list(CLASSIFIERS), help="those to measure"
+    )
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
@@ -103,14 +101,14 @@ def main() -> None:
         events = Path(folder, "events.parquet")
         n_events = data.ingest(options.events, events).n_events
         splits = data.split(n_events, n_test=N_TEST, n_validation=N_VALIDATION)
-        about = {"n_events": n_events, "n_test": N_TEST, "n_validation": N_VALIDATION, "n_epochs": N_EPOCHS}
+        about = {"n_events": n_events, "n_test": N_TEST, "n_validation": N_VALIDATION}
         for inputs in options.inputs:
             for features in (name for name in INPUTS[inputs] if name in options.feature_sets):
                 log.info("%s, %s", features, inputs)
                 parts = load(events, features, inputs, splits)
                 for name in options.classifiers:
                     measured = measure(name, parts, range(1, options.seeds + 1))
-                    store(options.result, (inputs, features, name), about | measured)
+                    harness.merge(options.result, (inputs, features, name), about | measured)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,8 @@ def differences(
         ax.axvspan(-margin, margin, color="0.9", linewidth=0, label=f"within {margin}")
     ax.axvline(0, color="0.5", linewidth=1)
     ax.errorbar(value, rows, xerr=error, fmt="o", capsize=2, color=CLASSIFIER_COLOURS["kinematic"])
-    ax.set(yticks=rows, yticklabels=names, ylim=(len(names) - 0.5, -0.5), xlabel="difference of the test AUCs")
+    ax.set(yticks=rows, yticklabels=names, ylim=(len(names) - 0.5, -0.5), xlabel="difference of the AUCs")
+    ax.locator_params(axis="x", nbins=4)
     ax.set_ylabel(r"$m_{H^0}$ / $m_{H^\pm}$ [GeV]")
     if margin:
         ax.legend(loc="best")
