@@ -52,7 +52,7 @@ NETWORKS = (
     Network("modern", "low", TrainConfig(8, 2048), 0.006),
     Network("shallow", "high", TrainConfig(8, 1024), 0.01),
     Network("deep", "low", TrainConfig(12, 1024), 0.004),
-    Network("kinematic", "low", TrainConfig(5, 1024), 0.002),
+    Network("kinematic", "low", TrainConfig(5, 2048), 0.006),
     Network("shallow", "complete", TrainConfig(8, 1024), 0.01),
 )
 

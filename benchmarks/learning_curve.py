@@ -63,7 +63,7 @@ class Network(NamedTuple):
 NETWORKS = (
     Network("deep", "low", 1024, 0.004),
     Network("modern", "low", 2048, 0.006),
-    Network("kinematic", "low", 1024, 0.002),
+    Network("kinematic", "low", 2048, 0.006),
     Network("shallow", "high", 1024, 0.01),
 )
 
