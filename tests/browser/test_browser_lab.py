@@ -16,7 +16,7 @@ import pytest
 from chromium import Opened, count_figures
 from repository import ROOT
 
-NOTEBOOK = "01_data"
+NOTEBOOK = "05_significance"
 DEADLINE = 240  # seconds
 PROMPT = ".jp-NotebookPanel .jp-CodeCell .jp-InputArea-prompt"
 ENDED = f"""() => {{

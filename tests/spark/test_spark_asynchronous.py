@@ -12,6 +12,7 @@ import numpy as np
 import psutil
 import pytest
 from pyspark import TaskContext, cloudpickle
+from test_spark_synchronous import PLAIN, check_equal_to_one_process, reference  # noqa: F401 - a fixture
 
 from higgs_lib import metrics, models, spark, training
 from higgs_lib.data import COMPLETE, EventStream
@@ -37,7 +38,7 @@ from higgs_lib.training.update_rules import (
 SPEC = ModelSpec((50, 50))
 CONFIG = TrainConfig(epochs=2, batch_size=128)
 N_TRAINING = 15_030  # 117 whole batches and a smaller one
-N_WHOLE = 15_360  # as many whole batches for each of three workers, which saves compiling, as `jit_compile` False does
+N_WHOLE = 15_360  # as many whole batches for each of three workers, which saves compiling, as `PLAIN` does
 SEED = 2
 
 
@@ -75,7 +76,8 @@ def plain(streams):
 @pytest.mark.parametrize("rule", [Single(), DOWNPOUR(), AGN(window=1), DynSGD()], ids=lambda rule: rule.name)
 def test_one_worker_trains_as_one_machine_does(session, streams, plain, rule):
     model, optimizer = build(streams)
-    trained = asynchronous.fit(session, model, optimizer, *streams, CONFIG, rule=rule, n_workers=1, seed=SEED)
+    options = {"rule": rule, "n_workers": 1, "seed": SEED} | ({} if rule == Single() else PLAIN)
+    trained = asynchronous.fit(session, model, optimizer, *streams, CONFIG, **options)
     weights, history = plain
     assert layers.weights_of(model) == pytest.approx(weights, abs=2e-5)
     for ours, theirs in zip(trained.history[:2], history[:2], strict=True):  # training and validation
@@ -87,6 +89,11 @@ def test_one_worker_trains_as_one_machine_does(session, streams, plain, rule):
         assert last.n_events == N_TRAINING - (n_commits - 1) * rule.window * 128
         assert [c.seen for c in trained.commits] == np.cumsum([c.n_events for c in trained.commits]).tolist()
         assert trained.commits[-1].seen == 2 * N_TRAINING
+
+
+def test_three_synchronous_workers_have_the_losses_of_one_process(session, streams, reference):  # noqa: F811
+    """Here, as this session has so many executors."""
+    check_equal_to_one_process(session, streams, reference, 3, PLAIN)
 
 
 def elastic_recurrence(streams, rule, momentum):
@@ -112,7 +119,8 @@ def elastic_recurrence(streams, rule, momentum):
 @pytest.mark.parametrize(("rule", "momentum"), [(AEASGD(window=10), 0.0), (EAMSGD(window=10), 0.9)])
 def test_elastic_rules_follow_their_recurrences(session, streams, rule, momentum):
     model, optimizer = build(streams, optimizer=keras.optimizers.SGD(0.05))
-    trained = asynchronous.fit(session, model, optimizer, *streams, CONFIG, rule=rule, n_workers=1, seed=SEED)
+    options = {"rule": rule, "n_workers": 1, "seed": SEED} | PLAIN
+    trained = asynchronous.fit(session, model, optimizer, *streams, CONFIG, **options)
     assert trained.history.best_epoch == 2
     assert layers.weights_of(model) == pytest.approx(elastic_recurrence(streams, rule, momentum), abs=2e-5)
 
@@ -124,7 +132,7 @@ def test_three_workers_train_by_every_rule(session, whole, plain, name):
     model, optimizer = build(whole, optimizer=keras.optimizers.Adam(0.001 * rule.rate_factor))
     initial = layers.weights_of(model)
     config = TrainConfig(epochs=1, batch_size=128)
-    options = {"rule": rule, "n_workers": 3, "seed": SEED, "record": True, "jit_compile": False}
+    options = {"rule": rule, "n_workers": 3, "seed": SEED, "record": True} | PLAIN
     trained = asynchronous.fit(session, model, optimizer, *whole, config, **options)
     assert trained.history.validation[0].auc == pytest.approx(plain[1].validation[0].auc, abs=0.1)
     assert [len(phases) for phases in trained.phases] == [3]
@@ -145,14 +153,14 @@ def test_an_ensemble_is_judged_by_its_mean_score(session, streams):
     seeds = (5, 6)
     initial = tuple(build(streams, seed=seed)[0].get_weights() for seed in seeds)
     model, optimizer = build(streams)
-    rule = Ensemble(initial)
-    trained = asynchronous.fit(session, model, optimizer, *streams, CONFIG, rule=rule, n_workers=2, seed=SEED)
+    options = {"rule": Ensemble(initial), "n_workers": 2, "seed": SEED} | PLAIN
+    trained = asynchronous.fit(session, model, optimizer, *streams, CONFIG, **options)
     validation, scores = streams[1].load(), []
     for number, weights in enumerate(trained.members):
         network, network_optimizer = build(streams, seed=seeds[number])
         part = streams[0].select([range(number * N_TRAINING // 2, (number + 1) * N_TRAINING // 2)]).load()
         config = CONFIG._replace(epochs=trained.history.best_epoch)
-        training.fit(network, network_optimizer, part, validation, config, seed=SEED)
+        training.fit(network, network_optimizer, part, validation, config, seed=SEED, **PLAIN)
         assert np.concatenate([w.ravel() for w in weights]) == pytest.approx(layers.weights_of(network), abs=2e-5)
         network.set_weights(weights)
         scores.append(training.predict(network, validation.features))
@@ -187,7 +195,7 @@ def check_that_a_loss_cost_a_window(session, whole, caplog, n_workers, **options
     rule = options.pop("rule", DOWNPOUR())
     model, optimizer = build(whole)
     initial = layers.weights_of(model)
-    options |= {"n_workers": n_workers, "seed": SEED, "record": True, "jit_compile": False}
+    options |= {"n_workers": n_workers, "seed": SEED, "record": True} | PLAIN
     trained = asynchronous.fit(session, model, optimizer, *whole, config, rule=rule, **options)
     assert len(trained.history.seconds) == 30
     seen = {n: max(c.seen for c in trained.commits if c.worker == n) for n in range(n_workers)}
@@ -250,8 +258,9 @@ class Broken(DOWNPOUR):
 def test_an_exception_of_a_worker_reaches_the_user(session, streams, caplog):
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
     model, optimizer = build(streams)
+    options = {"rule": Broken(), "n_workers": 2, "seed": SEED, "retries": 1} | PLAIN
     with pytest.raises(WorkerError) as failure:
-        asynchronous.fit(session, model, optimizer, *streams, CONFIG, rule=Broken(), n_workers=2, seed=SEED, retries=1)
+        asynchronous.fit(session, model, optimizer, *streams, CONFIG, **options)
     text = str(failure.value)
     assert re.search(
         r"failed: RuntimeError: this rule cannot divide \(worker \d, epoch 1, from batch 56 on, under", text
@@ -263,17 +272,16 @@ def test_an_exception_of_a_worker_reaches_the_user(session, streams, caplog):
 
 def test_weights_that_are_not_finite_stop_the_training(session, streams):
     model, optimizer = build(streams, ModelSpec((20, 20, 20), activation="linear"), keras.optimizers.SGD(1e30))
+    options = {"rule": DOWNPOUR(), "n_workers": 2, "seed": SEED, "name": "odd"} | PLAIN
     with pytest.raises(
         DivergenceError, match=r"odd: the weights of worker \d of 2 are not finite after batch 5 of epoch 1, under"
     ):
-        asynchronous.fit(
-            session, model, optimizer, *streams, CONFIG, rule=DOWNPOUR(), n_workers=2, seed=SEED, name="odd"
-        )
+        asynchronous.fit(session, model, optimizer, *streams, CONFIG, **options)
 
 
 def test_a_checkpoint_of_the_centre_resumes(session, whole, tmp_path):
     """One worker resumes to the weights of an undisturbed training, and what is finished is read back."""
-    options = {"rule": EAMSGD(window=10, momentum=0.2), "n_workers": 1, "seed": SEED, "jit_compile": False}
+    options = {"rule": EAMSGD(window=10, momentum=0.2), "n_workers": 1, "seed": SEED} | PLAIN
     config = CONFIG._replace(epochs=4)
     model, optimizer = build(whole)
     asynchronous.fit(session, model, optimizer, *whole, config, **options)
@@ -296,7 +304,7 @@ def test_a_checkpoint_of_the_centre_resumes(session, whole, tmp_path):
 
 def test_several_workers_resume_as_well(session, whole, tmp_path):
     options = {"rule": AEASGD(window=10), "n_workers": 2, "seed": SEED, "checkpoint": tmp_path / "training.npz"}
-    options |= {"jit_compile": False}
+    options |= PLAIN
     for patience, n_epochs in ((1, 2), (0, 3)):
         config = TrainConfig(3, 128, patience=patience, min_delta=1.0)
         model, optimizer = build(whole)

@@ -2,7 +2,7 @@
 
 import signal
 
-from test_spark_asynchronous import CONFIG, N_WHOLE, SEED, Intervention, build, whole  # noqa: F401 - a fixture
+from test_spark_asynchronous import CONFIG, N_WHOLE, PLAIN, SEED, Intervention, build, whole  # noqa: F401 - a fixture
 
 from higgs_lib import spark
 from higgs_lib.spark import asynchronous
@@ -14,11 +14,11 @@ def test_a_loss_on_threads_of_one_process_costs_a_window_as_well(whole, monkeypa
     Intervention(monkeypatch, signal.SIGKILL)
     with spark.session("local[2]") as local:
         model, optimizer = build(whole)
-        config = CONFIG._replace(epochs=30)
-        options = {"rule": DOWNPOUR(), "n_workers": 2, "seed": SEED, "retries": 1, "jit_compile": False}
+        config = CONFIG._replace(epochs=4)
+        options = {"rule": DOWNPOUR(), "n_workers": 2, "seed": SEED, "retries": 1} | PLAIN
         trained = asynchronous.fit(local, model, optimizer, *whole, config, **options)
     assert {n: max(c.seen for c in trained.commits if c.worker == n) for n in range(2)} == {
-        0: 15 * N_WHOLE,
-        1: 15 * N_WHOLE,
+        0: 2 * N_WHOLE,
+        1: 2 * N_WHOLE,
     }
     assert caplog.text.count("was lost") == 1

@@ -17,14 +17,16 @@ from higgs_lib.models import PRESETS, ModelSpec
 from higgs_lib.models.kinematic_layer import kinematic_features
 from higgs_lib.models.spec import INPUTS
 from higgs_lib.study import Run, Study, TreeSettings, by_epoch, classifiers, trees, verification
-from higgs_lib.training import TrainConfig, loop
+from higgs_lib.training import TrainConfig, loop, tensorflow_engine
 
 SPEC = ModelSpec((10,))
 FIT = TrainConfig(epochs=2, batch_size=500)
 
 
 @pytest.fixture
-def small(tmp_path, events) -> Study:
+def small(tmp_path, events, monkeypatch) -> Study:
+    """A study whose trainings begin at once: XLA would compile for longer than they last."""
+    monkeypatch.setattr(tensorflow_engine, "XLA_MAX_BATCH", 0)
     return Study.open(str(tmp_path), str(events), n_test=2000, n_validation=1000, n_training=4000)
 
 

@@ -17,6 +17,8 @@ from higgs_lib.data import LOW, Sample
 from higgs_lib.models import PRESETS, ModelSpec
 from higgs_lib.training import CheckpointError, TrainConfig, loop
 
+WITHOUT_XLA = None if keras.backend.backend() == "jax" else False  # which compiles longer than these trainings last
+
 RESUMABLE = """
 import json, sys
 import keras, numpy as np
@@ -31,7 +33,7 @@ model = models.build(spec, models.Standardisation(np.zeros(6), np.ones(6)), 3)
 optimizer = models.optimizer(spec, n_events=20_000, batch_size=100, epochs=12)
 config = training.TrainConfig(epochs=12, batch_size=100)
 history = training.fit(
-    model, optimizer, sample(20_000, 1), sample(2000, 2), config, seed=5, checkpoint=sys.argv[2]
+    model, optimizer, sample(20_000, 1), sample(2000, 2), config, seed=5, checkpoint=sys.argv[2], jit_compile=False
 )
 np.savez(sys.argv[3], *model.get_weights(), *[v.numpy() for v in optimizer.variables])
 print(json.dumps(history.as_dict()))
@@ -39,7 +41,7 @@ print(json.dumps(history.as_dict()))
 
 
 def test_a_training_that_is_killed_resumes_to_the_same_weights(tmp_path):
-    """To the bit and without training an epoch twice, for SIGKILL at three moments after an epoch was stored."""
+    """To the bit and without training an epoch twice, for SIGKILL at two moments after an epoch was stored."""
     checkpoint, pipes = tmp_path / "killed.npz", {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
 
     def start(name):
@@ -47,13 +49,13 @@ def test_a_training_that_is_killed_resumes_to_the_same_weights(tmp_path):
         return subprocess.Popen([sys.executable, "-c", RESUMABLE, *map(str, arguments)], **pipes)
 
     with ExitStack() as stack:
-        names = ("undisturbed", "killed", "killed", "killed", "killed")
+        names = ("undisturbed", "killed", "killed", "killed")
         undisturbed, *killed, resumed = (stack.enter_context(start(name)) for name in names)
         for process in (undisturbed, *killed, resumed):  # all import at once, then wait for a line
             assert process.stdout.readline() == "ready\n"
         ends = {"undisturbed": undisturbed.communicate("\n")[0]}
         trained = []  # seconds of each epoch so far, at each kill
-        for process, delay in zip(killed, (0.0, 0.07, 0.13), strict=True):
+        for process, delay in zip(killed, (0.0, 0.1), strict=True):
             written = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
             process.stdin.write("\n")
             process.stdin.flush()
@@ -87,7 +89,7 @@ def test_muon_augmentation_and_frequencies_resume_to_the_same_weights(samples, t
         standard = models.Standardisation(np.zeros(6), np.ones(6))
         model = models.build(spec, standard, 3, columns=LOW[:6])
         optimizer = models.optimizer(spec, samples[0].n_events, config.batch_size, config.epochs)
-        training.fit(model, optimizer, *samples, config, seed=5, checkpoint=checkpoint)
+        training.fit(model, optimizer, *samples, config, seed=5, checkpoint=checkpoint, jit_compile=WITHOUT_XLA)
         return weights(model)
 
     calls, evaluate = [], loop.evaluate
