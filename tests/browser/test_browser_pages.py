@@ -63,6 +63,16 @@ def test_nothing_is_cut_or_has_to_be_scrolled_sideways(opened):
     assert opened.page.evaluate(CUT, SHOWN) == []
 
 
+@pytest.mark.parametrize("width", [600, 768, 1000, 1100, 1199, 1200, 1920])
+def test_the_front_page_fits_windows_of_other_widths(browser, report, width):
+    """Its figure and its table stand beside each other where there is room for both."""
+    opened = Opened(browser)
+    opened.page.set_viewport_size({"width": width, "height": 800})
+    opened.open(report / "index.html")
+    assert opened.page.evaluate("document.scrollingElement.scrollWidth - innerWidth") <= 0
+    opened.context.close()
+
+
 def test_every_figure_has_an_alternative_text_and_a_caption(opened, run):
     figures = opened.page.evaluate(FIGURES)
     for figure in figures:
