@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
+from base64 import b64encode
 from itertools import product
 from pathlib import Path
 
@@ -200,6 +202,17 @@ def test_a_run_takes_the_time_and_gives_the_auc_that_its_profile_expects(made):
     for classifier, auc in summary["auc"].items():
         assert auc["low"] <= expected["auc"][classifier] <= auc["high"]
     assert len(summary["auc"]) == len(expected["auc"]) > 5
+
+
+def test_the_headline_figure_of_a_run_is_stored(run, tmp_path, monkeypatch):
+    """As README shows it, which `tools/store_headline.py` makes from a run of `laptop`."""
+    tool = runpy.run_path(str(ROOT / "tools" / "store_headline.py"))
+    monkeypatch.setitem(tool["main"].__globals__, "DESTINATION", tmp_path / "headline.svg")
+    monkeypatch.setattr(sys, "argv", ["store_headline.py", str(run.path)])
+    tool["main"]()
+    figure = (tmp_path / "headline.svg").read_bytes()
+    assert figure.startswith(b"<?xml")
+    assert b64encode(figure).decode() in (run.path / "report" / "index.html").read_text()
 
 
 def test_every_page_says_which_events_it_shows_and_needs_no_network(run, shown):

@@ -16,9 +16,11 @@ DESTINATION = Path(__file__).parent.parent / "figures" / "crossing.svg"
 
 def main() -> None:
     """Takes the figure from the notebook whose cell has the tag `headline`."""
-    found = re.search(r'src="data:image/svg\+xml;base64,([^"]+)"', headline_figure(Path(sys.argv[1])))
+    run = Path(sys.argv[1])
+    figure = headline_figure(run, sorted(path.stem for path in (run / "notebooks").glob("*.ipynb")))
+    found = re.search(r'src="data:image/svg\+xml;base64,([^"]+)"', figure)
     if found is None:
-        sys.exit(f"error: {sys.argv[1]}: no headline figure; run `make reproduce` first")
+        sys.exit(f"error: {run}: no headline figure; run `make reproduce` first")
     with write_atomically(DESTINATION) as path:
         path.write_bytes(base64.b64decode(found[1]))
 

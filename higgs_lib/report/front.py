@@ -74,19 +74,20 @@ def _headline(folder: Path, headline: dict, pages: Sequence) -> str:
         f'<td data-label="[B]">{escape(str(published))}</td></tr>'
         for label, ours, published, _ in headline["rows"]
     )
+    figure = headline_figure(folder, [page.name for page in pages])
     events = headline["rows"][0][3]  # of the first row, which has a published value beside it
     return (
-        f'<div class="headline">{headline_figure(folder, pages)}<div class="table-box"><table><thead><tr>'
+        f'<div class="headline">{figure}<div class="table-box"><table><thead><tr>'
         '<th scope="col">test AUC</th><th scope="col">here, 95 %</th><th scope="col">[B]</th></tr></thead>'
         f"<tbody>{rows}</tbody></table>"
         f'<p class="note">Training events: {escape(events)} (Baldi et al. 2014).</p></div></div>'
     ).replace("\n", " ")
 
 
-def headline_figure(folder: Path, pages: Sequence) -> str:
-    """Returns the figure of the cell with the tag `headline`, as HTML; empty where there is none."""
-    for page in pages:
-        for cell in nbformat.read(folder / "notebooks" / f"{page.name}.ipynb", 4).cells:
+def headline_figure(folder: Path, notebooks: Sequence[str]) -> str:
+    """Returns the figure of the cell with the tag `headline`, as HTML; empty where no notebook has one."""
+    for name in notebooks:
+        for cell in nbformat.read(folder / "notebooks" / f"{name}.ipynb", 4).cells:
             if HEADLINE in cell.metadata.get("tags", []):
                 return "".join(formulas(o.data["text/html"]) for o in cell.outputs if "text/html" in o.get("data", {}))
     return ""
