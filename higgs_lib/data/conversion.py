@@ -25,7 +25,8 @@ from higgs_lib.device import cores
 from higgs_lib.files import write_atomically
 from higgs_lib.provenance import code_version
 
-EXPECTED_AGREEMENT = 0.9  # of m_bb in events with two stored tags; it is 0.999 where the units are right
+EXPECTED_AGREEMENT = 0.9  # of both masses in events with two stored tags; 0.999 and 0.98 where the units are right
+CHECKED = {"m_bb": "the jets", "m_lv": "lepton and missing momentum"}  # masses whose jets, if any, are stored
 
 log = logging.getLogger(__name__)
 
@@ -93,14 +94,17 @@ def convert_to_four_vectors(source: str | Path, destination: str | Path) -> Conv
             raise DamagedError(f"{source}: damaged, as its values are not those that were written; make it again")
         about = croissant.describe(destination.name, path, conversion.origin)
         description.write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    if conversion.agreement("m_bb") < EXPECTED_AGREEMENT:
-        log.warning(
-            "warning: %s: m_bb recomputed from the four-vectors agrees with the file's in %.1f %% of the events with "
-            "two stored tags, where nearly all are expected: the columns are not in the units of UCI HIGGS, and these "
-            "are not GeV",
-            source,
-            100 * conversion.agreement("m_bb"),
-        )
+    for mass, momenta in CHECKED.items():
+        if conversion.agreement(mass) < EXPECTED_AGREEMENT:
+            log.warning(
+                "warning: %s: %s recomputed from the four-vectors agrees with the file's in %.1f %% of the events with "
+                "two stored tags, where nearly all are expected: the columns of %s are not those of UCI HIGGS in its "
+                "units, and these are not GeV",
+                source,
+                mass,
+                100 * conversion.agreement(mass),
+                momenta,
+            )
     return conversion
 
 
@@ -134,13 +138,18 @@ def convert_to_events(source: str | Path, destination: str | Path) -> Origin:
             raise DataError(f"{source}: holds no events")
         if stored is not None and writer.hash.hexdigest() == stored.sha256:
             return writer.close(stored.event_type, stored.recipe)
+        if stored is not None and writer.n_events == stored.n_events:
+            log.warning(
+                "warning: %s: its values are not those that it was made of, so they were changed, or are damaged",
+                source,
+            )
         recipe = {"source": str(source.resolve()), "code": code_version("data")}
         return writer.close("file", recipe | ({"made_from": asdict(stored)} if stored else {}))
 
 
 def croissant_path(destination: Path) -> Path:
-    """Returns the path of the description beside a file of four-vectors: NAME.croissant.json."""
-    return destination.with_suffix(".croissant.json")
+    """Returns the path of the description beside a file of four-vectors: NAME.parquet.croissant.json."""
+    return destination.with_name(f"{destination.name}.croissant.json")
 
 
 def _refuse_source(source: str | Path, destination: Path) -> None:

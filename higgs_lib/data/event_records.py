@@ -83,12 +83,12 @@ SCHEMA = pa.schema(
         _field(
             "recomputed",
             _masses(pa.float32(), "mass recomputed of", "GeV", nullable=True),
-            "the seven masses by the file's rules, from the four-vectors; null but for m_lv unless n_tags is 2",
+            "the seven masses by the file's rules, from the four-vectors; if n_tags is not 2, all but m_lv are null",
         ),
         _field(
             "agrees",
             _masses(pa.bool_(), "whether the recomputed mass agrees, of", nullable=True),
-            f"whether a recomputed mass is within {TOLERANCE:.1%} of the file's; if not, that used a jet not stored",
+            f"whether a recomputed mass is within {TOLERANCE:.1%} of the file's, which otherwise used a jet not stored",
         ),
         _field(
             "assignment",

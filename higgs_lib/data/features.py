@@ -62,6 +62,10 @@ def unit(name: str) -> str:
     return "rad" if name.endswith("phi") else ""
 
 
+POSITIVE = tuple(name for name in COMPLETE if unit(name) == "GeV")
+"""The momenta and masses, which are positive in every event."""
+
+
 def symbol(name: str) -> str:
     """Returns the symbol of a feature in matplotlib's mathtext."""
     if name in _MASSES:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from higgs_lib.data import parquet, text
 from higgs_lib.data.download import DataError
-from higgs_lib.data.features import COLUMNS
+from higgs_lib.data.features import COLUMNS, POSITIVE
 from higgs_lib.data.parquet import EventWriter, Origin
 from higgs_lib.data.readers import forms
 from higgs_lib.data.readers.compression import DamagedStreamError
@@ -20,6 +21,8 @@ from higgs_lib.data.samples import check_classes
 from higgs_lib.data.splits import MIN_EVENTS, Sizes
 from higgs_lib.files import write_atomically
 from higgs_lib.provenance import code_version
+
+MOST_SHOWN = 3  # columns in a warning
 
 log = logging.getLogger(__name__)
 
@@ -74,8 +77,24 @@ def ingest(
         log.warning(
             "%s: %s of %s rows left out for missing values", source.path, f"{findings.n_dropped:,}", f"{n_rows:,}"
         )
+    if stored is None:
+        _warn_if_impossible(source.path, destination)
     _warn_if_sorted(destination, origin.n_events)
     return origin
+
+
+def _warn_if_impossible(source: Path, events: Path) -> None:
+    """Warns of momenta and masses that are not positive, as where columns have another order; Parquet stores minima."""
+    metadata = pq.read_metadata(events)
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    smallest = {name: min(group.column(COLUMNS.index(name)).statistics.min for group in groups) for name in POSITIVE}
+    if impossible := [f"{name} is {value:g}" for name, value in smallest.items() if value <= 0]:
+        log.warning(
+            "warning: %s: momenta and masses are positive in every event of UCI HIGGS, and here %s: are these its "
+            "columns, in its order?",
+            source,
+            ", ".join(impossible[:MOST_SHOWN]),
+        )
 
 
 def _warn_if_sorted(path: Path, n_events: int) -> None:

@@ -146,7 +146,7 @@ def invalid_value(row: int, position: int, name: str, field: bytes) -> InvalidRo
     if field.strip() in MISSING:
         problem = "is not a finite number (`higgs-lib ingest --missing drop` leaves out rows with missing values)"
     elif name == LABEL:
-        problem = "is not a label of 0 or 1"
+        problem = "is not a label of 0 or 1: write 1 for signal and 0 for background"
     elif value is not None and np.isinf(value[0]) and re.search(rb"\d", field):
         problem = "does not fit into float32"
     else:

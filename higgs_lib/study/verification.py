@@ -186,9 +186,10 @@ def _on_test_rows(path: str | Path, scored: ScoredEvents, test: TestRows, looked
         looked_up: their labels (n_test,) in the file of events, where it is given.
 
     Raises:
-        VerificationError: test rows are missing, labels differ from those looked up or are in neither file, or parts
-            are not those of the record.
+        VerificationError: test rows are missing, labels differ from those looked up or are in neither file, parts are
+            not those of the record, or the record says that the classifier has seen test rows.
     """
+    _check_parts(path, scored, test)
     if scored.row is not None:
         chosen = scored.take((scored.row >= test.rows.start) & (scored.row < test.rows.stop))
     else:
@@ -196,9 +197,6 @@ def _on_test_rows(path: str | Path, scored: ScoredEvents, test: TestRows, looked
     n, n_test = len(chosen.score), len(test.rows)
     if n != n_test:
         raise VerificationError(f"{path}: {n:,} of {n_test:,} {test.description}: a result needs all of them, once")
-    is_own_test = scored.record.get("splits", {}).get("test") == [test.rows.start, test.rows.stop]
-    if is_own_test and chosen.part is not None and not (chosen.part == "test").all():
-        raise VerificationError(f"{path}: its parts are not those of its split")
     if looked_up is None:
         if chosen.label is None:
             raise VerificationError(f"{path}: has no labels; give the events, which have them, with --events")
@@ -209,6 +207,21 @@ def _on_test_rows(path: str | Path, scored: ScoredEvents, test: TestRows, looked
             f"{test.rows[wrong[0]]:,} from 0: {chosen.label[wrong[0]]:g} instead of {looked_up[wrong[0]]:g}"
         )
     return _Tested(path, looked_up, chosen.score)
+
+
+def _check_parts(path: str | Path, scored: ScoredEvents, test: TestRows) -> None:
+    """Raises VerificationError where parts contradict the record, or test rows were for training or validation."""
+    splits = {name: range(*edges) for name, edges in scored.record.get("splits", {}).items()}
+    if scored.part is not None and scored.row is not None:
+        for name, rows in splits.items():
+            if not np.array_equal(scored.part == name, (scored.row >= rows.start) & (scored.row < rows.stop)):
+                raise VerificationError(f"{path}: its parts are not those of its split")
+    seen = [range(max(rows.start, test.rows.start), min(rows.stop, test.rows.stop)) for rows in splits.values()]
+    n_seen = sum(len(rows) for name, rows in zip(splits, seen, strict=True) if name != "test")
+    if n_seen:
+        raise VerificationError(
+            f"{path}: {n_seen:,} of the {test.description} were for training or validation, by its own record"
+        )
 
 
 def _verified(tested: _Tested, record: dict[str, Any], test: TestRows) -> VerifiedScores:

@@ -21,7 +21,7 @@ def test_there_and_back(capsys, tmp_path, events):
     assert main(shlex.split(f"convert {events} {tmp_path}/four_vectors.feather --to four-vectors")) == 0
     shown = capsys.readouterr().out
     assert shown.startswith("20,000 events of the built-in simulation (seed 7), not UCI's")
-    assert "described by four_vectors.croissant.json" in shown
+    assert "described by four_vectors.feather.croissant.json" in shown
     assert "m_bb 100.0%" in shown
     assert (
         main(shlex.split(f"convert {tmp_path}/four_vectors.feather {tmp_path}/again.parquet --to events --json")) == 0
@@ -48,7 +48,10 @@ def test_the_result_as_json(capsys, tmp_path, events):
         ),
         ("{events} {place}/new.feather --to events", "new.feather: the name must end with .parquet"),
         ("{events} {place}/old.parquet --to four-vectors", "old.parquet: exists already; --force replaces it"),
-        ("{events} {place}/half.parquet --to four-vectors", "half.croissant.json: exists already; --force replaces it"),
+        (
+            "{events} {place}/half.parquet --to four-vectors",
+            "half.parquet.croissant.json: exists already; --force replaces it",
+        ),
         ("{events} {events} --to four-vectors --force", "is part of the source itself"),
         ("{place}/none.parquet {place}/new.parquet --to four-vectors", "none.parquet: no such events"),
         ("{place}/none.parquet {place}/new.parquet --to events", "none.parquet: no such file"),
@@ -56,11 +59,11 @@ def test_the_result_as_json(capsys, tmp_path, events):
     ],
 )
 def test_what_cannot_be_converted_is_one_line(capsys, tmp_path, events, command, message):
-    for name in ("old.parquet", "half.croissant.json"):
+    for name in ("old.parquet", "half.parquet.croissant.json"):
         (tmp_path / name).write_text("something else")
     before = events.read_bytes()
     assert message in refused(capsys, "convert " + command.format(events=events, place=tmp_path))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["half.croissant.json", "old.parquet"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["half.parquet.croissant.json", "old.parquet"]
     assert events.read_bytes() == before
 
 

@@ -1,6 +1,7 @@
 """Files of four-vectors: as awkward reads them, the way back, and what is refused."""
 
 import hashlib
+import json
 from dataclasses import asdict
 
 import awkward as ak
@@ -50,6 +51,27 @@ def test_the_way_back_gives_the_same_file_with_the_same_origin(source, four_vect
     assert back == origin(source) == data.parquet.verify(tmp_path / "again.parquet")
     assert back.event_type == "simulated"
     assert (tmp_path / "again.parquet").read_bytes() == source.read_bytes()
+
+
+def test_each_format_has_a_description_of_its_own(source, tmp_path):
+    for suffix in four_vector_files.FORMATS:
+        data.convert_to_four_vectors(source, tmp_path / f"four_vectors{suffix}")
+    for suffix in four_vector_files.FORMATS:
+        described = json.loads((tmp_path / f"four_vectors{suffix}.croissant.json").read_text())["distribution"]
+        content = (tmp_path / f"four_vectors{suffix}").read_bytes()
+        assert [file["sha256"] for file in described] == [hashlib.sha256(content).hexdigest()]
+
+
+def test_changed_values_of_as_many_events_are_warned_of(source, tmp_path, caplog):
+    """So a damaged file in Arrow's own format is noticed, which has no checksums."""
+    data.convert_to_four_vectors(source, tmp_path / "four_vectors.arrow")
+    records = pa.ipc.open_file(tmp_path / "four_vectors.arrow").read_all()
+    turned = pa.array(1 - records["label"].to_numpy())
+    feather.write_feather(
+        records.set_column(records.column_names.index("label"), "label", turned), tmp_path / "turned.arrow"
+    )
+    assert data.convert_to_events(tmp_path / "turned.arrow", tmp_path / "turned.parquet").event_type == "file"
+    assert "turned.arrow: its values are not those that it was made of, so they were changed, or are" in caplog.text
 
 
 def test_pieces_and_threads_change_nothing(source, four_vectors, tmp_path, small_pieces):
@@ -104,7 +126,16 @@ def test_columns_in_other_units_are_warned_of(source, tmp_path, caplog):
     pq.write_table(in_gev, tmp_path / "gev.parquet")
     converted = data.convert_to_four_vectors(tmp_path / "gev.parquet", tmp_path / "four_vectors.parquet")
     assert converted.agreement("m_bb") < 0.6
-    assert "the columns are not in the units of UCI HIGGS" in caplog.text
+    assert "the columns of the jets are not those of UCI HIGGS in its units" in caplog.text
+    caplog.clear()
+    exchanged = {"lepton_pt": "lepton_eta", "lepton_eta": "lepton_pt"}
+    pq.write_table(
+        table.select([exchanged.get(name, name) for name in COLUMNS]).rename_columns(COLUMNS), tmp_path / "other"
+    )
+    converted = data.convert_to_four_vectors(tmp_path / "other", tmp_path / "other.arrow")
+    assert converted.agreement("m_bb") == 1
+    assert converted.agreement("m_lv") < 0.5
+    assert "the columns of lepton and missing momentum are not those of UCI HIGGS in its units" in caplog.text
     caplog.clear()
     assert data.convert_to_four_vectors(source, tmp_path / "right.parquet").agreement("m_bb") == 1
     assert not caplog.text

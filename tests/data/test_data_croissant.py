@@ -18,7 +18,7 @@ def described(tmp_path):
     source = tmp_path / "source.parquet"
     simulation.simulate(source, 20, seed=4, workers=1)
     data.convert_to_four_vectors(source, tmp_path / "my events.parquet")
-    return tmp_path / "my events.croissant.json"
+    return tmp_path / "my events.parquet.croissant.json"
 
 
 @pytest.mark.filterwarnings("ignore:ConjunctiveGraph is deprecated:DeprecationWarning")  # rdflib, in mlcroissant

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import hashlib
 import lzma
+import os
 import sys
 import zipfile
 from pathlib import Path
@@ -211,13 +212,22 @@ def test_other_data_sets_are_refused_by_name(tmp_path, name):
         ("label,lepton_pt\n1,2\n", "2 columns, where 29 are expected; missing are 'lepton_eta', "),
         (",".join([*COLUMNS, "weight"]) + "\n" + "1," * 29 + "1\n", "'weight' are no columns of UCI HIGGS"),
         (",".join([*COLUMNS, "class"]) + "\n" + "1," * 29 + "1\n", "any of 'label', 'class' may be the label"),
-        (",".join([*COLUMNS, "m jj"]) + "\n" + "1," * 29 + "1\n", "'m jj', 'm_jj' are the same feature twice"),
+        (",".join([*COLUMNS, "m jj"]) + "\n" + "1," * 29 + "1\n", "'m jj', 'm_jj' are the same feature twice: write"),
+        (
+            ",".join([*COLUMNS[:-1], "m bb"]) + "\n" + "1," * 28 + "1\n",
+            "'m bb', 'm_bb' are the same feature twice, and 'm_wwbb' is missing",
+        ),
+        (",".join([*COLUMNS, "m_jj"]) + "\n" + "1," * 29 + "1\n", "several columns are called 'm_jj'"),
+        (",".join([*COLUMNS, "µ"]) + "\n" + "1," * 29 + "1\n", "'µ' are no columns of UCI HIGGS"),
         ("1;" * 28 + "2\n", "semicolons separate its columns"),
         ("@relation x\n@attribute a real\n", "an ARFF file without @data"),
         ("@relation x\n@attribute a real\n@data\n1\n", "1 columns, where 29 are expected"),
         (as_arff(np.ones((0, 29))) + "{0 1, 3 0.5}\n", "an ARFF file with sparse rows"),
         ("1 1:0.5 29:1\n", "indices of features go from 1 to 29"),
         ("1 0:0.5 28:1\n", "indices of features go from 0 to 28"),
+        ("1 1:0.5 21:1\n", "indices of features go from 1 to 21, where 1 to 28 or 0 to 27 are expected"),
+        ("1 1:0.5 18:1\n", "this seems to be UCI SUSY"),
+        ("1 1:0.5 27:1\n", "this seems to be UCI HEPMASS"),
     ],
 )
 def test_what_is_not_understood_is_one_line(tmp_path, content, message):
@@ -234,6 +244,7 @@ def test_what_is_not_understood_is_one_line(tmp_path, content, message):
         ("x:1", ", row 321: 'x:1' is no INDEX:VALUE with an index of 1 to 28"),
         ("0:1", ", row 321: '0:1' is no INDEX:VALUE"),
         ("2:1", ", row 321: an index stands twice"),
+        ("3:1", ", row 321: lepton_pt, index 1, is absent or 0, which it is in no event"),
     ],
 )
 def test_an_invalid_row_of_libsvm_is_named(tmp_path, rows, monkeypatch, pair, message):
@@ -276,6 +287,39 @@ def test_rows_that_are_dropped_are_counted_in_the_log(tmp_path, rows, caplog):
     assert "higgs.arff: 1 of 501 rows left out for missing values" in caplog.text
     (tmp_path / "empty.csv").write_text("," * 28 + "\n")
     assert "holds rows, all with missing values" in refusal(tmp_path / "empty.csv", missing="drop")
+
+
+def test_columns_in_another_order_are_warned_of(tmp_path, rows, caplog):
+    """Momenta and masses are positive; without names nothing else tells a pseudorapidity from a momentum."""
+    assert np.array_equal(ingested(save_csv(tmp_path / "right.csv", rows)), rows)
+    assert not caplog.text
+    exchanged = rows[:, [0, 2, 1, *range(3, 29)]]
+    assert np.array_equal(ingested(save_csv(tmp_path / "exchanged.csv", exchanged)), exchanged)
+    assert f"in every event of UCI HIGGS, and here lepton_pt is {exchanged[:, 1].min():g}: are these" in caplog.text
+
+
+def save_csv(path, values):
+    path.write_bytes(as_csv(values))
+    return path
+
+
+@pytest.mark.parametrize("form", ["Parquet", "ROOT"])
+def test_a_file_with_changed_bytes_is_one_line(tmp_path, rows, form):
+    """Checksums of pages tell in Parquet, in ROOT the compression."""
+    path = tmp_path / "events"
+    if form == "Parquet":
+        frame(rows).to_parquet(path, write_page_checksum=True)
+    else:
+        write_root(path, rows)
+    content = path.read_bytes()
+    middle = len(content) // 2
+    path.write_bytes(content[:middle] + bytes(200) + content[middle + 200 :])
+    assert "damaged" in refusal(path)
+
+
+def test_a_pipe_is_named(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert "no regular file, such as a pipe; write the events to a file" in refusal(tmp_path / "pipe")
 
 
 def test_features_and_labels_are_a_pair_of_arrays(tmp_path, rows):

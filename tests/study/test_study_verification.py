@@ -147,6 +147,21 @@ TAMPERED = {
     "too many rows": (lambda t: t, lambda r: r["splits"].update(test=[2_400, 3_001]), "3,000 events have no test rows"),
     "no test rows": (lambda t: t, lambda r: r["splits"].update(test=[3_000, 3_000]), "3,000 events have no test rows"),
     "parts": (lambda t: replaced(t, "part", ["training"] * len(t)), lambda r: None, "its parts are not those of its"),
+    "one part": (
+        lambda t: replaced(t, "part", ["test", *t["part"].to_pylist()[1:]]),
+        lambda r: None,
+        "its parts are n",
+    ),
+    "fewer test rows": (
+        lambda t: t,
+        lambda r: r["splits"].update(test=[2_500, 3_000]),
+        "its parts are not those of its",
+    ),
+    "seen rows": (
+        lambda t: t.drop_columns(["part"]),
+        lambda r: r["splits"].update(training=[0, 2_450]),
+        "50 of the test rows 2,400:3,000 were for training or validation, by its own record",
+    ),
     "split": (lambda t: t, lambda r: r.update(split="rtdl"), "its test rows 2,400:3,000 are not those of the split rt"),
     "no such split": (lambda t: t, lambda r: r.update(split="mine"), "unknown split 'mine': choose one of last500k, "),
     "no events": (lambda t: t, lambda r: r.pop("events"), "does not tell of which events its scores are; give"),

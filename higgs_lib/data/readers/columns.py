@@ -19,8 +19,8 @@ FOREIGN = {
 }
 """Names of columns, spelt as `spelling` does, that tell another data set."""
 
-INDEX = {"", "unnamed0", "indexlevel0"}
-"""What pandas calls the index of a frame, which is not read."""
+INDEX = {"unnamed0", "indexlevel0"}
+"""What pandas calls the index of a frame, which is not read, unless its name is empty."""
 
 SYNONYMS = {
     LABEL: ("label", "class", "classlabel", "target", "y", "issignal"),
@@ -50,7 +50,9 @@ def recognise(names: Sequence[str], mapping: Mapping) -> tuple[str | None, ...]:
     """
     check_foreign(names)
     names = list(names)
-    used = [n for n, name in enumerate(names) if spelling(name) not in INDEX]
+    used = [n for n, name in enumerate(names) if not _is_index(name)]
+    if same := sorted({names[n] for n in used if names.count(names[n]) > 1}):
+        raise FormError(f"several columns are called {_listed(same)}: give each a name of its own")
     if len(used) < len(COLUMNS):
         found = {KNOWN.get(spelling(names[n])) for n in used} - {None}
         absent = f"; missing are {_listed([c for c in COLUMNS if c not in found])}" if found else ""
@@ -62,6 +64,11 @@ def recognise(names: Sequence[str], mapping: Mapping) -> tuple[str | None, ...]:
     for n, name in zip(features, _features([names[n] for n in features], mapping), strict=True):
         result[n] = name
     return tuple(result)
+
+
+def _is_index(name: str) -> bool:
+    """Tells whether a column is the index of a frame of pandas."""
+    return not name.strip() or spelling(name) in INDEX
 
 
 def check_foreign(names: Sequence[str]) -> None:
@@ -109,9 +116,10 @@ def _features(names: list[str], mapping: Mapping) -> Sequence[str]:
             "these 28 features, name them in the order of its columns with `higgs-lib ingest --columns "
             f"{COMPLETE[0]},{COMPLETE[1]},...`"
         )
-    if len(understood) != len(COMPLETE):
+    if len(understood) != len(COMPLETE) or absent:
         twice = sorted({name for name in names if understood.count(KNOWN[spelling(name)]) > 1})
-        raise FormError(f"the columns {_listed(twice)} are the same feature twice: write the events without one")
+        advice = f", and {_listed(absent)} is missing" if absent else ": write the events without one"
+        raise FormError(f"the columns {_listed(twice)} are the same feature twice{advice}")
     return [column for column in understood if column]
 
 

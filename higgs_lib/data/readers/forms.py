@@ -26,7 +26,9 @@ class Source(NamedTuple):
         path, (file, _, tree) = Path(source), f"{source}".rpartition(":")
         if not path.exists() and file and Path(file).is_file() and _beginning(Path(file)).startswith(ROOT):
             return cls(Path(file), tree)
-        if not path.is_dir() and not path.is_file():
+        if path.exists() and not path.is_dir() and not path.is_file():
+            raise DataError(f"{path}: no regular file, such as a pipe; write the events to a file and give that")
+        if not path.exists():
             raise DataError(f"{path}: no such file; give a file of UCI HIGGS' events, e.g. DATA=HIGGS.csv.gz")
         return cls(path)
 

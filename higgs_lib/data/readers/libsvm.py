@@ -10,12 +10,14 @@ import pyarrow as pa
 import pyarrow.csv
 
 from higgs_lib.data import text
-from higgs_lib.data.features import COLUMNS, COMPLETE, LABEL
+from higgs_lib.data.features import COLUMNS, COMPLETE, LABEL, POSITIVE
+from higgs_lib.data.readers.columns import HEPMASS, SUSY
 from higgs_lib.data.readers.mapping import FIRST, Findings, Mapping
 
 ROW = rb"[^\s:,]+(?:[ \t]+\d+:[^\s:,]+)+[ \t]*(?:#.*)?$"
 COMMENT = rb"#[^\r\n]*"
 LABEL_INDEX = -1  # stands for the index of the label
+OTHER_SIZES = {18: SUSY, 27: HEPMASS}  # numbers of features of other data sets
 
 
 def recognises(beginning: bytes) -> bool:
@@ -32,11 +34,13 @@ def open_rows(
     if mapping.label not in (None, FIRST):
         raise text.FormError(f"label is {mapping.label!r}, but in the text of libsvm the label is always first")
     indices = {int(index) for index in re.findall(rb"[ \t](\d+):", beginning)}
-    if (0 in indices and len(COMPLETE) in indices) or max(indices) > len(COMPLETE):
-        raise text.FormError(
-            f"the indices of features go from {min(indices)} to {max(indices)}, where 1 to 28 are expected"
-        )
     first = 0 if 0 in indices else 1
+    if max(indices) != first + len(COMPLETE) - 1:
+        other = OTHER_SIZES.get(max(indices) - first + 1)
+        raise text.FormError(
+            f"the indices of features go from {min(indices)} to {max(indices)}, where 1 to 28 or 0 to 27 are expected"
+            + (f": this seems to be {other}" if other else "")
+        )
     findings.form = "libsvm" if first else "libsvm with indices from 0"
     columns = (LABEL, *mapping.order())
     findings.columns = columns
@@ -58,6 +62,13 @@ def _parse(columns: tuple[str, ...], first: int, keeps_missing: bool, block: byt
     values = _valid_values(block, first, keeps_missing)
     if values is None:
         raise _first_invalid_row(columns, first, keeps_missing, block)
+    absent = np.argwhere(values[:, [columns.index(name) for name in POSITIVE]] == 0)
+    if len(absent):
+        row, number = absent[0].tolist()
+        name = POSITIVE[number]
+        raise text.InvalidRowError(
+            row, f": {name}, index {columns.index(name) + first - 1}, is absent or 0, which it is in no event"
+        )
     return values[:, [columns.index(name) for name in COLUMNS]]
 
 

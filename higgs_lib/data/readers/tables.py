@@ -25,7 +25,7 @@ NUMBERS = (
 
 def read(source: Path, mapping: Mapping, findings: Findings) -> Iterator[np.ndarray]:
     """Yields the events of a Parquet file, a row group at a time."""
-    with reading(source), pq.ParquetFile(source) as file:
+    with reading(source), pq.ParquetFile(source, page_checksum_verification=True) as file:
         schema = file.schema_arrow
         findings.form, findings.columns = "Parquet", columns.recognise(schema.names, mapping)
         places = numeric.ordered(findings.columns)

@@ -8,6 +8,7 @@ import numpy as np
 
 from higgs_lib.data.parquet import ROW_GROUP
 from higgs_lib.data.readers import columns, numeric
+from higgs_lib.data.readers.compression import ERRORS
 from higgs_lib.data.readers.mapping import Findings, Mapping
 from higgs_lib.data.text import FormError
 
@@ -26,6 +27,8 @@ def read(source: Path, tree: str | None, mapping: Mapping, findings: Findings) -
         raise FormError(
             "a ROOT file, which the package uproot reads; install it: `pip install uproot`, or higgs_lib[root]"
         ) from error
+    unread = uproot.deserialization.DeserializationError
+    damages: tuple[type[Exception], ...] = (unread, ValueError, OSError, AssertionError, *ERRORS)
     try:
         with uproot.open(source) as file:
             table = file[_name(file, tree)]
@@ -37,7 +40,7 @@ def read(source: Path, tree: str | None, mapping: Mapping, findings: Findings) -
                 arrays = table.arrays(branches, entry_start=first, entry_stop=first + ROW_GROUP, library="np", how=dict)
                 values = [_numbers(name, arrays[name]) for name in branches]
                 yield numeric.checked(values, positions, keeps_missing=mapping.drops_missing)
-    except (uproot.deserialization.DeserializationError, ValueError, OSError, AssertionError) as error:
+    except damages as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         reason = " ".join(f"{error}".split())
