@@ -1,5 +1,7 @@
 """ROOT trees, read by uproot, which is installed with the extra `root`."""
 
+import lzma
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +10,6 @@ import numpy as np
 
 from higgs_lib.data.parquet import ROW_GROUP
 from higgs_lib.data.readers import columns, numeric
-from higgs_lib.data.readers.compression import ERRORS
 from higgs_lib.data.readers.mapping import Findings, Mapping
 from higgs_lib.data.text import FormError
 
@@ -22,13 +23,14 @@ def read(source: Path, tree: str | None, mapping: Mapping, findings: Findings) -
     Raises FormError where uproot is not installed, and where there is no such tree or there are several.
     """
     try:
+        import cramjam  # by which uproot decompresses LZ4 and ZSTD
         import uproot
     except ModuleNotFoundError as error:
         raise FormError(
             "a ROOT file, which the package uproot reads; install it: `pip install uproot`, or higgs_lib[root]"
         ) from error
     unread = uproot.deserialization.DeserializationError
-    damages: tuple[type[Exception], ...] = (unread, ValueError, OSError, AssertionError, *ERRORS)
+    damages = (unread, ValueError, OSError, AssertionError, zlib.error, lzma.LZMAError, cramjam.DecompressionError)
     try:
         with uproot.open(source) as file:
             table = file[_name(file, tree)]
