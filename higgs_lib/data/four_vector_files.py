@@ -10,12 +10,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from higgs_lib.data.download import DataError
 from higgs_lib.data.event_records import NEEDED, SCHEMA
 from higgs_lib.data.kinematics import SCALES
 from higgs_lib.data.parquet import MAGIC, ROW_GROUP, DamagedError, Origin, read_record, reading
 
 FORMATS = (".parquet", ".arrow", ".feather")
 """Suffixes of files of four-vectors: Parquet, and Arrow's own format under both of its names."""
+
+ARROW = b"ARROW1"
+"""The first bytes of a file in Arrow's own format."""
 
 _ORIGIN, _SCALES = b"higgs_lib_four_vectors", b"higgs_lib_scales"  # the keys of a file's metadata
 
@@ -47,7 +51,7 @@ def open_writer(path: Path, suffix: str, origin: Origin) -> Iterator[Callable[[p
 def read_batches(source: Path) -> Iterator[pa.RecordBatch]:
     """Yields the fields of a file of four-vectors that are needed, in the order of its events.
 
-    Raises DamagedError for a file that is neither Parquet nor Arrow's, or damaged.
+    Raises DamagedError for a damaged file.
     """
     with reading(source):
         if _is_parquet(source):
@@ -62,9 +66,15 @@ def read_batches(source: Path) -> Iterator[pa.RecordBatch]:
 def read_metadata(source: Path) -> tuple[Origin | None, dict[str, float]]:
     """Returns what a file of four-vectors stores: the origin of its events, and the scales that it was made with.
 
-    Where it does not tell, as after another program, these are None and today's. Raises DamagedError for a file that is
-    neither Parquet nor Arrow's, and for records that cannot be read.
+    Where it does not tell, as after another program, these are None and today's. Raises DataError for a file that is
+    neither Parquet nor Arrow's, and DamagedError for records that cannot be read.
     """
+    with source.open("rb") as file:
+        if not file.read(len(ARROW)).startswith((MAGIC, ARROW)):
+            raise DataError(
+                f"{source}: neither Parquet nor Arrow's format, which four-vectors have; `higgs-lib convert --to "
+                "four-vectors` makes them from events in Parquet, and `higgs-lib ingest` those from other files"
+            )
     with reading(source):
         if _is_parquet(source):
             schema = pq.read_schema(source)

@@ -205,7 +205,8 @@ def _check_columns(file: str, names: Sequence[str], needed: Sequence[str]) -> No
     """Raises DataError unless each of the columns that are needed is there once."""
     missing = [name for name in needed if names.count(name) != 1]
     if missing:
-        raise DataError(f"{file}: the columns {', '.join(missing)} are missing, or there twice")
+        what = f"the columns {', '.join(missing)} are missing, or there twice"
+        raise DataError(f"{file}: {what}; `higgs-lib ingest` reads columns of other names")
 
 
 def load(path: str | Path, features: tuple[str, ...], rows: range) -> Sample:

@@ -191,7 +191,7 @@ def test_other_files_are_named_with_what_they_lack(source, tmp_path):
     (tmp_path / "text.parquet").write_text("1,2,3\n")
     with pytest.raises(DataError, match=r"text.parquet: not a Parquet file; `higgs-lib ingest` makes one"):
         data.convert_to_four_vectors(tmp_path / "text.parquet", tmp_path / "four_vectors.parquet")
-    with pytest.raises(DamagedError, match=r"text.parquet: damaged or cut"):
+    with pytest.raises(DataError, match=r"text.parquet: neither Parquet nor Arrow's format, which four-vectors have"):
         data.convert_to_events(tmp_path / "text.parquet", tmp_path / "events.parquet")
     with pytest.raises(DataError, match=r"missing.parquet: no such file; `higgs-lib convert --to four-vectors` makes"):
         data.convert_to_events(tmp_path / "missing.parquet", tmp_path / "events.parquet")
