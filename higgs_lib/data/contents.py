@@ -11,7 +11,7 @@ import numpy as np
 from higgs_lib.data import kinematics
 from higgs_lib.data.datasets import Dataset
 from higgs_lib.data.download import DataError
-from higgs_lib.data.features import COMPLETE, unit
+from higgs_lib.data.features import COMPLETE, POSITIVE
 from higgs_lib.data.parquet import origin
 from higgs_lib.data.samples import load
 
@@ -53,7 +53,7 @@ def _fault(name: str, values: np.ndarray) -> str:
         listed = ", ".join(f"{level:.4g}" for level in levels)
         return f"{values[where]:g} is none of the levels {listed}" if distance[where] > TAG_ROUNDING else ""
     mean = float(values.mean(dtype=float))
-    if unit(name) == "GeV":
+    if name in POSITIVE:
         if values.min() <= 0:
             return f"{values.min():g} is not positive"
         return _outside("the mean", mean, MEAN_OF_POSITIVE)

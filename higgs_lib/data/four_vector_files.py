@@ -51,7 +51,7 @@ def open_writer(path: Path, suffix: str, origin: Origin) -> Iterator[Callable[[p
 def read_batches(source: Path) -> Iterator[pa.RecordBatch]:
     """Yields the fields of a file of four-vectors that are needed, in the order of its events.
 
-    Raises DamagedError for a damaged file.
+    Raises DataError for a file that is neither Parquet nor Arrow's, and DamagedError for a damaged one.
     """
     with reading(source):
         if _is_parquet(source):
@@ -69,12 +69,6 @@ def read_metadata(source: Path) -> tuple[Origin | None, dict[str, float]]:
     Where it does not tell, as after another program, these are None and today's. Raises DataError for a file that is
     neither Parquet nor Arrow's, and DamagedError for records that cannot be read.
     """
-    with source.open("rb") as file:
-        if not file.read(len(ARROW)).startswith((MAGIC, ARROW)):
-            raise DataError(
-                f"{source}: neither Parquet nor Arrow's format, which four-vectors have; `higgs-lib convert --to "
-                "four-vectors` makes them from events in Parquet, and `higgs-lib ingest` those from other files"
-            )
     with reading(source):
         if _is_parquet(source):
             schema = pq.read_schema(source)
@@ -87,9 +81,15 @@ def read_metadata(source: Path) -> tuple[Origin | None, dict[str, float]]:
 
 
 def _is_parquet(source: Path) -> bool:
-    """Tells whether a file is Parquet, judged by its first bytes."""
+    """Tells whether a file is Parquet rather than Arrow's, by its first bytes; raises DataError if it is neither."""
     with source.open("rb") as file:
-        return file.read(len(MAGIC)) == MAGIC
+        beginning = file.read(len(ARROW))
+    if not beginning.startswith((MAGIC, ARROW)):
+        raise DataError(
+            f"{source}: neither Parquet nor Arrow's format, which four-vectors have; `higgs-lib convert --to "
+            "four-vectors` makes them from events in Parquet, and `higgs-lib ingest` those from other files"
+        )
+    return beginning.startswith(MAGIC)
 
 
 def _read_scales(source: Path, record: bytes) -> dict[str, float]:

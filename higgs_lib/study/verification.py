@@ -216,8 +216,8 @@ def _check_parts(path: str | Path, scored: ScoredEvents, test: TestRows) -> None
         for name, rows in splits.items():
             if not np.array_equal(scored.part == name, (scored.row >= rows.start) & (scored.row < rows.stop)):
                 raise VerificationError(f"{path}: its parts are not those of its split")
-    seen = [range(max(rows.start, test.rows.start), min(rows.stop, test.rows.stop)) for rows in splits.values()]
-    n_seen = sum(len(rows) for name, rows in zip(splits, seen, strict=True) if name != "test")
+    seen = [rows for name, rows in splits.items() if name != "test"]
+    n_seen = sum(len(range(max(rows.start, test.rows.start), min(rows.stop, test.rows.stop))) for rows in seen)
     if n_seen:
         raise VerificationError(
             f"{path}: {n_seen:,} of the {test.description} were for training or validation, by its own record"

@@ -150,7 +150,7 @@ TAMPERED = {
     "one part": (
         lambda t: replaced(t, "part", ["test", *t["part"].to_pylist()[1:]]),
         lambda r: None,
-        "its parts are n",
+        "its parts are not those of its",
     ),
     "fewer test rows": (
         lambda t: t,
