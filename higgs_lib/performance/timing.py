@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 Name = TypeVar("Name")
 Result = TypeVar("Result")
 
-MATRIX_SIZE = 4096  # 64 MB, larger than the caches; products run near the device's peak
+MATRIX_SIZE = 2304  # no power of two, as rows 4096 apart compete for the same lines of a processor's caches
+GPU_MATRIX_SIZE = 4096  # enough work for all of a GPU's cores
 ARRAY_SIZE = 8192  # rows and columns: 256 MB, larger than the caches
 
 
@@ -117,8 +118,11 @@ def matrix_peak(repeats: int) -> float:
     """
     import keras
 
-    matrix = _constant_matrix(MATRIX_SIZE)
-    return 2 * MATRIX_SIZE**3 / _shortest_call(lambda result: keras.ops.matmul(result, matrix), matrix, repeats)
+    from higgs_lib.training.steps import has_gpu
+
+    size = GPU_MATRIX_SIZE if has_gpu() else MATRIX_SIZE
+    matrix = _constant_matrix(size)
+    return 2 * size**3 / _shortest_call(lambda result: keras.ops.matmul(result, matrix), matrix, repeats)
 
 
 def memory_bandwidth(repeats: int) -> float:

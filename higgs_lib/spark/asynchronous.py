@@ -132,7 +132,7 @@ def fit(
         n_workers: the number of workers.
         seed: of the order of events.
         loss: the loss; None: the binary cross-entropy.
-        jit_compile: whether XLA compiles the steps; None: by batch size and each worker's device.
+        jit_compile: whether XLA compiles the steps; None: by batch size, number of steps and each worker's device.
         checkpoint: a file of this program that stores the state after every epoch; the next call resumes there.
         name: of the training, for the progress bar and errors.
         record: whether to keep every exchange for `parameter_server.replay`, which takes the memory of the weights for

@@ -110,7 +110,9 @@ class Worker:
             if variable.path.endswith("iteration"):  # the lost worker's steps count for schedules
                 variable.assign(variable + centre.progress.batches)
         batch_size = job.config.batch_size
-        compiled = steps.engine().prefers_xla(self.model, batch_size) if job.jit_compile is None else job.jit_compile
+        compiled = job.jit_compile
+        if compiled is None:
+            compiled = steps.prefers_xla(self.model, job.config, job.training.n_events)
         self.steps = steps.engine().Steps(self.model, self.optimizer, self.loss, compiled)
         heartbeat.begin("reading events")
         rows = Shard(number, job.n_workers).part(job.training.n_events)

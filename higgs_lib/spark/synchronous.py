@@ -83,7 +83,8 @@ def fit(
         n_workers: the number of workers.
         seed: of the order of events.
         loss: the loss; None: the binary cross-entropy.
-        jit_compile: whether XLA compiles the steps; None: by each worker's part of a batch and its device.
+        jit_compile: whether XLA compiles the steps; None: by each worker's part of a batch, the number of
+            steps and its device.
         checkpoint: a file of this program that stores the state after every epoch; the next call resumes there.
         name: of the training, for the progress bar and errors.
         precision: of the gradients that are sent: "float32", or "float16" with half the bytes; sums, weights and

@@ -40,7 +40,7 @@ class Job(NamedTuple):
     config: TrainConfig
     seed: int
     jit_compile: bool | None
-    """Whether XLA compiles the steps; None: each worker decides by its part of a batch and its device."""
+    """Whether XLA compiles the steps; None: by each worker's part of a batch, the number of steps and its device."""
     precision: str
     """The type in which gradients are sent."""
     name: str
@@ -127,7 +127,10 @@ def train(job: Job, group: ProcessGroup, heartbeat: Heartbeat) -> None:
     history, best = job.state.restore(model, optimizer)
     offset_dropout_seeds(model, group.shard.rank)
     heartbeat.begin("reading events")
-    settings = {"jit_compile": job.jit_compile, "group": group, "precision": job.precision}
+    compiled = job.jit_compile
+    if compiled is None:
+        compiled = steps.prefers_xla(model, job.config, job.training.n_events, group.shard.world_size)
+    settings = {"jit_compile": compiled, "group": group, "precision": job.precision}
     trainer = Trainer(model, optimizer, loss, job.training, job.config.batch_size, job.seed, **settings)
     rows = group.shard.part(job.validation.n_events)
     validation = job.validation.select([rows]).load()

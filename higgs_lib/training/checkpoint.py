@@ -129,7 +129,7 @@ class Checkpoint:
             validation: the validation events.
             config: number of epochs and batch size.
             seed: of the order of events.
-            jit_compile: whether XLA compiles the steps; None: by batch size and device.
+            jit_compile: whether XLA compiles the steps; None: by batch size, number of steps and device.
             others: what else must agree.
 
         Returns:
@@ -146,7 +146,7 @@ class Checkpoint:
             "batch size": config.batch_size,
             "seed": seed,
             "Keras backend": keras.backend.backend(),
-            "XLA": steps.engine().prefers_xla(model, config.batch_size) if jit_compile is None else jit_compile,
+            "XLA": steps.prefers_xla(model, config, training.n_events) if jit_compile is None else jit_compile,
             "model": _architecture(model),
             "optimizer": optimizer_settings,
             "loss": keras.saving.serialize_keras_object(loss),

@@ -5,6 +5,7 @@ them in place; that is the whole difference between the two engines.
 """
 
 import logging
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,9 +40,14 @@ def use_threads(cores: int) -> None:
     os.environ["NPROC"] = str(cores)  # what XLA takes for the number of cores
 
 
-def prefers_xla(model, batch_size: int) -> bool:
+def prefers_xla(model, batch_size: int, n_steps: float = math.inf) -> bool:
     """Tells whether XLA compiles the steps: JAX has no other way."""
     return True
+
+
+def scores(model: keras.Model, features: np.ndarray) -> np.ndarray:
+    """Returns what the model gives for features (n, n_features), by one program for each number of events."""
+    return model.predict_on_batch(features)
 
 
 class _DeviceSample(NamedTuple):

@@ -37,7 +37,7 @@ def measures(loss, labels: np.ndarray, scores: np.ndarray) -> Measures:
 def predict(model: keras.Model, features: np.ndarray) -> np.ndarray:
     """Returns the model's scores (n,) of raw `features` (n, n_features), in float32."""
     blocks = range(0, len(features), EVALUATION_BATCH)
-    scores = [model.predict_on_batch(features[i : i + EVALUATION_BATCH])[:, 0] for i in blocks]
+    scores = [steps.engine().scores(model, features[i : i + EVALUATION_BATCH])[:, 0] for i in blocks]
     return np.concatenate([np.empty(0, np.float32), *scores])
 
 
@@ -83,7 +83,7 @@ class Trainer:
             events: the training events of all processes together; this process reads only its own part of a stream.
             batch_size: events per step, over all processes.
             seed: of the order of events.
-            jit_compile: whether XLA compiles the steps; None: by batch size and device.
+            jit_compile: whether XLA compiles the steps; None: by batch size and device, for many steps.
             group: the processes that train together.
             precision: the type in which the group sends gradients.
         """
@@ -218,7 +218,7 @@ def fit(
         config: number of epochs, batch size and early stopping.
         seed: of the order of events, which changes at every epoch.
         loss: the loss; None: the binary cross-entropy.
-        jit_compile: whether XLA compiles the steps; None: by batch size and device.
+        jit_compile: whether XLA compiles the steps; None: by batch size, number of steps and device.
         checkpoint: a file that stores the state after every epoch. A training that finds it resumes there and ends
             with the same weights, to the bit, as an uninterrupted one.
         name: of the training, for the progress bar and errors.
@@ -235,6 +235,8 @@ def fit(
     for sample, part in ((training, "training"), (validation, "validation")):
         check_events(sample, part)
     check_trainable(model, training, config, jit_compile, loss)
+    if jit_compile is None:
+        jit_compile = steps.prefers_xla(model, config, training.n_events)
     optimizer.build(model.trainable_variables)
     file = Checkpoint.for_training(checkpoint, model, optimizer, loss, training, validation, config, seed, jit_compile)
     state = file.read(State.capture(model, optimizer, History([], [], [], training.n_events), []))

@@ -3,6 +3,7 @@
 Keras' backend chooses the engine that compiles them: `tensorflow_engine` or `jax_engine`, modules with equal functions.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -15,6 +16,7 @@ from higgs_lib import device
 from higgs_lib.data import Sample
 from higgs_lib.training.batching import Block
 from higgs_lib.training.collectives import ProcessGroup
+from higgs_lib.training.config import TrainConfig
 
 
 class StepResults(NamedTuple):
@@ -56,6 +58,19 @@ def engine() -> ModuleType:
 def has_gpu() -> bool:
     """Tells whether the steps are computed on a GPU."""
     return engine().gpu() is not None
+
+
+def prefers_xla(model: keras.Model, config: TrainConfig, n_events: int, world_size: int = 1) -> bool:
+    """Tells whether a training is expected to be faster if XLA compiles its steps.
+
+    Args:
+        model: the Keras model.
+        config: number of epochs and batch size.
+        n_events: the training events of all processes together.
+        world_size: the number of processes among which a batch is divided.
+    """
+    n_steps = config.epochs * math.ceil(n_events / config.batch_size)
+    return engine().prefers_xla(model, config.batch_size // world_size, n_steps)
 
 
 def bytes_sent(model, group: ProcessGroup, precision: str) -> float:

@@ -1,9 +1,13 @@
 """Training steps inside TensorFlow graphs."""
 
 import logging
+import math
+import weakref
+from collections.abc import MutableMapping
 from contextlib import nullcontext
 from typing import NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -15,6 +19,7 @@ from higgs_lib.training.layers import layers_of, uses_bfloat16
 log = logging.getLogger(__name__)
 
 XLA_MAX_BATCH = 2048  # events, on a processor; the matrix products of the plain graph are faster in larger batches
+XLA_MIN_STEPS = 1000  # of a training, on a processor; compiling takes as long as fewer steps gain
 
 
 def gpu() -> str | None:
@@ -33,18 +38,34 @@ def use_processor() -> None:
     tf.config.set_visible_devices([], "GPU")
 
 
-def prefers_xla(model, batch_size: int) -> bool:
-    """Tells whether XLA is expected to train the model faster than the plain graph.
+def prefers_xla(model, batch_size: int, n_steps: float = math.inf) -> bool:
+    """Tells whether XLA is expected to make so many steps faster than the plain graph, compilation included.
 
-    On a processor it does in small batches (measured by `make bench`), with two exceptions: XLA draws the random
-    numbers of dropout again at each of their uses, and multiplies slowly in bfloat16 without the processor's
+    On a processor it does in many steps of small batches (measured by `make bench`), with two exceptions: XLA draws the
+    random numbers of dropout again at each of their uses, and multiplies slowly in bfloat16 without the processor's
     instructions. On a GPU one launch then does the work of many kernels.
     """
     # these draw at most three numbers per event
     few = (RandomBeamSymmetry, RandomJetPermutation)
     cheap = [layer.seed_generator.state for layer in layers_of(model) if isinstance(layer, few)]
     random = any("seed_generator" in v.path and all(v is not state for state in cheap) for v in model.variables)
-    return gpu() is not None or (batch_size <= XLA_MAX_BATCH and not random and not uses_bfloat16(model))
+    gains = batch_size <= XLA_MAX_BATCH and n_steps >= XLA_MIN_STEPS
+    return gpu() is not None or (gains and not random and not uses_bfloat16(model))
+
+
+_scoring: MutableMapping[keras.Model, tf.types.experimental.PolymorphicFunction] = weakref.WeakKeyDictionary()
+
+
+def scores(model: keras.Model, features: np.ndarray) -> np.ndarray:
+    """Returns what the model gives for features (n, n_features), by one graph for any number of events.
+
+    Keras' `predict` compiles a program by XLA for each number of events, which takes as long as to score 100,000.
+    """
+    if model not in _scoring:
+        known = weakref.ref(model)  # a function that held the model would keep it for ever
+        signature = [tf.TensorSpec((None, *features.shape[1:]), tf.float32)]
+        _scoring[model] = tf.function(lambda batch: known()(batch, training=False), signature, autograph=False)
+    return _scoring[model](tf.convert_to_tensor(features, tf.float32)).numpy()
 
 
 class _DeviceSample(NamedTuple):

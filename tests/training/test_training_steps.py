@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -79,6 +82,39 @@ def test_xla_is_used_where_it_was_measured_to_be_faster(monkeypatch, changes, ba
     assert steps.engine().prefers_xla(model, batch_size) == jit_compile
     nested = keras.Sequential([keras.Input((6,)), model])
     assert steps.engine().prefers_xla(nested, batch_size) == jit_compile
+
+
+@pytest.mark.skipif(ON_JAX, reason="XLA compiles everything on JAX")
+@pytest.mark.parametrize(("epochs", "jit_compile"), [(9, False), (10, True)])
+def test_short_trainings_are_not_compiled(monkeypatch, epochs, jit_compile):
+    """Compiling takes as long as some 1,000 steps gain; the last, smaller batch of an epoch is a step too."""
+    monkeypatch.setattr(steps.engine(), "gpu", lambda: None)
+    model = build(ModelSpec((5,)))[0]
+    assert steps.prefers_xla(model, TrainConfig(epochs, batch_size=100), n_events=9_901) == jit_compile
+    assert not steps.prefers_xla(model, TrainConfig(epochs, batch_size=8192), n_events=10**7)
+    assert steps.prefers_xla(model, TrainConfig(epochs, batch_size=8192), n_events=10**7, world_size=4)
+
+
+@pytest.mark.skipif(ON_JAX, reason="JAX scores by Keras' predict")
+def test_scores_are_those_of_keras_for_any_number_of_events(samples):
+    model = build(ModelSpec((5,), dropout=0.5))[0]
+    features = samples[0].features
+    for n in (1, 7, len(features)):
+        assert training.predict(model, features[:n]) == pytest.approx(model.predict(features[:n], verbose=0)[:, 0])
+    before = training.predict(model, features)
+    model.set_weights([2 * weight for weight in model.get_weights()])
+    assert not np.allclose(training.predict(model, features), before)  # the graph reads the present weights
+    assert training.predict(model, features[:0]).shape == (0,)
+
+
+@pytest.mark.skipif(ON_JAX, reason="JAX scores by Keras' predict")
+def test_a_scored_model_is_freed(samples):
+    model = build(ModelSpec((5,)))[0]
+    training.predict(model, samples[0].features)
+    known = weakref.ref(model)
+    del model
+    gc.collect()
+    assert known() is None
 
 
 def test_sparse_gradients_are_applied(samples):
