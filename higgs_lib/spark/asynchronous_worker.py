@@ -110,9 +110,7 @@ class Worker:
             if variable.path.endswith("iteration"):  # the lost worker's steps count for schedules
                 variable.assign(variable + centre.progress.batches)
         batch_size = job.config.batch_size
-        compiled = job.jit_compile
-        if compiled is None:
-            compiled = steps.prefers_xla(self.model, job.config, job.training.n_events)
+        compiled = steps.uses_xla(job.jit_compile, self.model, job.config, job.training.n_events)
         self.steps = steps.engine().Steps(self.model, self.optimizer, self.loss, compiled)
         heartbeat.begin("reading events")
         rows = Shard(number, job.n_workers).part(job.training.n_events)

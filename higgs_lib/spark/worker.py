@@ -127,9 +127,7 @@ def train(job: Job, group: ProcessGroup, heartbeat: Heartbeat) -> None:
     history, best = job.state.restore(model, optimizer)
     offset_dropout_seeds(model, group.shard.rank)
     heartbeat.begin("reading events")
-    compiled = job.jit_compile
-    if compiled is None:
-        compiled = steps.prefers_xla(model, job.config, job.training.n_events, group.shard.world_size)
+    compiled = steps.uses_xla(job.jit_compile, model, job.config, job.training.n_events, group.shard.world_size)
     settings = {"jit_compile": compiled, "group": group, "precision": job.precision}
     trainer = Trainer(model, optimizer, loss, job.training, job.config.batch_size, job.seed, **settings)
     rows = group.shard.part(job.validation.n_events)

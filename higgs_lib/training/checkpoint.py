@@ -146,7 +146,7 @@ class Checkpoint:
             "batch size": config.batch_size,
             "seed": seed,
             "Keras backend": keras.backend.backend(),
-            "XLA": steps.prefers_xla(model, config, training.n_events) if jit_compile is None else jit_compile,
+            "XLA": steps.uses_xla(jit_compile, model, config, training.n_events),
             "model": _architecture(model),
             "optimizer": optimizer_settings,
             "loss": keras.saving.serialize_keras_object(loss),

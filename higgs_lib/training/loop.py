@@ -235,8 +235,7 @@ def fit(
     for sample, part in ((training, "training"), (validation, "validation")):
         check_events(sample, part)
     check_trainable(model, training, config, jit_compile, loss)
-    if jit_compile is None:
-        jit_compile = steps.prefers_xla(model, config, training.n_events)
+    jit_compile = steps.uses_xla(jit_compile, model, config, training.n_events)
     optimizer.build(model.trainable_variables)
     file = Checkpoint.for_training(checkpoint, model, optimizer, loss, training, validation, config, seed, jit_compile)
     state = file.read(State.capture(model, optimizer, History([], [], [], training.n_events), []))

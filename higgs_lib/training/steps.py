@@ -60,15 +60,20 @@ def has_gpu() -> bool:
     return engine().gpu() is not None
 
 
-def prefers_xla(model: keras.Model, config: TrainConfig, n_events: int, world_size: int = 1) -> bool:
-    """Tells whether a training is expected to be faster if XLA compiles its steps.
+def uses_xla(
+    jit_compile: bool | None, model: keras.Model, config: TrainConfig, n_events: int, world_size: int = 1
+) -> bool:
+    """Tells whether XLA compiles the steps of a training.
 
     Args:
+        jit_compile: whether it shall; None: where the training is expected to be faster.
         model: the Keras model.
         config: number of epochs and batch size.
         n_events: the training events of all processes together.
         world_size: the number of processes among which a batch is divided.
     """
+    if jit_compile is not None:
+        return jit_compile
     n_steps = config.epochs * math.ceil(n_events / config.batch_size)
     return engine().prefers_xla(model, config.batch_size // world_size, n_steps)
 

@@ -59,7 +59,7 @@ _scoring: MutableMapping[keras.Model, tf.types.experimental.PolymorphicFunction]
 def scores(model: keras.Model, features: np.ndarray) -> np.ndarray:
     """Returns what the model gives for features (n, n_features), by one graph for any number of events.
 
-    Keras' `predict` compiles a program by XLA for each number of events, which takes as long as to score 100,000.
+    Keras' `predict` compiles a program by XLA for each number of events, which takes as long as to score some 50,000.
     """
     if model not in _scoring:
         known = weakref.ref(model)  # a function that held the model would keep it for ever

@@ -90,9 +90,10 @@ def test_short_trainings_are_not_compiled(monkeypatch, epochs, jit_compile):
     """Compiling takes as long as some 1,000 steps gain; the last, smaller batch of an epoch is a step too."""
     monkeypatch.setattr(steps.engine(), "gpu", lambda: None)
     model = build(ModelSpec((5,)))[0]
-    assert steps.prefers_xla(model, TrainConfig(epochs, batch_size=100), n_events=9_901) == jit_compile
-    assert not steps.prefers_xla(model, TrainConfig(epochs, batch_size=8192), n_events=10**7)
-    assert steps.prefers_xla(model, TrainConfig(epochs, batch_size=8192), n_events=10**7, world_size=4)
+    assert steps.uses_xla(None, model, TrainConfig(epochs, batch_size=100), n_events=9_901) == jit_compile
+    assert not steps.uses_xla(None, model, TrainConfig(epochs, batch_size=8192), n_events=10**7)
+    assert steps.uses_xla(None, model, TrainConfig(epochs, batch_size=8192), n_events=10**7, world_size=4)
+    assert steps.uses_xla(True, model, TrainConfig(1, batch_size=8192), n_events=10**4)
 
 
 @pytest.mark.skipif(ON_JAX, reason="JAX scores by Keras' predict")
