@@ -72,3 +72,21 @@ def test_a_full_shared_memory_is_not_called_a_full_disk(monkeypatch):
     message = r"2 processes cannot share locks in /dev/shm, .*\(No space left on device\): make room there"
     with pytest.raises(processes.ProcessError, match=message), processes.pool(2):
         pass
+
+
+def test_keras_alone_leaves_other_libraries_to_be_imported_later():
+    """Keras works as ever, and what it was imported without is found by the next import."""
+    code = (
+        "import sys\n"
+        "from higgs_lib import processes\n"
+        "processes.import_keras()\n"
+        "others = ['jax', 'matplotlib', 'pandas', 'sklearn']\n"
+        "print([name for name in others if name in sys.modules])\n"
+        "import jax, matplotlib.pyplot, pandas, sklearn.base, keras, numpy\n"
+        "processes.import_keras()\n"
+        "model = keras.Sequential([keras.layers.Dense(1, kernel_initializer='ones')])\n"
+        "print(float(keras.ops.sum(model(numpy.ones((3, 2))))))\n"
+    )
+    environment = os.environ | {"KERAS_BACKEND": "tensorflow"}
+    answer = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert answer.stdout == "[]\n6.0\n"

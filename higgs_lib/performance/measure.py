@@ -7,9 +7,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from higgs_lib import device
+from higgs_lib import device, processes
 from higgs_lib.performance.throughput import Sweep, Throughput
-from higgs_lib.processes import CONTEXT
 
 
 def core_counts() -> list[int]:
@@ -28,9 +27,9 @@ def run_sweep(sweep: Sweep) -> Throughput:
     counts = core_counts()
     if sweep.cores > device.cores() or (sweep.cores not in (0, *counts) and len(counts) == 1):
         raise ValueError(f"cannot measure on {sweep.cores} cores: this machine has {', '.join(map(str, counts))}")
-    pipe, end = CONTEXT.Pipe(duplex=False)
+    pipe, end = processes.CONTEXT.Pipe(duplex=False)
     with _processor_affinity(sweep.cores):
-        process = CONTEXT.Process(target=_measure_and_send, args=(end, sweep), daemon=True)
+        process = processes.CONTEXT.Process(target=_measure_and_send, args=(end, sweep), daemon=True)
         process.start()
     end.close()
     try:
@@ -64,6 +63,7 @@ def _measure_and_send(pipe, sweep: Sweep) -> None:
     """Sends the `Throughput`, or an error as text, from the new process."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
+        processes.import_keras()
         from higgs_lib.performance import probe  # here, where cores and device are set
 
         pipe.send(probe.measure(sweep))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from higgs_lib import device, simulation
+from higgs_lib import device, processes, simulation
 from higgs_lib.data import COLUMNS, LABEL, ROW_GROUP, DataError
 from higgs_lib.simulation import SimulationParameters, recipe
 from higgs_lib.spark import java_errors
@@ -87,6 +87,7 @@ def score(session: "SparkSession", model: str | Path, source: str, destination: 
 
     def predict(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", cores)  # before TensorFlow starts in this process
+        processes.import_keras()
         from higgs_lib import training
 
         model = _load_model(saved)

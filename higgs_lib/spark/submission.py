@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from functools import partial
 
 import keras
-from pyspark import InheritableThread
+from pyspark import InheritableThread, cloudpickle
 
-from higgs_lib.spark import java_errors, spark_session
+from higgs_lib.spark import java_errors, spark_session, task
 from higgs_lib.spark.heartbeat import HeartbeatMonitor, Message
 from higgs_lib.spark.local_cluster import ClusterError
 
@@ -116,7 +116,7 @@ def running_job(
     def submit() -> None:
         context.setJobGroup(group, f"training of {name}")
         try:
-            tasks.mapPartitions(work).collect()
+            tasks.mapPartitions(partial(task.run, cloudpickle.dumps(work))).collect()
         except Exception as error:  # py4j's, or Spark's own; the main thread finds the cause
             monitor.messages.put(Message(-1, "job", error))
 
