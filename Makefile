@@ -158,7 +158,7 @@ docs: $(READY) ## Render the documentation into docs/_build/html
 	echo "Documentation: docs/_build/html/index.html"
 
 test: $(READY) ## Run every test, on all cores
-	$(PYTHON) -m pytest -n logical --dist loadfile
+	$(PYTHON) -m pytest -n logical --dist loadfile --no-loadscope-reorder
 
 test-fuzz: $(READY) ## Try 10,000 inputs on each reader of files, settings and messages
 	HIGGS_FUZZ=10_000 $(PYTHON) -m pytest -n logical tests -k fuzz
@@ -171,7 +171,7 @@ test-versions: $(READY) ## Test the wheel on Python 3.11, 3.12 and 3.13
 	$(PYTHON) tools/test_versions.py
 
 coverage: $(READY) ## Run every test and say which lines none has run
-	$(PYTHON) -m pytest -n logical --dist loadfile --cov --cov-report term-missing:skip-covered
+	$(PYTHON) -m pytest -n logical --dist loadfile --no-loadscope-reorder --cov --cov-report term-missing:skip-covered
 
 mutants: $(READY) ## Change the formulas of metrics one by one: do the tests notice?
 	$(PYTHON) -m mutmut run

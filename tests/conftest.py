@@ -22,6 +22,11 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 
+def pytest_collection_modifyitems(items):
+    """Puts what takes longest first, so that the processes that share the tests end together."""
+    items.sort(key=lambda item: item.path.stem != "test_notebooks")
+
+
 @pytest.fixture(scope="session")
 def uci_csv() -> Path:
     """UCI events in the original format, from the file that HIGGS_SAMPLE names."""
