@@ -99,7 +99,8 @@ def import_keras() -> None:
     if "keras" in sys.modules:
         return
     unused = {"jax", "matplotlib", "pandas", "sklearn"} - {environment.keras_backend()} - sys.modules.keys()
-    sys.modules.update(dict.fromkeys(unused))  # Python takes a module that is None for one that is not installed
+    for name in unused:
+        sys.modules[name] = None  # type: ignore[assignment]  # as if it were not installed
     try:
         import keras  # noqa: F401
     finally:
