@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
@@ -81,7 +80,7 @@ def wait_until_it_answers(address, server, log):
         try:
             with urlopen(address, timeout=10):
                 return
-        except (URLError, TimeoutError):
+        except OSError:  # it refuses, resets or lets wait until it is up
             time.sleep(0.3)
     pytest.fail(log.read_text())
 
