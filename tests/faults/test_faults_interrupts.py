@@ -64,7 +64,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_an_undisturbed_one(tmp_pat
     call.main().suspend()  # as Ctrl-Z does, and fg
     time.sleep(2)
     call.main().resume()
-    assert call.wait(END_LIMIT) == 0, call.lines
+    assert call.wait(tiny.RUN_LIMIT) == 0, call.lines
     assert call.survivors(10) == []
     assert tiny.is_complete(folder)
     assert kept.items() <= {path.name: path.stat().st_mtime_ns for path in steps.glob("step*.json")}.items()

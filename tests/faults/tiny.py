@@ -8,6 +8,7 @@ import nbformat
 from reproduction import Reproduction, python
 
 N_STEPS, SECONDS = 50, 0.4  # more than the kills of one test leave time for
+RUN_LIMIT = 300.0  # seconds in which a run must have ended, on a busy machine
 
 STEPS = f"""
 import time
@@ -60,7 +61,7 @@ def start(folder: Path, run: str = "run", **variables: str) -> Reproduction:
 def finish(folder: Path, run: str = "run", **variables: str) -> list[str]:
     """Runs it to its end, and returns what a user sees."""
     call = start(folder, run, **variables)
-    status = call.wait(120)
+    status = call.wait(RUN_LIMIT)
     assert status == 0, call.lines
     assert call.survivors(10) == []
     return call.lines
