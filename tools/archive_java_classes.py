@@ -1,4 +1,4 @@
-"""Archives the classes that Spark loads: Java processes with -XX:SharedArchiveFile=FILE start in half the time."""
+"""Archives the classes that Spark loads: Java processes with -XX:SharedArchiveFile=FILE start in 0.6 of the time."""
 
 import os
 import sys
