@@ -92,7 +92,7 @@ def pool(workers: int, initializer: Callable[[], None] | None = None) -> Iterato
 
 
 def import_keras() -> None:
-    """Imports Keras, in a process that only trains or scores, in half the time.
+    """Imports Keras, in a process that only trains or scores, in 0.6 of the time.
 
     TensorFlow and Keras import other libraries too where they are installed, to exchange data with them and to draw.
     """
