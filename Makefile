@@ -95,11 +95,11 @@ $(ENV)/.ready$(EXTRAS:%=-%): pyproject.toml requirements.lock
 	mkdir -p $(dir $(LOG))
 	{ if command -v uv; then \
 	    [ -x $(PYTHON) ] || uv venv $(ENV); \
-	    uv pip install --python $(PYTHON) $(PACKAGES); \
+	    uv pip install --compile-bytecode --python $(PYTHON) $(PACKAGES); \
 	  else \
 	    $(PYTHON) -m pip --version || python3 -m venv $(ENV); \
 	    $(PYTHON) -m pip install --disable-pip-version-check --constraint requirements.lock uv; \
-	    $(PYTHON) -m uv pip install --python $(PYTHON) $(PACKAGES) \
+	    $(PYTHON) -m uv pip install --compile-bytecode --python $(PYTHON) $(PACKAGES) \
 	    || $(PYTHON) -m pip install --disable-pip-version-check $(PACKAGES); \
 	  fi; \
 	} > $(LOG) 2>&1 || { tail -n 5 $(LOG) >&2; echo "error: the environment could not be made; $(LOG) has the whole output" >&2; exit 1; }
