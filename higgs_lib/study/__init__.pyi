@@ -23,6 +23,7 @@ from . import (
     systematics as systematics,
     tables as tables,
     timed as timed,
+    trainings as trainings,
     trees as trees,
     verification as verification,
     wording as wording,
@@ -38,4 +39,5 @@ from .settings import (
     tree_settings as tree_settings,
 )
 from .timed import ScalingStudy as ScalingStudy
+from .trainings import Training as Training, train as train
 from .boosting import TreeSettings as TreeSettings

@@ -52,6 +52,11 @@ def quality(labels: np.ndarray, scores: np.ndarray) -> dict:
     }
 
 
+def result_name(recipe: dict) -> str:
+    """Returns the name of a classifier's stored result."""
+    return f"{recipe['classifier']}-{recipe['features']}-seed{recipe['seed']}"
+
+
 @dataclass(frozen=True)
 class Study:
     """One run's events and their split, on which classifiers are trained."""
@@ -149,6 +154,21 @@ class Study:
             ValueError: `before` differs in its features or, but for the optimizer, in its `ModelSpec`; or an epoch is
                 shorter than the training events.
         """
+        recipe = self.recipe(classifier, spec, features, seed, config, events_per_epoch=events_per_epoch, before=before)
+        return self._cached(recipe, lambda name: self._train_network(name, spec, recipe, config))
+
+    def recipe(
+        self,
+        classifier: str,
+        spec: ModelSpec,
+        features: str,
+        seed: int,
+        config: TrainConfig,
+        *,
+        events_per_epoch: int = 0,
+        before: dict | None = None,
+    ) -> dict:
+        """Returns what determines the result of `train` with the same arguments, which may raise the same errors."""
         if 0 < events_per_epoch < len(self.splits.training):
             raise ValueError(f"an epoch of {events_per_epoch} events cannot hold {len(self.splits.training)}")
         recipe = self._recipe(classifier, features, seed, (device.backend(), "keras", "numpy"))
@@ -158,7 +178,7 @@ class Study:
         if before:
             _check_same_network(before, recipe)
             recipe |= {"before": {"name": before["name"], **before["recipe"]}}
-        return self._cached(recipe, lambda name: self._train_network(name, spec, recipe, config))
+        return recipe
 
     def _train_network(self, name: str, spec: ModelSpec, recipe: dict, config: TrainConfig) -> tuple[dict, dict]:
         """Trains and stores a network; returns its result, and its scores on the parts of `_judged`."""
@@ -288,7 +308,7 @@ class Study:
 
     def _cached(self, recipe: dict, train: Callable[[str], tuple[dict, dict]]) -> dict:
         """Returns the stored result of a recipe; `train` returns a result and its scores on the parts of `_judged`."""
-        name = f"{recipe['classifier']}-{recipe['features']}-seed{recipe['seed']}"
+        name = result_name(recipe)
 
         def make() -> dict:
             start = time.perf_counter()

@@ -150,6 +150,15 @@ class Run:
                     damaged[path] = f"{error}".partition(";")[0]
         return damaged
 
+    def made_by(self, name: str, recipe: dict) -> dict | None:
+        """Returns the stored result `name` if `recipe` made it, and it and its files are as they were written."""
+        try:
+            stored = self._undamaged(name)
+        except StoredFileError as error:
+            log.warning("%s: made again, as %s", name, f"{error}".partition(";")[0])
+            return None
+        return stored if stored and stored["recipe"] == json.loads(json.dumps(recipe)) else None  # as it is read back
+
     def cached(self, name: str, recipe: dict, make: Callable[[], dict], files: Sequence[Path] = ()) -> dict:
         """Returns the stored result `name` if `recipe` made it; otherwise stores what `make` returns and the recipe.
 
@@ -162,13 +171,7 @@ class Run:
         Returns:
             The result.
         """
-        recipe = json.loads(json.dumps(recipe))  # as it is read back: tuples as lists
-        try:
-            stored = self._undamaged(name)
-        except StoredFileError as error:
-            log.warning("%s: made again, as %s", name, f"{error}".partition(";")[0])
-            stored = None
-        if stored and stored["recipe"] == recipe:
+        if stored := self.made_by(name, recipe):
             log.info("%s: read back", name)
             return stored
         self.save(name, {"recipe": recipe, **make()}, files)

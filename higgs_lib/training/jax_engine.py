@@ -157,6 +157,10 @@ class Steps:
         self._assign(state)
         return np.asarray(scores)
 
+    def train_rest(self, events: Sample) -> np.ndarray:
+        """Makes a step on the events that an epoch leaves over; returns the scores (n,)."""
+        return self.train(events, events.n_events)
+
     @contextmanager
     def running(self) -> Iterator[None]:
         """Takes the values of Keras' variables for the steps of a process group, and assigns those after the steps."""

@@ -110,11 +110,10 @@ def _make_single_process_block(steps, group: ProcessGroup) -> TrainBlock:
 
     def train_block(events: Sample, block: Block, batch_size: int) -> StepResults:
         n_whole, empty = block.whole.size, np.empty(0, np.float32)
-        parts = [(events.slice(0, n_whole), batch_size)] if n_whole else []
-        parts += [(events.slice(n_whole), block.n_rest)] if block.n_rest else []
-        scores = np.concatenate([steps.train(part, size) for part, size in parts])
+        scores = [steps.train(events.slice(0, n_whole), batch_size)] if n_whole else []
+        scores += [steps.train_rest(events.slice(n_whole))] if block.n_rest else []
         group.on_steps_end()
-        return StepResults(scores, empty, empty)
+        return StepResults(np.concatenate(scores), empty, empty)
 
     return train_block
 

@@ -116,6 +116,7 @@ class Steps:
         self.jit_compile, self.world_size = jit_compile, world_size
         self._traced = {}
         self._graph = tf.function(self._batches, jit_compile=jit_compile)
+        self._rest = tf.function(self._batches)
         graphs = self._gradient_vector, self._updated_gradient_vector, self._update_weights
         self._first, self._next, self._last = (tf.function(graph, jit_compile=jit_compile) for graph in graphs)
 
@@ -168,6 +169,13 @@ class Steps:
     def train(self, events: Sample, size: int) -> np.ndarray:
         """Makes all steps on batches of `size` events in one graph; returns the scores (n,)."""
         return self._call(self._graph, *events, size).numpy()
+
+    def train_rest(self, events: Sample) -> np.ndarray:
+        """Makes a step on the events that an epoch leaves over; returns the scores (n,).
+
+        The plain graph makes this single step of an epoch, as XLA would compile it for longer than all of them take.
+        """
+        return self._call(self._rest, *events, events.n_events).numpy()
 
     def _gradient_vector(self, features, labels, weight):
         """Returns gradients and objective as one vector, which is one message instead of one per variable."""
