@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +15,11 @@ from types import ModuleType
 
 from higgs_lib import environment
 from higgs_lib.device import cores
+
+# What TensorFlow writes to standard error while it starts, before it reads TF_CPP_MIN_LOG_LEVEL: notes ("I0000 ...")
+# and one line about them.
+NOTES = r"^I[0-9]{4} |^WARNING: All log messages before absl::InitializeLog"
+NO_DRIVER = r"^E[0-9]{4} .*failed call to cuInit"  # an error only where there is a GPU
 
 
 class ProcessError(RuntimeError):
@@ -106,3 +112,21 @@ def import_keras() -> None:
     finally:
         for name in unused:
             del sys.modules[name]
+
+
+@contextmanager
+def standard_error_without(pattern: str) -> Iterator[None]:
+    """Leaves out the lines that match an extended regular expression of what is written to file descriptor 2.
+
+    The filter is a process of its own, so the last words of a process that crashes get through.
+    """
+    sys.stderr.flush()
+    before = os.dup(2)
+    with subprocess.Popen(["grep", "-v", "-E", pattern], stdin=subprocess.PIPE, stdout=before) as lines:
+        os.dup2(lines.stdin.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(before, 2)
+            os.close(before)

@@ -16,3 +16,5 @@ class TreeSettings(NamedTuple):
     """The fraction of the training events that each tree sees, drawn at random."""
     patience: int = 50
     """The trees without a lower validation loss after which training stops; 0: never."""
+    bins: int = 64
+    """The bins of each feature, at whose edges the trees cut, at most."""

@@ -1,20 +1,11 @@
 """The head of a notebook's page."""
 
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from IPython.display import Markdown
 
 from higgs_lib import data, device, provenance
-
-# What TensorFlow writes to standard error while it starts, before it reads TF_CPP_MIN_LOG_LEVEL: notes ("I0000 ...")
-# and one line about them.
-NOTES = r"^I[0-9]{4} |^WARNING: All log messages before absl::InitializeLog"
-NO_DRIVER = r"^E[0-9]{4} .*failed call to cuInit"  # an error only where there is a GPU
+from higgs_lib.processes import NO_DRIVER, NOTES, standard_error_without
 
 
 def header(events: str | Path, train_on: str = "") -> Markdown:
@@ -29,24 +20,6 @@ def header(events: str | Path, train_on: str = "") -> Markdown:
     return Markdown(
         f"**Events:** {data.origin(events).description}.\n\n**Machine:** {provenance.describe()}.{computes_on}"
     )
-
-
-@contextmanager
-def standard_error_without(pattern: str) -> Iterator[None]:
-    """Leaves out the lines that match an extended regular expression of what is written to file descriptor 2.
-
-    The filter is a process of its own, so the last words of a process that crashes get through.
-    """
-    sys.stderr.flush()
-    before = os.dup(2)
-    with subprocess.Popen(["grep", "-v", "-E", pattern], stdin=subprocess.PIPE, stdout=before) as lines:
-        os.dup2(lines.stdin.fileno(), 2)
-        try:
-            yield
-        finally:
-            sys.stderr.flush()
-            os.dup2(before, 2)
-            os.close(before)
 
 
 def event_label(events: str | Path) -> str:

@@ -4,7 +4,6 @@ The steps of such small networks hardly gain from a second core, and much around
 2 cores two networks side by side take about 0.6 of the time that they take one after the other.
 """
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import as_completed
 from functools import partial
@@ -96,7 +95,7 @@ def _n_processes(trainings: Sequence[Training]) -> int:
 
 def _use_cores(cores: int) -> None:
     """Prepares a new process to train on some of the processor's cores."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    processes.import_keras()
-    steps.engine().use_processor()
-    steps.engine().use_threads(cores)
+    with processes.standard_error_without(f"{processes.NOTES}|{processes.NO_DRIVER}"):
+        processes.import_keras()
+        steps.engine().use_processor()
+        steps.engine().use_threads(cores)

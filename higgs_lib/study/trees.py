@@ -43,12 +43,13 @@ def fit(training: Sample, settings: TreeSettings = FEW, *, seed: int, validation
         "max_leaves": settings.leaves,
         "learning_rate": settings.learning_rate,
         "subsample": settings.event_fraction,
+        "max_bin": settings.bins,
         "seed": seed,
     }
-    known = xgboost.QuantileDMatrix(*training)
+    known = xgboost.QuantileDMatrix(*training, max_bin=settings.bins)
     if validation is None or not settings.patience:
         return xgboost.train(parameters, known, settings.iterations)
-    judged = xgboost.QuantileDMatrix(*validation, ref=known)
+    judged = xgboost.QuantileDMatrix(*validation, max_bin=settings.bins, ref=known)
     stop = xgboost.callback.EarlyStopping(rounds=settings.patience, save_best=True)
     watched = {"evals": [(judged, "validation")], "verbose_eval": False, "callbacks": [stop]}
     return xgboost.train(parameters, known, settings.iterations, **watched)

@@ -5,7 +5,7 @@ import pytest
 from nbclient import NotebookClient
 from repository import ROOT
 
-from higgs_lib.study.page import NO_DRIVER, NOTES, standard_error_without
+from higgs_lib.processes import NO_DRIVER, NOTES, standard_error_without
 
 STARTING = """WARNING: All log messages before absl::InitializeLog() is called are written to STDERR
 I0000 00:00:1795747450.433046   12554 port.cc:153] oneDNN custom operations are on.
