@@ -20,7 +20,7 @@ def prepare(
     destination: str | Path,
     *,
     source: str = "built-in",
-    n_events: int = 700_000,
+    n_events: int = 500_000,
     seed: int = 1,
     physics: Mapping[str, float] = {},
     split: str = "",

@@ -25,11 +25,11 @@ _FEW_EVENTS: dict[str, Any] = {"optimizer": "adam", **_COSINE}
 _SHALLOW, _DEEP, _MODERN = (PRESETS[name] for name in ("shallow", "deep", "modern"))
 _SETTINGS = {  # with many events, and with few
     "shallow": (
-        NetworkSettings(replace(_SHALLOW, learning_rate=0.01, **_MANY_EVENTS), TrainConfig(24, 1024)),
+        NetworkSettings(replace(_SHALLOW, learning_rate=0.01, **_MANY_EVENTS), TrainConfig(16, 1024)),
         NetworkSettings(replace(_SHALLOW, learning_rate=0.002, **_FEW_EVENTS), TrainConfig(40, 128, patience=8)),
     ),
     "deep": (
-        NetworkSettings(replace(_DEEP, learning_rate=0.004, **_MANY_EVENTS), TrainConfig(6, 512)),
+        NetworkSettings(replace(_DEEP, learning_rate=0.004, **_MANY_EVENTS), TrainConfig(5, 512)),
         NetworkSettings(
             replace(_DEEP, learning_rate=0.002, dropout=0.3, **_FEW_EVENTS), TrainConfig(40, 128, patience=8)
         ),
@@ -41,7 +41,7 @@ _SETTINGS = {  # with many events, and with few
         ),
     ),
     "kinematic": (
-        NetworkSettings(PRESETS["kinematic"], TrainConfig(2, 1024)),
+        NetworkSettings(PRESETS["kinematic"], TrainConfig(3, 1024)),
         NetworkSettings(PRESETS["kinematic_few"], TrainConfig(40, 128)),
     ),
 }
@@ -62,7 +62,7 @@ def network_settings(classifier: str, n_training: int) -> NetworkSettings:
 
 
 _TREES = (
-    TreeSettings(iterations=100, leaves=127, learning_rate=0.15),
+    TreeSettings(iterations=70, leaves=127, learning_rate=0.2),
     TreeSettings(iterations=600, leaves=31, learning_rate=0.05),
 )
 

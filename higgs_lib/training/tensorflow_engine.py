@@ -19,6 +19,7 @@ from higgs_lib.training.layers import layers_of, uses_bfloat16
 log = logging.getLogger(__name__)
 
 XLA_MAX_BATCH = 2048  # events, on a processor; the matrix products of the plain graph are faster in larger batches
+XLA_MAX_BATCH_OF_ONE_THREAD = 1024  # what XLA saves there is mostly waiting of threads for each other
 XLA_MIN_STEPS = 1000  # of a training, on a processor; compiling takes as long as fewer steps gain
 
 
@@ -49,7 +50,9 @@ def prefers_xla(model, batch_size: int, n_steps: float = math.inf) -> bool:
     few = (RandomBeamSymmetry, RandomJetPermutation)
     cheap = [layer.seed_generator.state for layer in layers_of(model) if isinstance(layer, few)]
     random = any("seed_generator" in v.path and all(v is not state for state in cheap) for v in model.variables)
-    gains = batch_size <= XLA_MAX_BATCH and n_steps >= XLA_MIN_STEPS
+    has_one_thread = tf.config.threading.get_intra_op_parallelism_threads() == 1
+    max_batch = XLA_MAX_BATCH_OF_ONE_THREAD if has_one_thread else XLA_MAX_BATCH
+    gains = batch_size <= max_batch and n_steps >= XLA_MIN_STEPS
     return gpu() is not None or (gains and not random and not uses_bfloat16(model))
 
 

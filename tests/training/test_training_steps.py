@@ -85,6 +85,17 @@ def test_xla_is_used_where_it_was_measured_to_be_faster(monkeypatch, changes, ba
 
 
 @pytest.mark.skipif(ON_JAX, reason="XLA compiles everything on JAX")
+@pytest.mark.parametrize(("threads", "jit_compile"), [(1, False), (2, True), (0, True)])
+def test_xla_gains_less_on_one_thread(monkeypatch, threads, jit_compile):
+    engine = steps.engine()
+    monkeypatch.setattr(engine, "gpu", lambda: None)
+    monkeypatch.setattr(engine.tf.config.threading, "get_intra_op_parallelism_threads", lambda: threads)
+    model = build(ModelSpec((5,)))[0]
+    assert engine.prefers_xla(model, 2048) == jit_compile
+    assert engine.prefers_xla(model, 1024)
+
+
+@pytest.mark.skipif(ON_JAX, reason="XLA compiles everything on JAX")
 @pytest.mark.parametrize(("epochs", "jit_compile"), [(9, False), (10, True)])
 def test_short_trainings_are_not_compiled(monkeypatch, epochs, jit_compile):
     """Compiling takes as long as some 1,000 steps gain; the last, smaller batch of an epoch is a step too."""
