@@ -123,7 +123,7 @@ def standard_error_without(pattern: str) -> Iterator[None]:
     sys.stderr.flush()
     before = os.dup(2)
     with subprocess.Popen(["grep", "-v", "-E", pattern], stdin=subprocess.PIPE, stdout=before) as lines:
-        os.dup2(lines.stdin.fileno(), 2)
+        os.dup2(lines.stdin.fileno(), 2)  # type: ignore[union-attr]  # it is a pipe
         try:
             yield
         finally:

@@ -47,7 +47,7 @@ def test_settings_of_trees_are_those_of_the_notebooks(n_training, monkeypatch):
     (last,) = [number for number, cell in enumerate(cells) if "train_trees" in cell.source]
     exec("\n".join(cells[number].source for number in (0, last - 1, last)), names)
     assert set(used) == {study.tree_settings(n_training)}
-    assert len(used) == 3 + 1 + 2
+    assert len(used) == 3 + 2
 
 
 def test_another_classifier_is_an_error():
