@@ -233,7 +233,9 @@ def test_trees_are_xgboosts_and_end_with_the_lowest_validation_loss(small):
     result = small.train_trees("trees", "complete", 1, settings, n_training=2000)
     parts = small.samples("complete")
     same = {"n_estimators": 200, "max_leaves": 15, "max_depth": 0, "learning_rate": 0.3, "grow_policy": "lossguide"}
-    judge = xgboost.XGBClassifier(**same, early_stopping_rounds=5, eval_metric="logloss", random_state=1)
+    judge = xgboost.XGBClassifier(
+        max_bin=settings.bins, **same, early_stopping_rounds=5, eval_metric="logloss", random_state=1
+    )
     judge.fit(*parts["training"].slice(0, 2000), eval_set=[tuple(parts["validation"])], verbose=False)
     scores = judge.predict_proba(parts["test"].features)[:, 1]
     assert result["n_trees"] == judge.best_iteration + 1 < 200
