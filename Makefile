@@ -84,6 +84,7 @@ env: $(READY) ## Make the environment in .venv
 
 # ------------------------------------------------------------------------------------------------- environment
 # Each choice of EXTRAS has a file that says it is done. What an extra has brought stays where it is left out later.
+# Files are compiled here, as a process that may not write bytecode would compile them at each start.
 # uv is faster than pip; pip, whose settings uv does not read, takes over where uv fails. What they print goes to a
 # log, which an error names.
 LOG := $(ENV).log
